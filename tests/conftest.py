@@ -1,0 +1,20 @@
+"""What every test stands on: a home of its own and an environment without settings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the test its own home directory and remove every setting that the machine may carry."""
+    for name in list(os.environ):
+        if name.startswith(("HEADRACE_", "PREFECT_")):
+            monkeypatch.delenv(name)
+    folder = tmp_path / "headrace-home"
+    monkeypatch.setenv("HEADRACE_HOME", str(folder))
+    monkeypatch.chdir(tmp_path)
+    return folder
