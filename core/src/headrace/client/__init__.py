@@ -1,0 +1,1 @@
+"""The one way to reach the operations: embedded (in this process) or over HTTP."""
