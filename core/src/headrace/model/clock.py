@@ -13,6 +13,7 @@ class Clock(Protocol):
     """What the product asks of time: `now` is aware and in UTC, `monotonic` and `sleep` count seconds."""
 
     def now(self) -> datetime: ...
+    def now_us(self) -> int: ...
     def monotonic(self) -> float: ...
     def sleep(self, seconds: float) -> None: ...
 
@@ -23,6 +24,9 @@ class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
+    def now_us(self) -> int:
+        return time.time_ns() // 1000
+
     def monotonic(self) -> float:
         return time.monotonic()
 
@@ -30,12 +34,31 @@ class SystemClock:
         time.sleep(seconds)
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 _clock: Clock = SystemClock()
 
 
 def now() -> datetime:
     """Return the present time: aware, in UTC, with microseconds."""
     return _clock.now()
+
+
+def now_us() -> int:
+    """Return the present time in whole microseconds since 1970-01-01 UTC: what records carry."""
+    return _clock.now_us()
+
+
+def from_us(microseconds: int) -> datetime:
+    """Turn microseconds since the epoch into an aware time in UTC, exactly."""
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
+
+
+def to_us(moment: datetime) -> int:
+    """Turn an aware time into whole microseconds since the epoch, exactly."""
+    past = moment - _EPOCH
+    return (past.days * 86_400 + past.seconds) * 1_000_000 + past.microseconds
 
 
 def monotonic() -> float:
