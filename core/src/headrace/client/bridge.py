@@ -12,6 +12,8 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any, Literal, ParamSpec, TypeVar
 
+from headrace.model import clock
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -47,6 +49,16 @@ def drive(coroutine: Coroutine[Any, Any, R]) -> R:
         mode.reset(token)
     coroutine.close()
     raise WouldSuspend(f"A blocking call tried to wait for {waiting!r}. Call its async twin from async code instead.")
+
+
+async def asleep(seconds: float) -> None:
+    """Wait: by blocking this thread in a blocking run, by giving way to the event loop otherwise."""
+    if in_blocking_run():
+        clock.sleep(seconds)
+        return
+    import asyncio
+
+    await asyncio.sleep(seconds)
 
 
 def drive_iter(generator: AsyncGenerator[R, None]) -> Generator[R, None, None]:
