@@ -1,0 +1,27 @@
+"""Routes of artifacts and of their collections."""
+
+from __future__ import annotations
+
+from headrace.model.artifacts import (
+    Artifact,
+    ArtifactCollection,
+    ArtifactCreate,
+    ArtifactUpdate,
+    CountArtifacts,
+    CountLatestArtifacts,
+    FilterArtifacts,
+    FilterLatestArtifacts,
+)
+from headrace.model.endpoints.base import Endpoint
+
+CREATE_ARTIFACT = Endpoint[Artifact]("POST", "/artifacts/", "artifacts", ArtifactCreate, Artifact)
+READ_ARTIFACT = Endpoint[Artifact]("GET", "/artifacts/{id}", "artifacts", returns=Artifact)
+READ_LATEST_ARTIFACT = Endpoint[Artifact]("GET", "/artifacts/{key}/latest", "artifacts", returns=Artifact)
+FILTER_ARTIFACTS = Endpoint[list[Artifact]]("POST", "/artifacts/filter", "artifacts", FilterArtifacts, list[Artifact])
+FILTER_LATEST_ARTIFACTS = Endpoint[list[ArtifactCollection]](
+    "POST", "/artifacts/latest/filter", "artifacts", FilterLatestArtifacts, list[ArtifactCollection]
+)
+COUNT_ARTIFACTS = Endpoint[int]("POST", "/artifacts/count", "artifacts", CountArtifacts, int)
+COUNT_LATEST_ARTIFACTS = Endpoint[int]("POST", "/artifacts/latest/count", "artifacts", CountLatestArtifacts, int)
+UPDATE_ARTIFACT = Endpoint[None]("PATCH", "/artifacts/{id}", "artifacts", ArtifactUpdate, status=204)
+DELETE_ARTIFACT = Endpoint[None]("DELETE", "/artifacts/{id}", "artifacts", status=204)

@@ -1,0 +1,1 @@
+"""Decisions: pure functions and tables over the model. No clocks, settings or rows."""
