@@ -1,0 +1,196 @@
+"""Between rows in storage form and the shapes of `model`. Rows are trusted, so nothing is validated again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from headrace.model.flow_runs import CreatedBy, FlowRun, FlowRunPolicy
+from headrace.model.flows import Flow
+from headrace.model.states import State, StateDetails, StateType
+from headrace.model.task_runs import TaskRun, TaskRunPolicy
+from headrace.store.codec import id_out, json_in, json_out, time_out
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def build(cls: type[M], values: dict[str, Any]) -> M:
+    """Make a model of values that are known to be right and complete."""
+    made = cls.__new__(cls)
+    object.__setattr__(made, "__dict__", values)
+    object.__setattr__(made, "__pydantic_fields_set__", set(values))
+    object.__setattr__(made, "__pydantic_extra__", None)
+    object.__setattr__(made, "__pydantic_private__", None)
+    return made
+
+
+def own(value: BaseModel) -> str | None:
+    """Store a model: only what differs from its defaults, so that the usual one takes no space."""
+    changed = value.model_dump(exclude_defaults=True)
+    return json_in(changed) if changed else None
+
+
+def details_in(details: StateDetails) -> str | None:
+    """Store a state's details without its run's own id, which the row has anyway."""
+    changed = details.model_dump(exclude_defaults=True, exclude={"flow_run_id", "task_run_id"})
+    return json_in(changed) if changed else None
+
+
+def details_out(text: str | None, flow_run_id: UUID | None, task_run_id: UUID | None) -> StateDetails:
+    details = StateDetails.model_validate_json(text) if text else StateDetails()
+    details.flow_run_id = flow_run_id
+    details.task_run_id = task_run_id
+    return details
+
+
+def state_out(row: Sequence[Any], *, of_task_run: bool) -> State:
+    """Read a row of `STATE_COLUMNS`."""
+    run_id = UUID(bytes=row[1])
+    when = time_out(row[2])
+    values = {
+        "id": UUID(bytes=row[0]),
+        "type": StateType(row[3]),
+        "name": row[4],
+        "timestamp": when,
+        "message": row[5],
+        "data": json_out(row[6]),
+        "state_details": details_out(row[7], None if of_task_run else run_id, run_id if of_task_run else None),
+        "created": when,
+        "updated": when,
+    }
+    return build(State, values)
+
+
+def flow_out(row: Sequence[Any]) -> Flow:
+    """Read a row of `FLOW_COLUMNS`."""
+    return build(
+        Flow,
+        {
+            "id": UUID(bytes=row[0]),
+            "created": time_out(row[1]),
+            "updated": time_out(row[2]),
+            "name": row[3],
+            "tags": json_out(row[4]) or [],
+            "labels": json_out(row[5]) or {},
+        },
+    )
+
+
+def flow_run_out(row: Sequence[Any], now_us: int) -> FlowRun:
+    """Read a row of `FLOW_RUN_COLUMNS` and its state; `now_us` is the moment of the estimates."""
+    (
+        id, created, updated, flow_id, name, state_id, state_type, state_name, state_timestamp, run_count, expected, scheduled, start, end,
+        total, parameters, context, tags, labels, policy, parent, _owner, version, idempotency_key, deployment_id, deployment_version,
+        work_queue_id, work_queue_name, work_pool_name, auto_scheduled, infrastructure, pid, job_variables, created_by, message, data, details,
+    ) = row  # fmt: skip
+    state = None
+    if state_id is not None:
+        state = state_out((state_id, id, state_timestamp, state_type, state_name, message, data, details), of_task_run=False)
+    return build(
+        FlowRun,
+        {
+            "id": UUID(bytes=id),
+            "created": time_out(created),
+            "updated": time_out(updated),
+            "name": name,
+            "flow_id": UUID(bytes=flow_id),
+            "state_id": id_out(state_id),
+            "deployment_id": id_out(deployment_id),
+            "deployment_version": deployment_version,
+            "work_queue_id": id_out(work_queue_id),
+            "work_queue_name": work_queue_name,
+            "flow_version": version,
+            "parameters": json_out(parameters) or {},
+            "idempotency_key": idempotency_key,
+            "context": json_out(context) or {},
+            "empirical_policy": FlowRunPolicy.model_validate_json(policy) if policy else FlowRunPolicy(),
+            "tags": json_out(tags) or [],
+            "labels": json_out(labels) or {},
+            "parent_task_run_id": id_out(parent),
+            "state_type": state.type if state else None,
+            "state_name": state_name,
+            "run_count": run_count,
+            "expected_start_time": time_out(expected),
+            "next_scheduled_start_time": time_out(scheduled),
+            "start_time": time_out(start),
+            "end_time": time_out(end),
+            "total_run_time": timedelta(microseconds=total),
+            "estimated_run_time": timedelta(microseconds=run_time(state_type, state_timestamp, total, now_us)),
+            "estimated_start_time_delta": timedelta(microseconds=lateness(state_type, expected, start, end, now_us)),
+            "auto_scheduled": bool(auto_scheduled),
+            "infrastructure_document_id": id_out(infrastructure),
+            "infrastructure_pid": pid,
+            "created_by": CreatedBy.model_validate_json(created_by) if created_by else None,
+            "work_pool_id": None,
+            "work_pool_name": work_pool_name,
+            "state": state,
+            "job_variables": json_out(job_variables),
+        },
+    )
+
+
+def task_run_out(row: Sequence[Any], now_us: int) -> TaskRun:
+    """Read a row of `TASK_RUN_COLUMNS` and its state; `now_us` is the moment of the estimates."""
+    (
+        id, created, updated, flow_run_id, name, task_key, dynamic_key, state_id, state_type, state_name, state_timestamp, run_count,
+        flow_run_run_count, expected, scheduled, start, end, total, tags, labels, inputs, policy, cache_key, cache_expiration, version,
+        message, data, details,
+    ) = row  # fmt: skip
+    state = None
+    if state_id is not None:
+        state = state_out((state_id, id, state_timestamp, state_type, state_name, message, data, details), of_task_run=True)
+        state.state_details.flow_run_id = id_out(flow_run_id)
+    return build(
+        TaskRun,
+        {
+            "id": UUID(bytes=id),
+            "created": time_out(created),
+            "updated": time_out(updated),
+            "name": name,
+            "flow_run_id": id_out(flow_run_id),
+            "task_key": task_key,
+            "dynamic_key": dynamic_key,
+            "cache_key": cache_key,
+            "cache_expiration": time_out(cache_expiration),
+            "task_version": version,
+            "empirical_policy": TaskRunPolicy.model_validate_json(policy) if policy else TaskRunPolicy(),
+            "tags": json_out(tags) or [],
+            "labels": json_out(labels) or {},
+            "state_id": id_out(state_id),
+            "task_inputs": json_out(inputs) or {},
+            "state_type": state.type if state else None,
+            "state_name": state_name,
+            "run_count": run_count,
+            "flow_run_run_count": flow_run_run_count,
+            "expected_start_time": time_out(expected),
+            "next_scheduled_start_time": time_out(scheduled),
+            "start_time": time_out(start),
+            "end_time": time_out(end),
+            "total_run_time": timedelta(microseconds=total),
+            "estimated_run_time": timedelta(microseconds=run_time(state_type, state_timestamp, total, now_us)),
+            "estimated_start_time_delta": timedelta(microseconds=lateness(state_type, expected, start, end, now_us)),
+            "state": state,
+        },
+    )
+
+
+def run_time(state_type: str | None, state_timestamp: int | None, total: int, now_us: int) -> int:
+    """Return the microseconds spent running, those of a RUNNING state that lasts included."""
+    if state_type == StateType.RUNNING and state_timestamp is not None:
+        return total + max(0, now_us - state_timestamp)
+    return total
+
+
+def lateness(state_type: str | None, expected: int | None, start: int | None, end: int | None, now_us: int) -> int:
+    """Return the microseconds by which the run started after it was expected, or by which it is late so far."""
+    if expected is None:
+        return 0
+    if start is not None:
+        return max(0, start - expected)
+    if end is None and state_type is not None:
+        return max(0, now_us - expected)
+    return 0

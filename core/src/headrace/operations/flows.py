@@ -1,0 +1,52 @@
+"""Flows: registered by name, changed, deleted with all their runs."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from headrace.model import clock, ids
+from headrace.model.endpoints import flows as endpoints
+from headrace.model.errors import ObjectNotFound
+from headrace.model.flows import Flow, FlowCreate
+from headrace.operations.encoding import flow_out
+from headrace.operations.table import Operation
+from headrace.store.codec import json_in
+from headrace.store.database import Transaction
+from headrace.store.statements import runs as statements
+
+
+def create_flow(tx: Transaction, body: FlowCreate) -> Flow:
+    """Return the flow of that name, as it is if it exists, else newly made."""
+    found = tx.sql_one(statements.SELECT_FLOW_BY_NAME, (body.name,))
+    if found is None:
+        now = clock.now_us()
+        tx.sql(
+            statements.INSERT_FLOW,
+            (ids.new().bytes, now, now, body.name, json_in(body.tags or None), json_in(body.labels or None)),
+        )
+        found = tx.sql_one(statements.SELECT_FLOW_BY_NAME, (body.name,))
+        assert found is not None
+    return flow_out(found)
+
+
+def read_flow(tx: Transaction, *, id: UUID) -> Flow:
+    """Return a flow. Raises `ObjectNotFound`."""
+    found = tx.sql_one(statements.SELECT_FLOW, (id.bytes,))
+    if found is None:
+        raise ObjectNotFound(help_message=f"Flow not found: no flow has the id {id}.")
+    return flow_out(found)
+
+
+def read_flow_by_name(tx: Transaction, *, name: str) -> Flow:
+    """Return the flow of that name. Raises `ObjectNotFound`."""
+    found = tx.sql_one(statements.SELECT_FLOW_BY_NAME, (name,))
+    if found is None:
+        raise ObjectNotFound(help_message=f"Flow not found: no flow is named {name!r}.")
+    return flow_out(found)
+
+
+OPERATIONS = {
+    endpoints.CREATE_FLOW: Operation(create_flow, writes=True),
+    endpoints.READ_FLOW: Operation(read_flow, writes=False),
+    endpoints.READ_FLOW_BY_NAME: Operation(read_flow_by_name, writes=False),
+}

@@ -1,0 +1,45 @@
+"""From an endpoint to its operation. A noun's module is imported when one of its endpoints is first used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, cast
+
+from headrace.model.endpoints.base import Endpoint
+from headrace.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What performs an endpoint: `fn(tx, body, **parameters)`, or `fn(tx, **parameters)` for an endpoint without a body."""
+
+    fn: Callable[..., Any]
+    writes: bool
+
+
+_found: dict[Endpoint[Any], Operation] = {}
+
+
+def find(endpoint: Endpoint[Any]) -> Operation:
+    """Return the operation of `endpoint`. Raises `LookupError` for an endpoint that no module performs."""
+    operation = _found.get(endpoint)
+    if operation is None:
+        module = import_module(f"headrace.operations.{endpoint.noun}")
+        _found.update(cast("dict[Endpoint[Any], Operation]", module.OPERATIONS))
+        operation = _found.get(endpoint)
+        if operation is None:
+            raise LookupError(f"headrace.operations.{endpoint.noun} has no operation for {endpoint.method} {endpoint.path}.")
+    return operation
+
+
+def perform(database: Database, endpoint: Endpoint[Any], body: Any, parameters: dict[str, Any]) -> Any:
+    """Perform `endpoint` in one transaction. Without a body, one with every default is used where the endpoint takes one."""
+    operation = find(endpoint)
+    if endpoint.body is not None:
+        given = (endpoint.body() if body is None else body,)
+    else:
+        given = ()
+    with database.write() if operation.writes else database.read() as tx:
+        return operation.fn(tx, *given, **parameters)

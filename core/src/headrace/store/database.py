@@ -1,0 +1,281 @@
+"""Connections and transactions. SQLite: one file, many processes, writers one after the other; the driver blocks.
+
+`Transaction.sql` speaks to the driver, `Transaction.execute` takes SQLAlchemy Core statements; both on one connection.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from headrace.model import clock
+from headrace.model.errors import StoreError
+from headrace.store import failures
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, CursorResult, Executable, RowMapping, Table
+
+BUSY_TIMEOUT_SECONDS = 60.0
+STATEMENTS_CACHED_MAX = 256
+IDLE_CONNECTIONS_MAX = 16
+
+Row = tuple[Any, ...]
+
+
+class Link:
+    """One connection to the file: the driver's, and SQLAlchemy's around it once a Core statement is used."""
+
+    __slots__ = ("core", "raw")
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self.raw = raw
+        self.core: Connection | None = None
+
+    def as_core(self) -> Connection:
+        if self.core is None:
+            from headrace.store.dialect import wrap
+
+            self.core = wrap(self.raw)
+        return self.core
+
+    def end(self, word: Literal["COMMIT", "ROLLBACK"]) -> None:
+        """End the transaction, on both layers if both took part."""
+        core = self.core
+        if core is not None and core.in_transaction():
+            core.commit() if word == "COMMIT" else core.rollback()
+        if self.raw.in_transaction:
+            self.raw.execute(word)
+
+
+class Transaction:
+    """What the operations read and write through. Valid inside its `with` block only."""
+
+    __slots__ = ("_after", "_link", "dialect")
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._after: list[Callable[[], object]] = []
+        self.dialect: Literal["sqlite", "postgresql"] = "sqlite"
+
+    # --- text on the driver, values in storage form
+
+    def sql(self, text: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Run one statement with `?` places and return its rows."""
+        return self._link.raw.execute(text, values).fetchall()
+
+    def sql_one(self, text: str, values: Sequence[Any] = ()) -> Row | None:
+        """Run one statement and return its first row."""
+        return self._link.raw.execute(text, values).fetchone()
+
+    def sql_count(self, text: str, values: Sequence[Any] = ()) -> int:
+        """Run one statement and return how many rows it changed."""
+        return self._link.raw.execute(text, values).rowcount
+
+    def sql_many(self, text: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement once for each row of values."""
+        self._link.raw.executemany(text, rows)
+
+    # --- SQLAlchemy Core
+
+    def execute(self, statement: Executable, params: Any = None) -> CursorResult[Any]:
+        """Run a Core statement."""
+        return self._link.as_core().execute(statement, params)
+
+    def rows(self, statement: Executable) -> list[RowMapping]:
+        """Return every row, as mappings from column names."""
+        return list(self.execute(statement).mappings())
+
+    def one(self, statement: Executable) -> RowMapping | None:
+        """Return the first row, or None."""
+        return self.execute(statement).mappings().first()
+
+    def scalar(self, statement: Executable) -> Any:
+        """Return the first column of the first row, or None."""
+        return self.execute(statement).scalar()
+
+    def insert_or_ignore(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Insert rows, pass over those that break a unique key, and return how many were inserted."""
+        from headrace.store.dialect import insert
+
+        if not rows:
+            return 0
+        statement = insert(self.dialect, table).on_conflict_do_nothing()
+        if len(rows) == 1:
+            return self.execute(statement, dict(rows[0])).rowcount
+        return self.execute(statement, [dict(row) for row in rows]).rowcount
+
+    def upsert(self, table: Table, rows: Sequence[Mapping[str, Any]], key: Sequence[str], update: Sequence[str]) -> None:
+        """Insert rows; where one with the same `key` columns exists, write the `update` columns into it instead."""
+        from headrace.store.dialect import insert
+
+        if not rows:
+            return
+        statement = insert(self.dialect, table)
+        statement = statement.on_conflict_do_update(index_elements=list(key), set_={name: statement.excluded[name] for name in update})
+        self.execute(statement, [dict(row) for row in rows])
+
+    def after_commit(self, act: Callable[[], object]) -> None:
+        """Call `act` once the transaction is committed; not at all if it is rolled back."""
+        self._after.append(act)
+
+    def _committed(self) -> None:
+        for act in self._after:
+            act()
+
+
+class Database:
+    """One database, for all threads of this process. A child made by `fork` opens connections of its own.
+
+    `url` is `sqlite:///path` (or `sqlite://` for one in memory); a driver named in it (`sqlite+aiosqlite`) makes no difference.
+    Nothing is opened before the first transaction; then the file is created, or migrated, if need be. Raises `StoreError`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.path = _path_of(url)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._process = os.getpid()
+        self._idle: list[Link] = []
+        self._writer = threading.RLock()  # writers of one process queue here: a lock is fairer than SQLite's polling
+        self._opening = threading.Lock()
+        self._is_open = False
+        self._memory_lock = threading.RLock()
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Open a transaction that writes. It alone writes to the file until the block ends; an error rolls everything back."""
+        if self._process != os.getpid():
+            self._forget()
+        with self._writer:
+            link = self._take()
+            tx = Transaction(link)
+            try:
+                self._begin(link)
+                yield tx
+                link.end("COMMIT")
+            except BaseException as error:
+                self._abandon(link)
+                failures.reraise(error, self.path)
+                raise
+            self._give(link)
+        tx._committed()  # pyright: ignore[reportPrivateUsage]
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """Open a transaction that reads one consistent state of the database, whoever writes meanwhile."""
+        if self._process != os.getpid():
+            self._forget()
+        with self._memory_lock if self.path is None else _NOTHING:
+            link = self._take()
+            try:
+                link.raw.execute("BEGIN")
+                yield Transaction(link)
+                link.end("ROLLBACK")
+            except BaseException as error:
+                self._abandon(link)
+                failures.reraise(error, self.path)
+                raise
+            self._give(link)
+
+    def close(self) -> None:
+        """Close what is idle. The next transaction opens the database again."""
+        idle, self._idle = self._idle, []
+        if self._process == os.getpid():
+            for link in idle:
+                link.raw.close()
+
+    # --- connections
+
+    def _take(self) -> Link:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        with self._opening:
+            if self.path is None and self._idle:
+                return self._idle.pop()
+            try:
+                link = self._connect()
+                if not self._is_open:
+                    from headrace.store import opening
+
+                    opening.prepare(link.raw, self.path, self.url)
+                    self._is_open = True
+            except sqlite3.Error as error:
+                failures.reraise(error, self.path)
+                raise
+            return link
+
+    def _connect(self) -> Link:
+        if self.path is not None:
+            failures.make_folder(self.path.parent)
+        raw = sqlite3.connect(
+            ":memory:" if self.path is None else self.path,
+            timeout=BUSY_TIMEOUT_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=STATEMENTS_CACHED_MAX,
+        )
+        raw.execute("PRAGMA synchronous=NORMAL")
+        raw.execute("PRAGMA foreign_keys=ON")
+        return Link(raw)
+
+    def _give(self, link: Link) -> None:
+        if self.path is None or len(self._idle) < IDLE_CONNECTIONS_MAX:
+            self._idle.append(link)
+        else:
+            link.raw.close()
+
+    def _abandon(self, link: Link) -> None:
+        """Roll back; a connection that cannot even do that is not used again."""
+        try:
+            link.end("ROLLBACK")
+        except Exception:  # noqa: BLE001  # whatever is broken, the error that brought us here is the one to tell
+            link.raw.close()
+        else:
+            self._give(link)
+
+    def _begin(self, link: Link) -> None:
+        """Take SQLite's write lock. Its own waiting covers most cases; some are answered "locked" at once and tried again here."""
+        deadline = clock.monotonic() + BUSY_TIMEOUT_SECONDS
+        while True:
+            try:
+                link.raw.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if not failures.is_busy(error):
+                    raise
+                if clock.monotonic() >= deadline:
+                    raise StoreError(
+                        f"Another process kept the database {self.path} locked for {BUSY_TIMEOUT_SECONDS:.0f} seconds. "
+                        "Look for a program that holds it open (a backup, a database browser, a stopped process) and end it."
+                    ) from error
+                clock.sleep(0.005 + 0.02 * random.random())
+
+
+class _Nothing:
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+_NOTHING = _Nothing()
+
+
+def _path_of(url: str) -> Path | None:
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.split("+")[0] != "sqlite":
+        raise StoreError(
+            f"headrace cannot open the database at '{scheme}://…'. Set HEADRACE_SERVER_DATABASE_CONNECTION_URL to sqlite:///path/to/file."
+        )
+    rest = rest.partition("?")[0]
+    if rest in ("", "/", "/:memory:") or rest.startswith("/file::memory:"):
+        return None
+    return Path(rest[1:]).expanduser()

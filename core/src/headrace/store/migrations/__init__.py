@@ -1,0 +1,1 @@
+"""The Alembic line: from any older schema to the newest, and back."""

@@ -1,0 +1,26 @@
+"""The tables, one module for each noun, all on one `metadata`. `load_all` imports every module, so that `metadata` is whole."""
+
+from __future__ import annotations
+
+from sqlalchemy import MetaData
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s__%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s__%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s__%(column_0_name)s__%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def load_all() -> MetaData:
+    """Import every module of tables and return the whole metadata."""
+    import pkgutil
+    from importlib.util import find_spec
+
+    for module in pkgutil.iter_modules(__path__):
+        name = f"{__name__}.{module.name}"
+        assert find_spec(name) is not None
+        __import__(name)
+    return metadata
