@@ -1,0 +1,1 @@
+"""Front desk: documented paths of features that the pages call experimental."""
