@@ -99,7 +99,7 @@ def _metadata_in_archive(entry: str) -> Iterator[tuple[str, str, str, str]]:
 
     found = cast("Iterable[Distribution]", importlib_metadata.distributions(path=[entry]))  # pyright: ignore[reportUnknownMemberType]  untyped keywords
     for distribution in found:
-        text = distribution.read_text("entry_points.txt")
+        text: str | None = distribution.read_text("entry_points.txt")  # pyright: ignore[reportUnknownMemberType]
         if text:
             name = distribution.metadata["Name"]
             folder = os.path.join(entry, f"{name}-{distribution.version}")
@@ -126,7 +126,7 @@ def _distribution(candidate: Candidate) -> Distribution | None:
     import importlib_metadata
 
     if os.path.isdir(candidate.folder):
-        return cast("Distribution", importlib_metadata.Distribution.at(candidate.folder))
+        return importlib_metadata.Distribution.at(candidate.folder)
     try:
         return cast("Distribution", importlib_metadata.distribution(candidate.distribution))
     except importlib_metadata.PackageNotFoundError:

@@ -112,17 +112,18 @@ class Host:
         return tuple(hooks)
 
     def _of(self, key: str, hooks: list[str]) -> list[Implementation]:
-        return [i for hook in hooks if hasattr(specs, hook) for i in self.implementations(hook) if i.key == key]
+        return [i for hook in hooks if hasattr(specs, hook) for i in self.implementations(hook, key)]
 
-    def implementations(self, hook: str) -> list[Implementation]:
-        """Return the implementations of `hook`: `tryfirst` ones, then by plugin name, then `trylast` ones."""
+    def implementations(self, hook: str, key: str | None = None) -> list[Implementation]:
+        """Return the implementations of `hook`: `tryfirst` ones, then by plugin name, then `trylast` ones.
+
+        With `key`, only those of one plugin.
+        """
         found = sorted(
-            getattr(self._manager.hook, hook).get_hookimpls(),
+            (i for i in getattr(self._manager.hook, hook).get_hookimpls() if key in (None, i.plugin_name)),
             key=lambda impl: (0 if impl.tryfirst else 2 if impl.trylast else 1, impl.plugin_name),
         )
-        return [
-            Implementation(self._names[impl.plugin_name], impl.plugin_name, hook, impl.function, _required(impl.function)) for impl in found
-        ]
+        return [Implementation(self._names[i.plugin_name], i.plugin_name, hook, i.function, _required(i.function)) for i in found]
 
 
 def _required(function: object) -> bool | None:

@@ -131,9 +131,7 @@ def _ask_for_offers(plugin: Loaded, host: hosting.Host) -> None:
     for kind in Kind:
         if kind.hook not in plugin.hooks:
             continue
-        for implementation in host.implementations(kind.hook):
-            if implementation.key != plugin.key:
-                continue
+        for implementation in host.implementations(kind.hook, plugin.key):
             outcome = hosting.call(partial(_offers_of, implementation))
             if outcome.error is None:
                 plugin.offers[kind] = (*plugin.offers.get(kind, ()), *outcome.value)

@@ -292,4 +292,8 @@ def _text(error: BaseException) -> str:
 
 
 def _apply(env: Mapping[str, str]) -> None:
-    os.environ.update(env)  # this writes for child processes and SDKs; the settings then read their part of it as ever
+    from headrace.settings import refresh_global_settings_context
+
+    # Written for SDKs and child processes. Settings are not read here, but asked to look again at their part of it.
+    os.environ.update(env)
+    refresh_global_settings_context()
