@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+AVERAGE_OCCUPANCY_SECONDS = 2.0  # what is assumed of a limit that nobody has used yet
 OCCUPANCY_SECONDS_MIN = 0.1
 WAIT_SECONDS_MIN = 0.01
 WAIT_SECONDS_MAX = 30.0
@@ -22,7 +23,7 @@ class Room:
     held: int = 0
     decay_per_second: float = 0.0
     drained_at: datetime | None = None
-    average_occupancy_seconds: float = 2.0
+    average_occupancy_seconds: float = AVERAGE_OCCUPANCY_SECONDS
 
     @property
     def decays(self) -> bool:

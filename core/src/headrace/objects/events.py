@@ -1,0 +1,59 @@
+"""Emitting events. One place decides how they travel: today each is stored before `emit_event` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from headrace.client.bridge import drive
+from headrace.client.connect import current_client
+from headrace.client.current_run import run_ids
+from headrace.model import clock, ids
+from headrace.model.endpoints.events import RECORD_EVENTS
+from headrace.model.errors import EventTooLarge
+from headrace.model.events import EVENT_BYTES_MAX, RELATED_RESOURCES_MAX, Event, RelatedResource, Resource, SentEvent
+
+FOLLOWS_WITHIN = timedelta(minutes=5)
+
+
+def emit_event(
+    event: str,
+    resource: Mapping[str, str] | Resource,
+    occurred: datetime | None = None,
+    related: Iterable[Mapping[str, str] | RelatedResource] | None = None,
+    payload: dict[str, Any] | None = None,
+    id: UUID | None = None,
+    follows: Event | None = None,
+) -> Event:
+    """Store an event and return it.
+
+    `resource` is a map of labels with at least `prefect.resource.id`; each of `related` has `prefect.resource.role` too. The current flow
+    run and task run are added to them, unless they are there already. `follows` is noted only when that event is at most five minutes away.
+    Raises a validation error for an event that is not one, and `EventTooLarge` for one of more than 1.5 MB.
+    """
+    made = SentEvent(
+        event=event,
+        resource=resource if isinstance(resource, Resource) else Resource(dict(resource)),
+        occurred=occurred or clock.now(),
+        related=_with_current_runs([one if isinstance(one, RelatedResource) else RelatedResource(dict(one)) for one in related or ()]),
+        payload=payload or {},
+        id=id or ids.new(),
+    )
+    if follows is not None and abs(made.occurred - follows.occurred) < FOLLOWS_WITHIN:
+        made.follows = follows.id
+    size = made.size_bytes
+    if size > EVENT_BYTES_MAX:
+        raise EventTooLarge(size, EVENT_BYTES_MAX)
+    drive(current_client().call(RECORD_EVENTS, [made]))
+    return made
+
+
+def _with_current_runs(related: list[RelatedResource]) -> list[RelatedResource]:
+    known = {resource.id for resource in related}
+    for kind, run_id in zip(("flow-run", "task-run"), run_ids(), strict=True):
+        name = f"prefect.{kind}.{run_id}"
+        if run_id is not None and name not in known and len(related) < RELATED_RESOURCES_MAX:
+            related.append(RelatedResource({"prefect.resource.id": name, "prefect.resource.role": kind}))
+    return related

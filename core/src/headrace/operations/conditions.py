@@ -1,0 +1,55 @@
+"""Conditions of filters as SQL text with `?` places, for lists that need no more than one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+
+class Conditions:
+    """Collects the conditions of one filter. None of a filter's values adds no condition; an empty choice matches nothing."""
+
+    __slots__ = ("_parts", "values")
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self.values: list[Any] = []
+
+    def add(self, text: str, *values: Any) -> None:
+        """Add a condition with its values in storage form."""
+        self._parts.append(text)
+        self.values += values
+
+    def any_of(self, column: str, choices: Iterable[UUID | str] | None, *, negated: bool = False) -> None:
+        """Add that `column` is one (or, negated, none) of `choices`."""
+        if choices is None:
+            return
+        stored = [choice.bytes if isinstance(choice, UUID) else choice for choice in choices]
+        self.add(f"{column} {'NOT ' if negated else ''}IN ({', '.join('?' * len(stored))})", *stored)
+
+    def contains(self, column: str, text: str | None) -> None:
+        """Add that `column` contains `text`, upper and lower case alike."""
+        if text is not None:
+            self.add(f"LOWER({column}) LIKE ? ESCAPE '\\'", f"%{escaped(text.lower())}%")
+
+    def starts(self, column: str, prefixes: Sequence[str] | None, *, negated: bool = False) -> None:
+        """Add that `column` begins with one (or, negated, none) of `prefixes`. Upper and lower case differ."""
+        if prefixes is None:
+            return
+        parts = [f"SUBSTR({column}, 1, {len(prefix)}) = ?" for prefix in prefixes]
+        self.add(f"{'NOT ' if negated else ''}({' OR '.join(parts) or '0'})", *prefixes)
+
+    def present(self, column: str, is_present: bool | None) -> None:
+        """Add that `column` has a value, or has none."""
+        if is_present is not None:
+            self.add(f"{column} IS {'NOT ' if is_present else ''}NULL")
+
+    def joined(self, operator: str = "and_") -> str:
+        """Return all conditions as one, which is true when there are none."""
+        return f"({(' OR ' if operator == 'or_' else ' AND ').join(self._parts)})" if self._parts else "TRUE"
+
+
+def escaped(text: str) -> str:
+    """Return `text` with what LIKE gives a meaning taken literally, under ESCAPE '\\'."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -1,0 +1,72 @@
+"""Inputs of flow runs: texts under keys that are unique in the run, listed in the order in which they arrived."""
+
+from __future__ import annotations
+
+import sqlite3
+from uuid import UUID
+
+from headrace.model import clock, ids
+from headrace.model.endpoints import run_inputs as endpoints
+from headrace.model.errors import ObjectAlreadyExists, ObjectNotFound
+from headrace.model.run_inputs import FilterFlowRunInputs, FlowRunInput, FlowRunInputCreate
+from headrace.operations.conditions import Conditions
+from headrace.operations.pages import page_limit
+from headrace.operations.table import Operation
+from headrace.store.database import Transaction
+
+
+def create_flow_run_input(tx: Transaction, body: FlowRunInputCreate, *, id: UUID) -> None:
+    """Store an input. Raises `ObjectNotFound` when there is no such run, `ObjectAlreadyExists` when the key is taken."""
+    if tx.sql_one("SELECT 1 FROM flow_run WHERE id = ?", (id.bytes,)) is None:
+        raise ObjectNotFound("Flow run not found")
+    now = clock.to_us(clock.now())
+    try:
+        tx.sql_count(
+            "INSERT INTO flow_run_input (id, created, updated, flow_run_id, key, value, sender) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (ids.new().bytes, now, now, id.bytes, body.key, body.value, body.sender),
+        )
+    except sqlite3.IntegrityError as error:
+        raise ObjectAlreadyExists("A flow run input with this key already exists.") from error
+
+
+def filter_flow_run_input(tx: Transaction, body: FilterFlowRunInputs, *, id: UUID) -> list[FlowRunInput]:
+    where = Conditions()
+    where.add("flow_run_id = ?", id.bytes)
+    where.starts("key", [body.prefix])
+    where.any_of("key", body.exclude_keys or None, negated=True)
+    rows = tx.sql(
+        f"SELECT id, created, updated, key, value, sender FROM flow_run_input WHERE {where.joined()} ORDER BY id LIMIT ?",
+        (*where.values, page_limit(body.limit)),
+    )
+    return [
+        FlowRunInput(
+            id=UUID(bytes=row[0]),
+            created=clock.from_us(row[1]),
+            updated=clock.from_us(row[2]),
+            flow_run_id=id,
+            key=row[3],
+            value=row[4],
+            sender=row[5],
+        )
+        for row in rows
+    ]
+
+
+def read_flow_run_input(tx: Transaction, *, id: UUID, key: str) -> str:
+    row = tx.sql_one("SELECT value FROM flow_run_input WHERE flow_run_id = ? AND key = ?", (id.bytes, key))
+    if row is None:
+        raise ObjectNotFound("Flow run input not found")
+    return row[0]
+
+
+def delete_flow_run_input(tx: Transaction, *, id: UUID, key: str) -> None:
+    if not tx.sql_count("DELETE FROM flow_run_input WHERE flow_run_id = ? AND key = ?", (id.bytes, key)):
+        raise ObjectNotFound("Flow run input not found")
+
+
+OPERATIONS = {
+    endpoints.CREATE_FLOW_RUN_INPUT: Operation(create_flow_run_input, writes=True),
+    endpoints.FILTER_FLOW_RUN_INPUT: Operation(filter_flow_run_input, writes=False),
+    endpoints.READ_FLOW_RUN_INPUT: Operation(read_flow_run_input, writes=False),
+    endpoints.DELETE_FLOW_RUN_INPUT: Operation(delete_flow_run_input, writes=True),
+}
