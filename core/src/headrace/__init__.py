@@ -1,0 +1,42 @@
+"""headrace: brings Python flows to where they do their work. Names are loaded when they are used; importing this does nothing."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_NAMES = {
+    "Flow": "headrace.flows",
+    "State": "headrace.states",
+    "Task": "headrace.tasks",
+    "Transaction": "headrace.transactions",
+    "allow_failure": "headrace.utilities.annotations",
+    "apause_flow_run": "headrace.flow_runs",
+    "aresume_flow_run": "headrace.flow_runs",
+    "asuspend_flow_run": "headrace.flow_runs",
+    "flow": "headrace.flows",
+    "get_client": "headrace.client.orchestration",
+    "get_run_logger": "headrace.logging",
+    "pause_flow_run": "headrace.flow_runs",
+    "resume_flow_run": "headrace.flow_runs",
+    "suspend_flow_run": "headrace.flow_runs",
+    "tags": "headrace.context",
+    "task": "headrace.tasks",
+    "unmapped": "headrace.utilities.annotations",
+}
+
+__all__ = ["__version__", *sorted(_NAMES)]  # pyright: ignore[reportUnsupportedDunderAll]  # the stub names them one by one
+
+
+def __getattr__(name: str) -> object:
+    module = _NAMES.get(name)
+    if module is not None:
+        value = getattr(import_module(module), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_NAMES})

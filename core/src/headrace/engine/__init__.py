@@ -1,0 +1,1 @@
+"""Runs users' flows and tasks. Talks to the store only through a client."""

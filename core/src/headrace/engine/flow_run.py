@@ -1,0 +1,328 @@
+"""One flow run, from its arguments to its final state. The order of things is the order of the lines in `run_flow`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from headrace.client import bridge
+from headrace.client.bridge import drive
+from headrace.engine import logs
+from headrace.engine.context import FlowRunContext, RunContext, current, enter, leave
+from headrace.engine.dependencies import check_wait_for, is_plain, resolve_parameters, wait_for_upstream
+from headrace.engine.flow_record import FlowRecord, parent_link
+from headrace.engine.functions import render_run_name
+from headrace.engine.hooks import run_hooks
+from headrace.engine.outcome import Outcome, completed, failed, timed_out
+from headrace.engine.ports import ASYNC, BLOCKING, Ports, TimeLimitReached
+from headrace.engine.prints import redirected
+from headrace.engine.recording import spool
+from headrace.engine.signals import termination_raises
+from headrace.engine.startup import start_once
+from headrace.engine.state_results import aget_state_result, crash_message
+from headrace.engine.subflows import ParentLink, reusable_child
+from headrace.model import clock
+from headrace.model.errors import Abort, FlowRunTimeoutError, ParameterTypeError, Pause, UpstreamTaskError
+
+if TYPE_CHECKING:
+    from headrace.engine.flow import Flow
+    from headrace.model.flow_runs import FlowRun
+    from headrace.model.states import State
+
+DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40
+
+
+class FlowCall:
+    """One call of a flow: what is asked for, and what has become of it."""
+
+    __slots__ = ("enclosing", "flow", "frame", "link", "outcome", "parameters", "record", "wait_for")
+
+    def __init__(
+        self, flow: Flow[..., Any], parameters: dict[str, Any], wait_for: list[Any] | None, flow_run: FlowRun | None = None
+    ) -> None:
+        self.flow = flow
+        self.parameters = parameters
+        self.wait_for = wait_for
+        self.enclosing = current()
+        self.link: ParentLink | None = None
+        self.frame: FlowRunContext | None = None
+        self.record = FlowRecord(flow, flow_run)
+        self.outcome: Outcome | None = None
+
+
+def call_flow(flow: Flow[..., Any], parameters: dict[str, Any], wait_for: Iterable[Any] | None, return_state: bool) -> Any:
+    """Run a flow for a caller who waits: in this thread, or as a coroutine for an async flow."""
+    if flow.isgenerator:
+        from headrace.engine.generators import iterate_flow
+
+        return iterate_flow(flow, parameters, wait_for, return_state)
+    call = FlowCall(flow, parameters, list(wait_for) if wait_for else None)
+    return start_call(call, return_state)
+
+
+def start_call(call: FlowCall, return_state: bool) -> Any:
+    """Run a prepared call and answer its caller."""
+    if call.flow.isasync:
+        return _call_async(call, return_state)
+    with termination_raises(call.enclosing.flow is None):
+        return drive(_run_and_answer(call, BLOCKING, return_state))
+
+
+async def _call_async(call: FlowCall, return_state: bool) -> Any:
+    token = bridge.mode.set("async")
+    try:
+        with termination_raises(call.enclosing.flow is None):
+            return await _run_and_answer(call, ASYNC, return_state)
+    finally:
+        bridge.mode.reset(token)
+
+
+async def _run_and_answer(call: FlowCall, ports: Ports, return_state: bool) -> Any:
+    state = await run_flow(call, ports)
+    if return_state:
+        return state
+    outcome = call.outcome
+    if state.is_completed() and outcome is not None and outcome.kind == "COMPLETED":
+        return outcome.value
+    if outcome is not None and outcome.error is not None:
+        raise outcome.error
+    return await aget_state_result(state)
+
+
+async def run_flow(call: FlowCall, ports: Ports) -> State:
+    """Run the flow and return its final state. Raises what must pass through: `ParameterTypeError` is not raised here but in the state."""
+    await start_once(ports)
+    link = call.link = await parent_link(call)
+    if link is not None:
+        state = await reusable_child(call, link)
+        if state is not None:
+            return state
+    record = call.record
+    try:
+        problem = await _create(call, ports)
+        if problem is not None:
+            return await _refuse(call, problem, ports)
+        while True:
+            state = await record.begin(ports)
+            if state.is_final() or state.is_paused() or state.is_cancelling():
+                return state
+            outcome = call.outcome = await _attempt(call, ports)
+            state = await _conclude(call, outcome, ports)
+            if state is not None:
+                return state
+    except (Pause, Abort):
+        raise
+    except BaseException as error:
+        await _crash(call, error, ports)
+        raise
+    finally:
+        if link is not None:
+            link.finish(record.state)
+        if call.enclosing.flow is None:
+            spool().flush()
+
+
+async def _create(call: FlowCall, ports: Ports) -> Exception | None:
+    """Create the run as Pending with its resolved, validated parameters. Returns what is wrong with them, if anything is."""
+    flow, record, link = call.flow, call.record, call.link
+    problem: Exception | None = None
+    if call.wait_for or not is_plain(call.parameters):
+        try:
+            await wait_for_upstream(call.parameters, call.wait_for, ports, None)
+            sources = check_wait_for(call.wait_for)
+            call.parameters, inputs = resolve_parameters(call.parameters, call.enclosing.flow)
+            if link is not None:
+                link.record.task_inputs = {**inputs, "wait_for": sources} if sources else inputs
+        except UpstreamTaskError as error:
+            problem = error
+    if problem is None and flow.should_validate_parameters:
+        try:
+            call.parameters = flow.validate_parameters(call.parameters)
+        except ParameterTypeError as error:
+            problem = error
+    name = None
+    if problem is None and flow.flow_run_name is not None:
+        try:
+            name = _run_name(flow, call.parameters)
+        except (KeyError, IndexError, AttributeError, TypeError) as error:
+            problem = error
+    await record.create(flow.serialize_parameters(call.parameters), name, call.enclosing.tags, link)
+    _log(call, INFO, "Beginning %s run %r for flow %r", "subflow" if link is not None else "flow", record.run.name, flow.name)
+    return problem
+
+
+def _run_name(flow: Flow[..., Any], parameters: dict[str, Any]) -> str:
+    given = flow.flow_run_name
+    if callable(given):
+        name = given()
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's function may return anything
+            raise TypeError(
+                f"Callable {getattr(given, '__name__', given)!r} for 'flow_run_name' returned type {type(name).__name__} but a string is "
+                "required."
+            )
+        return name
+    return render_run_name(str(given), parameters, "flow_run_name")
+
+
+async def _refuse(call: FlowCall, problem: Exception, ports: Ports) -> State:
+    """End a run whose body cannot start."""
+    if isinstance(problem, UpstreamTaskError):
+        state = await call.record.propose("PENDING", "NotReady", str(problem))
+        call.outcome = Outcome("PENDING", "NotReady", str(problem), error=problem)
+        return state
+    prefix = "Validation of flow parameters failed with error: " if isinstance(problem, ParameterTypeError) else ""
+    message = f"{prefix}{type(problem).__name__}: {problem}"
+    call.outcome = Outcome("FAILED", "Failed", message, data=problem, error=problem)
+    _log(call, ERROR, "%s", message)
+    state = await call.record.propose("FAILED", "Failed", message, data=problem, force=True)
+    await _final_hooks(call, state, ports)
+    return state
+
+
+async def _attempt(call: FlowCall, ports: Ports) -> Outcome:
+    """Run the body once in its context, and wait for what it submitted."""
+    flow, record = call.flow, call.record
+    runner = flow.task_runner.duplicate()
+    parent = call.enclosing.flow
+    frame = call.frame = FlowRunContext(
+        flow,
+        record.run,
+        call.parameters,
+        clock.now(),
+        runner,
+        log_prints=_log_prints(flow, parent),
+        persist_result=_persists(flow, parent),
+        parent=call.enclosing,
+        attempt=record.attempt,
+    )
+    frame.children = record.children
+    entered = enter(RunContext(frame, None, call.enclosing.tags))
+    try:
+        if flow.on_running_hooks:
+            await run_hooks(flow.on_running_hooks, lambda: (flow, record.run, record.state), frame, None, ports)
+        with runner:
+            outcome = await _run_body(call, frame, ports)
+        _warn_of_unseen_failures(call, frame, outcome)
+        return outcome
+    except BaseException as error:
+        _abandon_submitted(frame, error)
+        raise
+    finally:
+        leave(entered)
+
+
+async def _run_body(call: FlowCall, frame: FlowRunContext, ports: Ports) -> Outcome:
+    flow = call.flow
+    args, kwargs = flow.function.unbind(call.parameters)
+    try:
+        with redirected(frame.log_prints):
+            if flow.timeout_seconds is None:
+                value = await ports.call(flow.fn, args, kwargs)
+            else:
+                async with ports.limit(flow.timeout_seconds):
+                    value = await ports.call(flow.fn, args, kwargs)
+    except TimeLimitReached:
+        return timed_out(flow.timeout_seconds or 0, "Flow", FlowRunTimeoutError)
+    except Exception as error:  # noqa: BLE001  # the border to the user's code: what it raises becomes the run's state
+        return failed(error, "Flow")
+    return completed(value)
+
+
+def _log_prints(flow: Flow[..., Any], parent: FlowRunContext | None) -> bool:
+    if flow.log_prints is not None:
+        return flow.log_prints
+    if parent is not None:
+        return parent.log_prints
+    from headrace.settings import get_current_settings
+
+    return get_current_settings().logging.log_prints
+
+
+def _persists(flow: Flow[..., Any], parent: FlowRunContext | None) -> bool:
+    if flow.persist_result is not None:
+        return flow.persist_result
+    if parent is not None:
+        return parent.persist_result
+    from headrace.engine.persistence import persists_by_default
+
+    return persists_by_default()
+
+
+def _warn_of_unseen_failures(call: FlowCall, frame: FlowRunContext, outcome: Outcome) -> None:
+    if outcome.kind != "COMPLETED":
+        return
+    bad = [future.name for future in frame.submitted if future.done and future.failed_unseen]
+    if bad:
+        shown = ", ".join(bad[:5]) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
+        _log(call, WARNING, "Submitted tasks failed and nothing looked at their results: %s. The flow run completes all the same.", shown)
+
+
+def _abandon_submitted(frame: FlowRunContext, error: BaseException) -> None:
+    for future in frame.submitted:
+        if not future.done:
+            future.abandon(crash_message(error))
+
+
+async def _conclude(call: FlowCall, outcome: Outcome, ports: Ports) -> State | None:
+    """Propose the final state. Returns it, or None when the run is to be tried again."""
+    record = call.record
+    if call.frame is not None and call.frame.persist_result:
+        from headrace.engine.persistence import persist_flow_result
+
+        await persist_flow_result(call, outcome)
+    spool().flush()  # nobody sees the flow run's end before those of its task runs
+    state = await record.propose(outcome.kind, outcome.name, outcome.message, outcome.metadata, outcome.data)
+    if state.is_scheduled() and state.name == "AwaitingRetry":
+        _log(call, INFO, "%s", outcome.message, exc_info=outcome.error)
+        _log(
+            call,
+            INFO,
+            "Received non-final state %r when proposing final state %r and will attempt to run again...",
+            state.name,
+            outcome.name,
+        )
+        record.attempt += 1
+        return None
+    await _final_hooks(call, state, ports)
+    if state.is_completed():
+        _log(call, INFO, "Finished in state %s", state)
+    else:
+        _log(call, ERROR, "%s", outcome.message or state.name, exc_info=outcome.error)
+        _log(call, ERROR, "Finished in state %s", state)
+    return state
+
+
+async def _final_hooks(call: FlowCall, state: State, ports: Ports) -> None:
+    flow, record = call.flow, call.record
+    hooks = (
+        flow.on_completion_hooks if state.is_completed()
+        else flow.on_failure_hooks if state.is_failed()
+        else flow.on_crashed_hooks if state.is_crashed()
+        else flow.on_cancellation_hooks if state.is_cancelling()
+        else ()
+    )  # fmt: skip
+    if not hooks:
+        return
+    entered = enter(RunContext(call.frame, None, call.enclosing.tags)) if call.frame is not None else None
+    try:
+        await run_hooks(hooks, lambda: (flow, record.run, state), record.frame(call), None, ports)
+    finally:
+        if entered is not None:
+            leave(entered)
+
+
+async def _crash(call: FlowCall, error: BaseException, ports: Ports) -> None:
+    """Say that something outside the flow's code stopped it. Does nothing when the run has ended or does not exist."""
+    record = call.record
+    if not record.exists or record.state.is_final():
+        return
+    message = crash_message(error)
+    spool().flush()
+    state = await record.propose("CRASHED", "Crashed", message, data=error, force=True)
+    _log(call, ERROR, "%s", message)
+    await _final_hooks(call, state, ports)
+    spool().flush()
+
+
+def _log(call: FlowCall, level: int, message: str, *values: Any, exc_info: BaseException | None = None) -> None:
+    logs.flow_log(call.record.run, call.flow.name, level, message, *values, exc_info=exc_info)

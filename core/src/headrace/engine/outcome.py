@@ -1,0 +1,93 @@
+"""One attempt of a task: its code is called, and what came of it is said as an `Outcome`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from headrace.engine.ports import Ports, TimeLimitReached
+from headrace.engine.prints import redirected
+from headrace.engine.state_results import Aggregate, failure_message, is_state, returned_states
+from headrace.model.errors import TaskRunTimeoutError
+
+if TYPE_CHECKING:
+    from headrace.engine.task_run import TaskCall
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of an attempt: the state it leads to, the user's value, and what the record keeps of it."""
+
+    kind: str
+    name: str
+    message: str | None = None
+    value: Any = None
+    data: Any = None
+    metadata: Any = None
+    details: dict[str, Any] | None = None
+    error: BaseException | None = None
+
+
+def completed(value: Any) -> Outcome:
+    """Return the outcome of code that returned `value`, counting the states and submitted runs in it."""
+    states = returned_states(value)
+    if not states:
+        return Outcome("COMPLETED", "Completed", value=value, data=value)
+    if is_state(value) and value.state_details.flow_run_id is None and value.state_details.task_run_id is None:
+        return Outcome(value.type.value, value.name, value.message, value=value, data=value.data)
+    whole = Aggregate(states)
+    if whole.kind != "COMPLETED":
+        return Outcome(whole.kind, whole.kind.capitalize(), whole.message, value=value, data=whole.states)
+    from headrace.engine.futures import resolve_futures_to_results
+
+    values = resolve_futures_to_results(value)
+    return Outcome("COMPLETED", "Completed", whole.message, value=values, data=values)
+
+
+def failed(error: BaseException, kind: str = "Task") -> Outcome:
+    """Return the outcome of code that raised."""
+    if isinstance(error, TimeoutError):
+        return Outcome("FAILED", "TimedOut", f"{kind} run failed due to timeout: {error}", data=error, error=error)
+    return Outcome("FAILED", "Failed", failure_message(error, kind), data=error, error=error)
+
+
+def timed_out(seconds: float, kind: str, error_type: type[BaseException]) -> Outcome:
+    """Return the outcome of code that took longer than its limit."""
+    message = f"{kind} run exceeded timeout of {seconds:g} second(s)"
+    return Outcome("FAILED", "TimedOut", message, data=error_type(message))
+
+
+async def attempt(call: TaskCall, ports: Ports) -> Outcome:
+    """Call the task's code once, within its transaction where it has one."""
+    from headrace.engine.persistence import plan, within_transaction
+
+    keeping = plan(call)
+    if keeping is None:
+        return await run_body(call, ports)
+    return await within_transaction(call, keeping, ports)
+
+
+async def run_body(call: TaskCall, ports: Ports) -> Outcome:
+    """Call the task's function and judge what it returns or raises. Signals and interrupts pass through."""
+    task, context = call.task, call.context
+    assert context is not None
+    args, kwargs = task.function.unbind(call.parameters)
+    try:
+        if task.timeout_seconds is None and not context.log_prints:
+            value = await ports.call(task.fn, args, kwargs)
+        else:
+            with redirected(context.log_prints):
+                value = await _limited(call, args, kwargs, ports)
+    except TimeLimitReached:
+        return timed_out(task.timeout_seconds or 0, "Task", TaskRunTimeoutError)
+    except Exception as error:  # noqa: BLE001  # the border to the user's code: what it raises becomes the run's state
+        return failed(error)
+    return completed(value)
+
+
+async def _limited(call: TaskCall, args: tuple[Any, ...], kwargs: dict[str, Any], ports: Ports) -> Any:
+    seconds = call.task.timeout_seconds
+    if seconds is None:
+        return await ports.call(call.task.fn, args, kwargs)
+    async with ports.limit(seconds):
+        return await ports.call(call.task.fn, args, kwargs)

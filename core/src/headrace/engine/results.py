@@ -1,0 +1,536 @@
+"""Where results go and how they come back: the store, and the decisions whether, where and how a result is kept.
+
+The document of one result is in `records`, folders and blocks are reached through `storage`, serializers are beside this file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from threading import Lock, get_ident
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from uuid import UUID
+
+from headrace.client.bridge import blocking
+from headrace.engine import storage as storages
+from headrace.engine.locking.base import IsolationLevel, LockManager
+from headrace.engine.records import HEADER_BYTES, ResultRecord, ResultRecordMetadata, metadata_in
+from headrace.engine.storage import LocalStorage, ResultStorage
+from headrace.model import ids
+from headrace.model.errors import ConfigurationError, MissingResult
+
+if TYPE_CHECKING:
+    from headrace.engine.serializers import Serializer
+
+V = TypeVar("V")
+
+CACHED_RECORDS_MAX = 1000
+
+
+def DEFAULT_STORAGE_KEY_FN() -> str:
+    """Return a new random key."""
+    return ids.random_hex()
+
+
+class LRUCache(Generic[V]):
+    """The `size_max` values used last, by key. Safe to use from several threads."""
+
+    def __init__(self, size_max: int) -> None:
+        self._size_max = size_max
+        self._values: OrderedDict[str, V] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: str) -> V | None:
+        """Return the value, which is now the one used last; None when it is not held."""
+        with self._lock:
+            if key not in self._values:
+                return None
+            self._values.move_to_end(key)
+            return self._values[key]
+
+    def put(self, key: str, value: V) -> None:
+        """Hold the value, and drop the one unused for longest when there are too many."""
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            if len(self._values) > self._size_max:
+                self._values.popitem(last=False)
+
+    def drop(self, key: str) -> None:
+        """Hold the value no longer."""
+        with self._lock:
+            self._values.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def default_cache() -> LRUCache[ResultRecord[Any]]:
+    """Return a new memory for the records of one store."""
+    return LRUCache(CACHED_RECORDS_MAX)
+
+
+class ResultStore:
+    """Writes results under keys and reads them back.
+
+    `result_storage`: a file system block, a `Path`, "block-type/name" or a block's id; without one the default storage of the
+    settings, looked up when first needed. `metadata_storage`: where records of what is known about a result are kept apart from
+    it; without one both are in one document. `lock_manager` is needed for the SERIALIZABLE isolation level.
+    `cache_result_in_memory=False` keeps no values in this process. `storage_key_fn` makes keys for results without one.
+    """
+
+    def __init__(
+        self,
+        result_storage: Any = None,
+        metadata_storage: Any = None,
+        lock_manager: LockManager | None = None,
+        cache_result_in_memory: bool = True,
+        serializer: Serializer | str | None = None,
+        storage_key_fn: Callable[[], str] = DEFAULT_STORAGE_KEY_FN,
+        cache: LRUCache[ResultRecord[Any]] | None = None,
+    ) -> None:
+        self.result_storage: Any = result_storage
+        self.metadata_storage: Any = metadata_storage
+        self.lock_manager = lock_manager
+        self.cache_result_in_memory = cache_result_in_memory
+        self.storage_key_fn = storage_key_fn
+        self.cache: LRUCache[ResultRecord[Any]] = cache if cache is not None else default_cache()
+        self._serializer = serializer
+
+    @property
+    def serializer(self) -> Serializer:
+        """What writes the values."""
+        if self._serializer is None:
+            self._serializer = get_default_result_serializer()
+        elif isinstance(self._serializer, str):
+            self._serializer = resolve_serializer(self._serializer)
+        return self._serializer
+
+    @property
+    def result_storage_block_id(self) -> UUID | None:
+        """The id of the saved block that keeps the results; None for a folder or a block that is not saved."""
+        return getattr(self.result_storage, "_block_document_id", None)
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a store like this one, with other values of the constructor's arguments. Both share what is held in memory,
+        unless the storage changed."""
+        values: dict[str, Any] = {
+            "result_storage": self.result_storage,
+            "metadata_storage": self.metadata_storage,
+            "lock_manager": self.lock_manager,
+            "cache_result_in_memory": self.cache_result_in_memory,
+            "serializer": self._serializer,
+            "storage_key_fn": self.storage_key_fn,
+            "cache": self.cache if "result_storage" not in changes and "metadata_storage" not in changes else None,
+        }
+        return type(self)(**{**values, **changes})
+
+    async def aupdate_for_flow(self, flow: Any) -> Self:
+        """Return a store for the runs of a flow: its own storage and serializer, else those of this store."""
+        changes = _given(result_storage=flow.result_storage, serializer=flow.result_serializer)
+        return self.replace(**changes, cache_result_in_memory=flow.cache_result_in_memory)
+
+    update_for_flow = blocking(aupdate_for_flow)
+
+    async def aupdate_for_task(self, task: Any) -> Self:
+        """Return a store for the runs of a task: its own storage, serializer, key storage and lock manager, else those of this store."""
+        changes = _given(result_storage=task.result_storage, serializer=task.result_serializer)
+        policy = task.cache_policy
+        changes |= _given(metadata_storage=getattr(policy, "key_storage", None), lock_manager=getattr(policy, "lock_manager", None))
+        return self.replace(**changes, cache_result_in_memory=task.cache_result_in_memory)
+
+    update_for_task = blocking(aupdate_for_task)
+
+    # --- records -------------------------------------------------------------------------------------------------------
+
+    def create_result_record(self, obj: Any, key: str | None = None, expiration: datetime | None = None) -> ResultRecord[Any]:
+        """Make a record of a value, without writing it. Without a `key` it gets a new one."""
+        metadata = ResultRecordMetadata(
+            storage_key=key or self.storage_key_fn(),
+            expiration=expiration,
+            headrace_version=_version(),
+            storage_block_id=self.result_storage_block_id,
+        )
+        return ResultRecord(obj, metadata).use(self.serializer)
+
+    async def _storages(self) -> tuple[ResultStorage, ResultStorage | None]:
+        """Return the two storages, loading blocks that are given by name."""
+        if self.result_storage is None:
+            self.result_storage = await aget_default_result_storage()
+        elif isinstance(self.result_storage, (str, Path, UUID)):
+            self.result_storage = await aresolve_result_storage(self.result_storage)
+        if isinstance(self.metadata_storage, (str, Path)):
+            self.metadata_storage = await _key_storage(self.metadata_storage)
+        return self.result_storage, self.metadata_storage
+
+    async def aexists(self, key: str) -> bool:
+        """Say whether a valid record is stored under `key`, without reading a large value from a local folder.
+
+        An expired record counts as absent, and so does one that cannot be understood (which is logged). Raises `StoreError` when
+        the storage could not be asked.
+        """
+        return await self.afind_metadata(key) is not None
+
+    exists = blocking(aexists)
+
+    async def afind_metadata(self, key: str) -> ResultRecordMetadata | None:
+        """Return what is known about the valid record under `key`, or None; see `aexists`."""
+        result_storage, metadata_storage = await self._storages()
+        whole = await storages.read(metadata_storage or result_storage, key, HEADER_BYTES)
+        if whole is None:
+            return None
+        try:
+            metadata = metadata_in(whole) if metadata_storage is None else None
+            if metadata is None:
+                whole = await storages.read(metadata_storage or result_storage, key)
+                metadata = _parse(whole, metadata_storage is not None) if whole is not None else None
+        except ValueError as error:
+            _log().warning("The record under key %r is taken as absent, for it cannot be understood: %s", key, error)
+            return None
+        return None if metadata is None or metadata.is_expired() else metadata
+
+    async def afind(self, key: str, holder: str | None = None) -> ResultRecord[Any] | None:
+        """Return the valid record under `key`, or None; reads it once, and only waits for a lock that somebody else holds."""
+        if self.lock_manager is not None and not self.lock_manager.is_lock_holder(key, holder or self.generate_default_holder()):
+            await self.lock_manager.await_for_lock(key)
+        metadata = await self.afind_metadata(key)
+        if metadata is None:
+            self.cache.drop(key)
+            return None
+        held = self.cache.get(key)
+        if held is not None and held.metadata.model_dump() == metadata.model_dump():
+            return held
+        result_storage, metadata_storage = await self._storages()
+        if metadata_storage is None:
+            whole = await storages.read(result_storage, key)
+            record = None if whole is None else ResultRecord[Any].deserialize(whole)
+        else:
+            blob = await storages.read(result_storage, metadata.storage_key or key)
+            record = None if blob is None else ResultRecord[Any](metadata=metadata, blob=blob)
+        if record is not None and self.cache_result_in_memory:
+            self.cache.put(key, record)
+        return record
+
+    async def aread(self, key: str, holder: str | None = None) -> ResultRecord[Any]:
+        """Return the record under `key`; waits for a lock on it that is not `holder`'s.
+
+        Raises `MissingResult` when there is none or it has expired, `StoreError` when the storage could not be read.
+        """
+        record = await self.afind(key, holder)
+        if record is None:
+            result_storage, _ = await self._storages()
+            raise MissingResult(f"No valid result is stored under key {key!r} in {storages.describe(result_storage)}.")
+        return record
+
+    read = blocking(aread)
+
+    async def awrite(self, obj: Any, key: str | None = None, expiration: datetime | None = None, holder: str | None = None) -> None:
+        """Write a value under `key`, or under a new key. Errors as of `apersist_result_record`."""
+        await self.apersist_result_record(self.create_result_record(obj, key, expiration), holder)
+
+    write = blocking(awrite)
+
+    async def apersist_result_record(self, result_record: ResultRecord[Any], holder: str | None = None) -> None:
+        """Write a record.
+
+        Raises `SerializationError` when the value cannot become bytes, `StoreError` when the storage does not take them, and
+        `RuntimeError` when somebody other than `holder` holds a lock on the key.
+        """
+        await self.awrite_drafts(self.draft(result_record), holder)
+
+    persist_result_record = blocking(apersist_result_record)
+
+    def draft(self, record: ResultRecord[Any], owner: str = "the result") -> Draft:
+        """Turn a record into the bytes to write, without writing. `owner` names it in the error when that fails."""
+        key = record.metadata.storage_key or self.storage_key_fn()
+        if self.metadata_storage is None:
+            return Draft(record, key, record.serialize(owner), None)
+        return Draft(record, key, record.serialize_result(owner), record.serialize_metadata())
+
+    async def awrite_drafts(self, draft: Draft, holder: str | None = None) -> None:
+        """Write what `draft` made: first the value, then what makes it count."""
+        if self.lock_manager is not None and self.lock_manager.is_locked(draft.key):
+            holder = holder or self.generate_default_holder()
+            if not self.lock_manager.is_lock_holder(draft.key, holder):
+                raise RuntimeError(f"Cannot write the result record with key {draft.key!r}: it is locked by somebody else than {holder!r}.")
+        result_storage, metadata_storage = await self._storages()
+        await storages.write(result_storage, draft.key, draft.content)
+        if metadata_storage is not None and draft.metadata is not None:
+            await storages.write(metadata_storage, draft.key, draft.metadata)
+        if self.cache_result_in_memory:
+            self.cache.put(draft.key, draft.record)
+        else:
+            self.cache.drop(draft.key)
+
+    async def adelete(self, key: str) -> bool:
+        """Remove the record under `key`; False when the storage has no way to remove things."""
+        result_storage, metadata_storage = await self._storages()
+        self.cache.drop(key)
+        removed = await storages.delete(metadata_storage, key) if metadata_storage is not None else True
+        return await storages.delete(result_storage, key) and removed
+
+    delete = blocking(adelete)
+
+    async def areference(self, record: ResultRecord[Any]) -> dict[str, Any]:
+        """Return what another process needs to read the record: its metadata, with the whole path for a local folder."""
+        result_storage, _ = await self._storages()
+        values = record.metadata.model_dump()
+        if isinstance(result_storage, LocalStorage) and record.metadata.storage_key is not None:
+            values["storage_key"] = str(result_storage.locate(record.metadata.storage_key))
+        return values
+
+    # --- locks ---------------------------------------------------------------------------------------------------------
+
+    def supports_isolation_level(self, level: IsolationLevel) -> bool:
+        """Say whether transactions over this store can have that isolation level. Raises `ValueError` for an unknown one."""
+        return IsolationLevel(level) is IsolationLevel.READ_COMMITTED or self.lock_manager is not None
+
+    def _locks(self) -> LockManager:
+        if self.lock_manager is None:
+            raise ConfigurationError(
+                "Result store is not configured with a lock manager. Pass one, as ResultStore(lock_manager=MemoryLockManager()), "
+                "or use the READ_COMMITTED isolation level."
+            )
+        return self.lock_manager
+
+    @staticmethod
+    def generate_default_holder() -> str:
+        """Return text that names this thread of this process of this machine."""
+        from socket import gethostname
+
+        return f"{gethostname()}:{os.getpid()}:{get_ident()}"
+
+    def acquire_lock(self, key: str, holder: str | None = None, timeout: float | None = None) -> bool:
+        """Lock the record under `key`; False when that was not possible within `timeout` seconds (None: wait for ever)."""
+        return self._locks().acquire_lock(key, holder or self.generate_default_holder(), timeout)
+
+    async def aacquire_lock(self, key: str, holder: str | None = None, timeout: float | None = None) -> bool:
+        """Lock the record under `key`; False when that was not possible within `timeout` seconds (None: wait for ever)."""
+        return await self._locks().aacquire_lock(key, holder or self.generate_default_holder(), timeout)
+
+    def release_lock(self, key: str, holder: str | None = None) -> None:
+        """Unlock the record under `key`. Raises `ValueError` when `holder` does not hold the lock."""
+        self._locks().release_lock(key, holder or self.generate_default_holder())
+
+    def is_locked(self, key: str) -> bool:
+        """Say whether the record under `key` is locked."""
+        return self._locks().is_locked(key)
+
+    def is_lock_holder(self, key: str, holder: str | None = None) -> bool:
+        """Say whether `holder` (this thread) holds the lock on the record under `key`."""
+        return self._locks().is_lock_holder(key, holder or self.generate_default_holder())
+
+    def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
+        """Wait until the record under `key` is not locked; False when that took longer than `timeout` seconds."""
+        return self._locks().wait_for_lock(key, timeout)
+
+    async def await_for_lock(self, key: str, timeout: float | None = None) -> bool:
+        """Wait until the record under `key` is not locked; False when that took longer than `timeout` seconds."""
+        return await self._locks().await_for_lock(key, timeout)
+
+
+class Draft:
+    """A record as the bytes that will be written."""
+
+    __slots__ = ("content", "key", "metadata", "record")
+
+    def __init__(self, record: ResultRecord[Any], key: str, content: bytes, metadata: bytes | None) -> None:
+        self.record = record
+        self.key = key
+        self.content = content
+        self.metadata = metadata
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _parse(whole: bytes, apart: bool) -> ResultRecordMetadata:
+    import json
+
+    return ResultRecordMetadata.model_validate(json.loads(whole)) if apart else ResultRecord[Any].deserialize(whole).metadata
+
+
+def _version() -> str:
+    import headrace
+
+    return headrace.__version__
+
+
+def _log() -> Any:
+    import logging
+
+    return logging.getLogger("headrace.results")
+
+
+async def read_stored_result(metadata: ResultRecordMetadata) -> Any:
+    """Return the value that a run's state refers to; errors as of `aread_reference` and `ResultRecord.result`."""
+    return (await aread_reference(metadata)).result
+
+
+async def aread_reference(metadata: ResultRecordMetadata) -> ResultRecord[Any]:
+    """Return the record that the data of a run's state refers to; see `ResultStore.areference`.
+
+    Raises `MissingResult` when it is not there any more, `StoreError` when the storage could not be read.
+    """
+    key = metadata.storage_key or ""
+    if metadata.storage_block_id is not None:
+        storage, name = await aresolve_result_storage(metadata.storage_block_id), key
+    elif os.path.isabs(key):
+        storage, name = LocalStorage(Path(key).parent), Path(key).name
+    else:
+        storage, name = await aget_default_result_storage(), key
+    content = await storages.read(storage, name)
+    if content is None:
+        raise MissingResult(f"The result that was stored at {key!r} in {storages.describe(storage)} is not there any more.")
+    try:
+        return ResultRecord[Any].deserialize(content)
+    except ValueError:
+        return ResultRecord[Any](metadata=metadata, blob=content)  # the metadata were stored apart
+
+
+# --- decisions -------------------------------------------------------------------------------------------------------------
+
+
+def _settings() -> Any:
+    from headrace.settings import get_current_settings
+
+    return get_current_settings()
+
+
+async def aget_default_result_storage() -> Any:
+    """Return the storage of results that name none: the block of `results.default_storage_block`, else the local folder."""
+    results = _settings().results
+    if results.default_storage_block is not None:
+        return await aresolve_result_storage(results.default_storage_block)
+    return LocalStorage(Path(results.local_storage_path))
+
+
+get_default_result_storage = blocking(aget_default_result_storage)
+
+
+async def aresolve_result_storage(result_storage: Any) -> Any:
+    """Return the storage itself for what may name one: a block, "block-type/name", a block's id, or the `Path` of a folder.
+
+    Raises `TypeError` for anything else, `ValueError` when no such block is saved.
+    """
+    if isinstance(result_storage, Path):
+        return LocalStorage(result_storage)
+    if isinstance(result_storage, (str, UUID)):
+        from headrace.objects.blocks import Block
+
+        if isinstance(result_storage, str):
+            return await Block.aload(result_storage)
+        return await Block.aload_from_ref(result_storage)
+    if isinstance(result_storage, ResultStorage):
+        return result_storage
+    raise TypeError(
+        f"Result storage must be a file system block, 'block-type/name', a block's id or a Path, not {type(result_storage).__name__!r}; "
+        "an object needs the methods `read_path` and `write_path`."
+    )
+
+
+resolve_result_storage = blocking(aresolve_result_storage)
+
+
+async def _key_storage(value: str | Path) -> Any:
+    """Return the storage of cache keys: text with one slash inside is "block-type/name", any other a folder."""
+    if isinstance(value, str) and value.count("/") == 1 and not value.startswith(("/", "~", ".")) and not value.endswith("/"):
+        return await aresolve_result_storage(value)
+    return LocalStorage(Path(value))
+
+
+def resolve_serializer(serializer: Any) -> Serializer:
+    """Return the serializer for a serializer or the name of its type.
+
+    Raises `ValidationError` (a `ValueError`) for an unknown type, `TypeError` for anything else.
+    """
+    from headrace.engine.serializers import Serializer
+
+    if isinstance(serializer, Serializer):
+        return serializer
+    if isinstance(serializer, str):
+        return Serializer(type=serializer)
+    raise TypeError(f"Result serializer must be a serializer or the name of one, not {type(serializer).__name__!r}.")
+
+
+def get_default_result_serializer() -> Serializer:
+    """Return the serializer of results that name none, by the setting `results.default_serializer`."""
+    return resolve_serializer(_settings().results.default_serializer)
+
+
+def get_default_persist_setting() -> bool:
+    """Say whether results are kept where nothing else decides: `results.persist_by_default`, or a default storage block is set."""
+    results = _settings().results
+    return bool(results.persist_by_default or results.default_storage_block is not None)
+
+
+def get_default_persist_setting_for_tasks() -> bool:
+    """Say whether results of tasks are kept where nothing else decides: `tasks.default_persist_result`, else as for all."""
+    of_tasks = _settings().tasks.default_persist_result
+    return get_default_persist_setting() if of_tasks is None else of_tasks
+
+
+def decide_task_persistence(own: bool | None, enclosing: bool | None) -> bool:
+    """Say whether a task's result is kept. In order: its own `persist_result`, the setting for tasks, the enclosing run, the default."""
+    if own is not None:
+        return own
+    of_tasks: bool | None = _settings().tasks.default_persist_result
+    if of_tasks is not None:
+        return of_tasks
+    return get_default_persist_setting() if enclosing is None else enclosing
+
+
+def decide_flow_persistence(own: bool | None, enclosing: bool | None) -> bool:
+    """Say whether a flow's result is kept. In order: its own `persist_result`, the enclosing run, the default."""
+    if own is not None:
+        return own
+    return get_default_persist_setting() if enclosing is None else enclosing
+
+
+def should_persist_result() -> bool:
+    """Say whether results are kept in the present run; outside runs, by the settings."""
+    from headrace.engine.context import current
+
+    here = current()
+    frame = here.task or here.flow
+    return get_default_persist_setting() if frame is None else frame.persist_result
+
+
+def get_result_store() -> ResultStore:
+    """Return the store of the present run; outside runs, one by the settings."""
+    from headrace.engine.context import current
+
+    here = current()
+    frame = here.task or here.flow
+    found = None if frame is None else frame.result_store
+    return found if found is not None else ResultStore()
+
+
+async def aget_or_create_default_task_scheduling_storage() -> Any:
+    """Return where parameters of background tasks are kept: the block of `tasks.scheduling.default_storage_block`, else a folder."""
+    tasks = _settings().tasks
+    block = tasks.scheduling.default_storage_block
+    if block is not None:
+        return await aresolve_result_storage(block)
+    return LocalStorage(Path(_settings().home) / "task-scheduling")
+
+
+get_or_create_default_task_scheduling_storage = blocking(aget_or_create_default_task_scheduling_storage)
+
+
+def storage_key_from(template: str, *, parameters: Mapping[str, Any], **objects: Any) -> str:
+    """Fill in the template of `result_storage_key`: `{parameters[x]}`, `{flow_run.name}`, `{task_run.…}`, `{deployment.…}`.
+
+    Raises `ValueError` that names the placeholder which cannot be filled in.
+    """
+    try:
+        return template.format(**objects, parameters=parameters)
+    except (KeyError, AttributeError, IndexError) as error:
+        raise ValueError(
+            f"The result_storage_key {template!r} cannot be filled in: {type(error).__name__}: {error}. It can use parameters "
+            f"({', '.join(parameters) or 'there are none'}) as {{parameters[name]}}, and {', '.join(sorted(objects))} as {{flow_run.name}}."
+        ) from error

@@ -1,0 +1,64 @@
+"""A task run between `submit` and its end: prepared at once, started when everything it depends on has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from headrace.engine.dependencies import find_futures, is_plain
+from headrace.engine.futures import HeadraceFuture
+
+if TYPE_CHECKING:
+    from headrace.engine.task import Task
+
+
+class Submission:
+    """One submitted run. `record` exists from the start, so the future has an id before anything runs."""
+
+    __slots__ = ("call", "dependencies", "record")
+
+    def __init__(
+        self,
+        task: Task[..., Any],
+        parameters: dict[str, Any],
+        wait_for: Iterable[Any] | None,
+        dependencies: Mapping[str, Any] | None = None,
+    ) -> None:
+        from headrace.engine.task_run import TaskCall
+
+        self.call = TaskCall(task, parameters, list(wait_for) if wait_for else None, dict(dependencies) if dependencies else None)
+        self.record = self.call.record
+        self.call.announce()
+        self.dependencies = self._futures()
+
+    def _futures(self) -> list[HeadraceFuture[Any]]:
+        if is_plain(self.call.parameters) and not self.call.wait_for:
+            return []
+        found = [future for value in self.call.parameters.values() for future in find_futures(value)]
+        if self.call.wait_for:
+            found += find_futures(self.call.wait_for)
+        return [future for future in found if not future.done]
+
+    def when_ready(self, start: Callable[[], None]) -> None:
+        """Call `start` once, when every upstream run has ended; at once when there is none. No thread waits meanwhile."""
+        if not self.dependencies:
+            start()
+            return
+        left = count(len(self.dependencies) - 1, -1)  # `next` of a count is one step, so no two callbacks see the same number
+
+        def ended(_: HeadraceFuture[Any]) -> None:
+            if next(left) == 0:
+                start()
+
+        for future in self.dependencies:
+            future.add_done_callback(ended)
+
+    def run_here(self, future: HeadraceFuture[Any]) -> None:
+        """Run the task in this thread and finish the future, whatever happens."""
+        from headrace.engine.task_run import run_submitted
+
+        try:
+            run_submitted(self.call)
+        finally:
+            future.finish()

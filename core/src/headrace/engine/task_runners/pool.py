@@ -1,0 +1,134 @@
+"""A pool of threads for submitted tasks.
+
+Two things that `concurrent.futures` does not do: it makes a thread only when the present ones are busy *waiting* (a thousand quick tasks
+take a handful of threads, a thousand sleeping ones a thousand), and a task that waits for another lends its place meanwhile, so nested
+submission cannot deadlock a bounded pool.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from queue import SimpleQueue
+
+from headrace.engine import futures
+from headrace.model.clock import monotonic
+
+START_THREADS = 4
+GROWTH_TICK_SECONDS = 0.005
+BUSY_SHARE = 0.7
+"""When the process computes for more than this share of the time, more threads would only get in each other's way …"""
+BUSY_GROWTH_TICKS = 20
+"""… so one is added only every so many ticks, for tasks that spin while they wait for another."""
+
+Work = Callable[[], None]
+
+
+class Pool:
+    """Runs work in at most `limit` threads at once (None: as many as are waiting). Threads end when the pool is closed."""
+
+    def __init__(self, limit: int | None, name: str) -> None:
+        self._limit = limit
+        self._name = name
+        self._queue: SimpleQueue[Work | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._idle = 0
+        self._lent = 0
+        self._running_slots = threading.Semaphore(limit) if limit is not None else None
+        self._grower: threading.Thread | None = None
+        self._closed = False
+
+    def submit(self, work: Work) -> None:
+        """Queue `work`, which must not raise."""
+        self._queue.put(work)
+        if self._idle == 0:
+            if len(self._threads) < START_THREADS:
+                self._spawn(1)
+            elif self._grower is None:
+                self._start_growing()
+
+    def close(self) -> None:
+        """Let the threads finish what is queued, then end, and wait for them."""
+        with self._lock:
+            self._closed = True
+            threads = list(self._threads)
+        for _ in threads:
+            self._queue.put(None)
+        for thread in threads:
+            thread.join()
+
+    def _spawn(self, count: int) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            if self._limit is not None:
+                count = min(count, self._limit + self._lent - len(self._threads))
+            for _ in range(count):
+                number = len(self._threads)
+                thread = threading.Thread(target=self._work, name=f"{self._name}-{number}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _start_growing(self) -> None:
+        with self._lock:
+            if self._grower is not None or self._closed or (self._limit is not None and len(self._threads) >= self._limit + self._lent):
+                return
+            self._grower = threading.Thread(target=self._grow, name=f"{self._name}-grower", daemon=True)
+            self._grower.start()
+
+    def _grow(self) -> None:
+        ticks = 0
+        wall, computed = monotonic(), time.process_time()
+        pause = threading.Event()
+        while True:
+            pause.wait(GROWTH_TICK_SECONDS)
+            waiting = self._queue.qsize()
+            if waiting == 0 or self._closed:
+                with self._lock:
+                    self._grower = None
+                return
+            ticks += 1
+            wall_before, computed_before = wall, computed
+            wall, computed = monotonic(), time.process_time()
+            if (computed - computed_before) / (wall - wall_before) < BUSY_SHARE:
+                self._spawn(waiting)
+            elif ticks % BUSY_GROWTH_TICKS == 0:
+                self._spawn(1)
+
+    def _work(self) -> None:
+        futures.set_blocked(self.lend)
+        slots = self._running_slots
+        while True:
+            with self._lock:
+                self._idle += 1
+            work = self._queue.get()
+            with self._lock:
+                self._idle -= 1
+            if work is None:
+                return
+            if slots is None:
+                work()
+            else:
+                with slots:
+                    work()
+            del work  # what it holds is not kept until the next one comes
+
+    @contextmanager
+    def lend(self) -> Generator[None, None, None]:
+        """Give this thread's place to another while the block waits."""
+        with self._lock:
+            self._lent += 1
+        if self._running_slots is not None:
+            self._running_slots.release()
+        if not self._queue.empty() and self._idle == 0:
+            self._spawn(1)
+        try:
+            yield
+        finally:
+            if self._running_slots is not None:
+                self._running_slots.acquire()
+            with self._lock:
+                self._lent -= 1
