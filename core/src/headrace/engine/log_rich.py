@@ -30,10 +30,14 @@ DEFAULT_STYLES = {
 }
 
 
-class LevelHighlighter(RegexHighlighter):
+class _LogHighlighter(RegexHighlighter):
+    base_style = "log."
+    highlights: list[str] = []  # type: ignore[reportIncompatibleVariableOverride]  # documented: subclasses add lists to it
+
+
+class LevelHighlighter(_LogHighlighter):
     """Style the levels of records."""
 
-    base_style = "log."
     highlights = [
         r"(?P<debug_level>\bDEBUG\b)",
         r"(?P<info_level>\bINFO\b)",
@@ -43,17 +47,15 @@ class LevelHighlighter(RegexHighlighter):
     ]
 
 
-class UrlHighlighter(RegexHighlighter):
+class UrlHighlighter(_LogHighlighter):
     """Style addresses of the web and of local files."""
 
-    base_style = "log."
     highlights = [r"(?P<web_url>\b(?:https?|wss?)://[^\s'\"]+)", r"(?P<local_url>\bfile://[^\s'\"]+)"]
 
 
-class NameHighlighter(RegexHighlighter):
+class NameHighlighter(_LogHighlighter):
     """Style the names of flows, tasks and their runs."""
 
-    base_style = "log."
     highlights = [
         r"(?i)(?P<flow_run_name>(?<=flow run ')[^']*(?='))",
         r"(?i)(?P<flow_name>(?<=flow ')[^']*(?='))",
@@ -62,10 +64,9 @@ class NameHighlighter(RegexHighlighter):
     ]
 
 
-class StateHighlighter(RegexHighlighter):
+class StateHighlighter(_LogHighlighter):
     """Style the names of final states."""
 
-    base_style = "log."
     highlights = [
         r"(?P<completed_state>\bCompleted\b)",
         r"(?P<cancelled_state>\bCancelled\b)",
@@ -75,11 +76,15 @@ class StateHighlighter(RegexHighlighter):
     ]
 
 
-class HeadraceConsoleHighlighter(RegexHighlighter):
+class HeadraceConsoleHighlighter(_LogHighlighter):
     """Style everything that the others do. Extend it by adding to `highlights`; each named group takes the style `log.<name>`."""
 
-    base_style = "log."
-    highlights = LevelHighlighter.highlights + UrlHighlighter.highlights + NameHighlighter.highlights + StateHighlighter.highlights
+    highlights = [
+        *LevelHighlighter.highlights,
+        *UrlHighlighter.highlights,
+        *NameHighlighter.highlights,
+        *StateHighlighter.highlights,
+    ]
 
 
 def make_console(stream: TextIO, highlighter: type[Highlighter] | Highlighter | None, styles: Mapping[str, str], colours: bool) -> Console:
