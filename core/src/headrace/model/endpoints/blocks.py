@@ -24,7 +24,7 @@ CREATE_BLOCK_TYPE: Endpoint[BlockType] = Endpoint(
     "POST", "/block_types/", noun="block_types", body=BlockTypeCreate, returns=BlockType, status=201
 )
 FILTER_BLOCK_TYPES: Endpoint[list[BlockType]] = Endpoint(
-    "POST", "/block_types/filter", noun="block_types", body=BlockTypeQuery | None, returns=list[BlockType]
+    "POST", "/block_types/filter", noun="block_types", body=BlockTypeQuery, returns=list[BlockType]
 )
 INSTALL_SYSTEM_BLOCK_TYPES: Endpoint[None] = Endpoint("POST", "/block_types/install_system_block_types", noun="block_types")
 READ_BLOCK_TYPE_BY_SLUG: Endpoint[BlockType] = Endpoint("GET", "/block_types/slug/{slug}", noun="block_types", returns=BlockType)
@@ -36,7 +36,7 @@ CREATE_BLOCK_SCHEMA: Endpoint[BlockSchema] = Endpoint(
     "POST", "/block_schemas/", noun="block_schemas", body=BlockSchemaCreate, returns=BlockSchema, status=201
 )
 FILTER_BLOCK_SCHEMAS: Endpoint[list[BlockSchema]] = Endpoint(
-    "POST", "/block_schemas/filter", noun="block_schemas", body=BlockSchemaQuery | None, returns=list[BlockSchema]
+    "POST", "/block_schemas/filter", noun="block_schemas", body=BlockSchemaQuery, returns=list[BlockSchema]
 )
 READ_BLOCK_SCHEMA_BY_CHECKSUM: Endpoint[BlockSchema] = Endpoint(
     "GET", "/block_schemas/checksum/{checksum}", noun="block_schemas", returns=BlockSchema, query=(("version", str | None),)
@@ -49,10 +49,10 @@ CREATE_BLOCK_DOCUMENT: Endpoint[BlockDocument] = Endpoint(
     "POST", "/block_documents/", noun="block_documents", body=BlockDocumentCreate, returns=BlockDocument, status=201
 )
 FILTER_BLOCK_DOCUMENTS: Endpoint[list[BlockDocument]] = Endpoint(
-    "POST", "/block_documents/filter", noun="block_documents", body=BlockDocumentQuery | None, returns=list[BlockDocument]
+    "POST", "/block_documents/filter", noun="block_documents", body=BlockDocumentQuery, returns=list[BlockDocument]
 )
 COUNT_BLOCK_DOCUMENTS: Endpoint[int] = Endpoint(
-    "POST", "/block_documents/count", noun="block_documents", body=BlockDocumentCount | None, returns=int
+    "POST", "/block_documents/count", noun="block_documents", body=BlockDocumentCount, returns=int
 )
 READ_BLOCK_DOCUMENT: Endpoint[BlockDocument] = Endpoint(
     "GET", "/block_documents/{id}", noun="block_documents", returns=BlockDocument, query=SECRETS
