@@ -25,13 +25,13 @@ class ContextWrappedCallable(Generic[P, R]):
             return self._fn(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        import cloudpickle
+        import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
 
-        return _load, (cloudpickle.dumps((self._fn, self._context)),)
+        return _load, (cloudpickle.dumps((self._fn, self._context)),)  # pyright: ignore[reportUnknownMemberType]
 
 
 def _load(content: bytes) -> ContextWrappedCallable[..., Any]:
-    import cloudpickle
+    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
 
     return ContextWrappedCallable(*cloudpickle.loads(content))
 

@@ -5,50 +5,33 @@ from __future__ import annotations
 import builtins
 import io
 import sys
-from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from headrace.engine import context
 from headrace.engine.log_loggers import get_run_logger
 
-_redirecting: ContextVar[bool] = ContextVar("headrace_redirect_prints", default=False)
 _print = builtins.print
 _nothing = nullcontext()
 
 
 def redirected(enabled: bool) -> AbstractContextManager[None]:
-    """Make `print` in this context an INFO log line of the innermost run, or with False an ordinary `print`, while the block runs."""
-    if enabled == _redirecting.get():
-        return _nothing
-    return _redirect(enabled)
+    """Make sure that `print` in a run with `log_prints` is an INFO line of its log.
 
-
-@contextmanager
-def _redirect(enabled: bool) -> Generator[None, None, None]:
+    Whether a call is one is decided by the context it is made in: the innermost run's `log_prints`. So threads that belong to no run,
+    and tasks with `log_prints=False`, print as ever. Costs nothing when not `enabled`.
+    """
     if enabled:
         _install()
-    token = _redirecting.set(enabled)
-    try:
-        yield
-    finally:
-        _redirecting.reset(token)
+    return _nothing
 
 
 def _install() -> None:
-    """Put the dispatcher in the place of `print`, once in a process. It stays: outside redirected runs it only calls `print`."""
+    """Put the dispatcher in the place of `print`. It stays: outside runs with `log_prints` it only calls `print`."""
     global _print
-    if builtins.print is not _dispatch:
+    if builtins.print is not print_as_log:
         _print = builtins.print
-        builtins.print = _dispatch
-
-
-def _dispatch(*args: Any, **kwargs: Any) -> None:
-    if _redirecting.get():
-        print_as_log(*args, **kwargs)
-    else:
-        _print(*args, **kwargs)
+        builtins.print = print_as_log
 
 
 def print_as_log(*args: Any, **kwargs: Any) -> None:
@@ -58,8 +41,7 @@ def print_as_log(*args: Any, **kwargs: Any) -> None:
     """
     here = context.current()
     run = here.task or here.flow
-    logged = run is not None and (run.log_prints or _redirecting.get())
-    if not logged or kwargs.get("file") not in (None, sys.stdout, sys.stderr):
+    if run is None or not run.log_prints or kwargs.get("file") not in (None, sys.stdout, sys.stderr):
         _print(*args, **kwargs)
         return
     text = io.StringIO()
@@ -68,8 +50,6 @@ def print_as_log(*args: Any, **kwargs: Any) -> None:
     get_run_logger().info("%s", text.getvalue().removesuffix("\n"))
 
 
-@contextmanager
-def patch_print() -> Generator[None, None, None]:
-    """Make `print` in this context `print_as_log` while the block runs."""
-    with redirected(True):
-        yield
+def patch_print() -> AbstractContextManager[None]:
+    """Make `print` in this process `print_as_log`, as a context manager."""
+    return redirected(True)
