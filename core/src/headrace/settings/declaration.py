@@ -6,6 +6,7 @@ See `tree` for the declarations themselves, `resolve` for where the values come 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -269,9 +270,7 @@ class Group:
                 dumped[name] = values
         return dumped
 
-    def to_environment_variables(
-        self, exclude_unset: bool = False, include_secrets: bool = True, include_aliases: bool = False
-    ) -> dict[str, str]:
+    def to_environment_variables(self, exclude_unset: bool = False, include_secrets: bool = True, include_aliases: bool = False) -> dict[str, str]:
         """Return variables that give another process these settings. Values of None are left out.
 
         `exclude_unset` leaves out defaults. Without `include_secrets` secrets are left out, since a masked value
@@ -349,7 +348,9 @@ class Catalogue:
 
         if "." in name or name.islower():
             return near(name, self.by_path)
-        return near(_as_variable(name), self.by_variable)
+        # The prefix is the same everywhere: left in, it would make all names look near.
+        plain = near(_as_variable(name).removeprefix(PREFIX), [one.removeprefix(PREFIX) for one in self.by_variable])
+        return re.sub(r"'(\w+)'", rf"'{PREFIX}\1'", plain)
 
 
 def _as_variable(name: str) -> str:

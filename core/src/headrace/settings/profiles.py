@@ -210,9 +210,7 @@ def update_current_profile(settings: Mapping[Key, Any]) -> Profile:
             raise missing_profile(name, profiles.names)
         for key, value in settings.items():
             if value is not None and str(_key(key)) in ("HEADRACE_HOME", "HEADRACE_PROFILES_PATH"):
-                raise ConfigurationError(
-                    f"{_key(key)} decides where profiles are kept, so it cannot be in one. Set the environment variable."
-                )
+                raise ConfigurationError(f"{_key(key)} decides where profiles are kept, so it cannot be in one. Set the environment variable.")
         changed = profiles.update_profile(name, settings)
         changed_keys = {_key(key) for key in settings}
         Profile(name, {key: value for key, value in changed.settings.items() if key in changed_keys}).validate_settings()

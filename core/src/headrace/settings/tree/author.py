@@ -68,9 +68,7 @@ class ClientSettings(Group, path="client"):
         help="HTTP statuses to repeat as well as 408, 429, 502 and 503.", compute=lambda root: set[int](), shown="none"
     )
     csrf_support_enabled: bool = setting(True, "Fetch a CSRF token and send it with every request that changes something.")
-    custom_headers: dict[str, str] = setting(
-        help="Headers to send with every request, as JSON.", compute=lambda root: dict[str, str](), shown="none"
-    )
+    custom_headers: dict[str, str] = setting(help="Headers to send with every request, as JSON.", compute=lambda root: dict[str, str](), shown="none")
     server_version_check_enabled: bool = setting(True, "Compare versions with the server when connecting.")
     metrics: ClientMetricsSettings = group(ClientMetricsSettings)
 
@@ -214,9 +212,7 @@ class TasksSettings(Group, path="tasks"):
     default_retry_delay_seconds: int | float | list[float] | None = setting(
         0, "Seconds between these runs; a list gives each its own.", was=("TASK_DEFAULT_RETRY_DELAY_SECONDS",)
     )
-    default_persist_result: bool | None = setting(
-        None, "Keep the results of tasks; None follows the flow and `results.persist_by_default`."
-    )
+    default_persist_result: bool | None = setting(None, "Keep the results of tasks; None follows the flow and `results.persist_by_default`.")
     runner: TasksRunnerSettings = group(TasksRunnerSettings)
     scheduling: TasksSchedulingSettings = group(TasksSchedulingSettings)
 

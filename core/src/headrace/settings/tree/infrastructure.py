@@ -21,9 +21,7 @@ class RunnerSettings(Group, path="runner"):
 
     process_limit: int = setting(5, "Flow runs at once, at most.")
     poll_frequency: int = setting(10, "Seconds between two looks for scheduled runs.")
-    crash_on_cancellation_failure: bool = setting(
-        False, "Stop, with all runs marked as crashed, when cancellations can no longer be noticed."
-    )
+    crash_on_cancellation_failure: bool = setting(False, "Stop, with all runs marked as crashed, when cancellations can no longer be noticed.")
     auto_install_dependencies: bool = setting(False, "Install the packages that a flow's project asks for before it runs.")
     server: RunnerServerSettings = group(RunnerServerSettings)
 

@@ -185,9 +185,7 @@ class ServerEventsSettings(Group, path="server.events"):
     messaging_broker: str = setting(
         "headrace.server.utilities.messaging.memory", "Module that carries events to services.", was=("MESSAGING_BROKER",)
     )
-    messaging_cache: str = setting(
-        "headrace.server.utilities.messaging.memory", "Module that recognises repeated events.", was=("MESSAGING_CACHE",)
-    )
+    messaging_cache: str = setting("headrace.server.utilities.messaging.memory", "Module that recognises repeated events.", was=("MESSAGING_CACHE",))
     causal_ordering: str = setting("headrace.server.events.ordering.memory", "Module that puts events behind those they follow.")
     maximum_event_name_length: int = setting(1024, "Characters of an event's name, at most.")
 
@@ -209,9 +207,7 @@ class ServerLogsSettings(Group, path="server.logs"):
 class ServerTasksSchedulingSettings(Group, path="server.tasks.scheduling"):
     """Background tasks, at the server."""
 
-    max_scheduled_queue_size: int = setting(
-        1000, "Scheduled tasks in the queue, at most.", was=("TASK_SCHEDULING_MAX_SCHEDULED_QUEUE_SIZE",)
-    )
+    max_scheduled_queue_size: int = setting(1000, "Scheduled tasks in the queue, at most.", was=("TASK_SCHEDULING_MAX_SCHEDULED_QUEUE_SIZE",))
     max_retry_queue_size: int = setting(100, "Tasks to run again in the queue, at most.", was=("TASK_SCHEDULING_MAX_RETRY_QUEUE_SIZE",))
     pending_task_timeout: timedelta = setting(
         timedelta(0),
@@ -266,6 +262,9 @@ class ServerSettings(Group, path="server"):
     register_blocks_on_start: bool = setting(True, "Register the known block types at the start.", was=("API_BLOCKS_REGISTER_ON_START",))
     memoize_block_auto_registration: bool = setting(
         True, "Skip that when nothing has changed since the last start.", was=("MEMOIZE_BLOCK_AUTO_REGISTRATION",)
+    )
+    encryption_key: SecretStr | None = setting(
+        None, "Fernet key that block values are encrypted with, several with commas: the first encrypts, all decrypt. Else a file in home."
     )
     memo_store_path: Path = setting(
         help="File that remembers the last start.",

@@ -101,9 +101,7 @@ class ServerServicesLateRunsSettings(Group, path="server.services.late_runs"):
 
     enabled: bool = setting(True, _ENABLED, was=("API_SERVICES_LATE_RUNS_ENABLED",))
     loop_seconds: float = setting(5, _LOOP, was=("API_SERVICES_LATE_RUNS_LOOP_SECONDS",))
-    after_seconds: timedelta = setting(
-        timedelta(seconds=15), "How long after its time a run is late.", was=("API_SERVICES_LATE_RUNS_AFTER_SECONDS",)
-    )
+    after_seconds: timedelta = setting(timedelta(seconds=15), "How long after its time a run is late.", was=("API_SERVICES_LATE_RUNS_AFTER_SECONDS",))
 
 
 class ServerServicesSchedulerSettings(Group, path="server.services.scheduler"):
