@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from headrace.settings.in_force import process
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -17,4 +19,5 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "headrace-home"
     monkeypatch.setenv("HEADRACE_HOME", str(folder))
     monkeypatch.chdir(tmp_path)
+    process.context = process.chosen_profile = None  # settings are read once a process, and the test has its own
     return folder
