@@ -118,8 +118,7 @@ def _key(candidate: Candidate) -> str:
 def _encode(learned: Learned) -> dict[str, Any]:
     return {
         "offers": {
-            kind.value: [[o.name, o.target, o.summary, o.modules, o.extra, o.aliases] for o in offers]
-            for kind, offers in learned.offers.items()
+            kind.value: [[o.name, o.target, o.summary, o.modules, o.extra, o.aliases] for o in offers] for kind, offers in learned.offers.items()
         },
         "hooks": learned.hooks,
         "requires": learned.requires,
@@ -129,9 +128,6 @@ def _encode(learned: Learned) -> dict[str, Any]:
 
 
 def _decode(entry: dict[str, Any]) -> Learned:
-    offers = {
-        Kind(kind): tuple(Offer(n, t, s, tuple(m), extra, tuple(a)) for n, t, s, m, extra, a in rows)
-        for kind, rows in entry["offers"].items()
-    }
+    offers = {Kind(kind): tuple(Offer(n, t, s, tuple(m), extra, tuple(a)) for n, t, s, m, extra, a in rows) for kind, rows in entry["offers"].items()}
     files = tuple((str(path), int(mtime), int(size)) for path, mtime, size in entry["files"])
     return Learned(offers, tuple(entry["hooks"]), entry["requires"], tuple(entry["notes"]), files)

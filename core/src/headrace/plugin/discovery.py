@@ -125,23 +125,30 @@ def _entry_points(text: str, group: str) -> Iterator[tuple[str, str]]:
 def _distribution(candidate: Candidate) -> Distribution | None:
     import importlib_metadata
 
-    if os.path.isdir(candidate.folder):
-        return importlib_metadata.Distribution.at(candidate.folder)
     try:
-        return cast("Distribution", importlib_metadata.distribution(candidate.distribution))
+        if not os.path.isdir(candidate.folder):
+            return cast("Distribution", importlib_metadata.distribution(candidate.distribution))
     except importlib_metadata.PackageNotFoundError:
         return None
+    found = importlib_metadata.Distribution.at(candidate.folder)
+    return found if found.read_text("METADATA") or found.read_text("PKG-INFO") else None
 
 
-def details(candidate: Candidate) -> Details:
-    """Read what the candidate's distribution says of itself."""
+def details(candidate: Candidate) -> Details | None:
+    """Read what the candidate's distribution says of itself, or None when its metadata are damaged."""
     found = _distribution(candidate)
     if found is None:
-        return Details("", (), None)
+        return None
     metadata = found.metadata
     urls = [url.partition(",")[2].strip() for url in metadata.get_all("Project-URL") or []]
     homepage = metadata.get("Home-page") or (urls[0] if urls else None)
     return Details(metadata.get("Summary") or "", tuple(found.requires or ()), homepage)
+
+
+def extras(candidate: Candidate) -> tuple[str, ...]:
+    """Return the names of the extras that the candidate's distribution has."""
+    found = _distribution(candidate)
+    return () if found is None else tuple(found.metadata.get_all("Provides-Extra") or ())
 
 
 def installed_version(distribution: str) -> str | None:

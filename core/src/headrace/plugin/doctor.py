@@ -50,9 +50,7 @@ class Reason:
     provider: PluginRecord | None = None
 
 
-def examine(
-    registry: Registry, name: str | None = None, probe: bool = False, timeout_seconds: float = PROBE_TIMEOUT_SECONDS
-) -> list[Finding]:
+def examine(registry: Registry, name: str | None = None, probe: bool = False, timeout_seconds: float = PROBE_TIMEOUT_SECONDS) -> list[Finding]:
     """Return what is wrong with the installed plugins, or with the one called `name`; an empty list is good news.
 
     With `probe` each plugin is imported with everything that it offers, in a child process of its own that may take
@@ -135,7 +133,14 @@ def _of_distribution(record: PluginRecord, candidate: Candidate) -> Iterator[Fin
         )
     from packaging.requirements import InvalidRequirement, Requirement
 
-    for text in discovery.details(candidate).requires:
+    details = discovery.details(candidate)
+    if details is None:
+        yield Finding(
+            record.name, Level.WARNING, f"Its metadata in {candidate.folder} are damaged.",
+            f"`pip install --force-reinstall {record.distribution}`",
+        )  # fmt: skip
+        return
+    for text in details.requires:
         try:
             requirement = Requirement(text)
         except InvalidRequirement:

@@ -18,9 +18,7 @@ from headrace.plugin.loaded import Loaded
 from headrace.plugin.offers import DEFAULT_API_REQUIREMENT, HOOK_API_VERSION, Kind, Offer, PluginState
 
 
-def load(
-    candidate: Candidate, host: hosting.Host, import_target: Callable[[str], object], with_offers: bool = True
-) -> tuple[Loaded, Learned | None]:
+def load(candidate: Candidate, host: hosting.Host, import_target: Callable[[str], object], with_offers: bool = True) -> tuple[Loaded, Learned | None]:
     """Import and read one plugin. Whatever it raises becomes its state; the second value is what may be remembered.
 
     `with_offers` False imports and validates it but calls none of its hooks (safe mode).
@@ -122,9 +120,7 @@ def _innermost_frame(error: BaseException, package: str) -> str:
 def _unknown_hooks(hooks: Iterable[str], known: tuple[str, ...]) -> Iterable[str]:
     for hook in hooks:
         if hook not in known:
-            yield (
-                f"It implements {hook!r}, which is no hook of API {HOOK_API_VERSION}, so that is never called. {near(hook, known)}"
-            ).rstrip()
+            yield (f"It implements {hook!r}, which is no hook of API {HOOK_API_VERSION}, so that is never called. {near(hook, known)}").rstrip()
 
 
 def _ask_for_offers(plugin: Loaded, host: hosting.Host) -> None:

@@ -24,9 +24,7 @@ class HookOptions:
 @overload
 def hookimpl(function: F) -> F: ...
 @overload
-def hookimpl(
-    *, specname: str | None = None, tryfirst: bool = False, trylast: bool = False, required: bool | None = None
-) -> Callable[[F], F]: ...
+def hookimpl(*, specname: str | None = None, tryfirst: bool = False, trylast: bool = False, required: bool | None = None) -> Callable[[F], F]: ...
 def hookimpl(
     function: F | None = None,
     *,

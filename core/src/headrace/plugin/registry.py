@@ -335,8 +335,7 @@ def _conflict(kind: Kind, name: str, claimants: list[Claim]) -> str:
     who = " and ".join(f"{plugin.candidate.distribution} {plugin.candidate.version} ({offer.target})" for plugin, offer in claimants)
     names = " or ".join(dict.fromkeys(plugin.candidate.name for plugin, _ in claimants))
     return (
-        f"The {kind.words} {name!r} is offered by {who}, so neither is used. Remove one of them, or keep one out with "
-        f"HEADRACE_PLUGINS_DENY={names}."
+        f"The {kind.words} {name!r} is offered by {who}, so neither is used. Remove one of them, or keep one out with HEADRACE_PLUGINS_DENY={names}."
     )
 
 

@@ -1,0 +1,18 @@
+"""What headrace's own tests and those of plugins stand on: conformance suites to inherit. Loaded when asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headrace.testing.plugin_contract import PluginContract
+
+__all__ = ["PluginContract"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "PluginContract":
+        from headrace.testing.plugin_contract import PluginContract
+
+        return PluginContract
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
