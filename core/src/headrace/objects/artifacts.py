@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import warnings
 from typing import Any, ClassVar
 from uuid import UUID
@@ -24,6 +25,7 @@ from headrace.model.artifacts import (
 )
 from headrace.model.base import Action
 from headrace.model.endpoints.artifacts import CREATE_ARTIFACT, FILTER_ARTIFACTS, UPDATE_ARTIFACT
+from headrace.objects.events import emit_event
 
 
 class Artifact(Action):
@@ -52,7 +54,7 @@ class Artifact(Action):
             warnings.warn(
                 "Artifact creation outside of a flow or task run is deprecated: this artifact belongs to no run. Create it inside one.",
                 FutureWarning,
-                stacklevel=4,
+                stacklevel=_level_of_user(),
             )
         body = ArtifactCreate(
             type=self.type,
@@ -62,7 +64,13 @@ class Artifact(Action):
             flow_run_id=flow_run_id,
             task_run_id=task_run_id,
         )
-        return await (client or current_client()).call(CREATE_ARTIFACT, body)
+        made = await (client or current_client()).call(CREATE_ARTIFACT, body)
+        resource = {"prefect.resource.id": f"prefect.artifact.{made.id}"}
+        if made.key:
+            resource["prefect.resource.name"] = made.key
+        payload = {"key": made.key, "type": made.type, "description": made.description}
+        emit_event("prefect.artifact.created", resource, payload=payload)
+        return made
 
     @classmethod
     async def aget(cls, key: str | None = None, client: Client | None = None) -> ArtifactResponse | None:
@@ -191,12 +199,21 @@ def _clean(cell: Any) -> Any:
     return None if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 
+def _level_of_user() -> int:
+    """Return the stack level, as `warnings.warn` of our caller counts it, of the code that called into this package."""
+    package = __name__.partition(".")[0]
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        level, frame = level + 1, frame.f_back
+    return level
+
+
 def _percent(progress: float) -> float:
     if not math.isfinite(progress):
         raise ValueError(f"Progress is a number from 0 to 100, not {progress!r}.")
     kept = min(100.0, max(0.0, progress))
     if kept != progress:
-        warnings.warn(f"ProgressArtifact received an invalid value, Progress: {progress}%. It was set to {kept}%.", stacklevel=3)
+        warnings.warn(f"ProgressArtifact received an invalid value, Progress: {progress}%. It was set to {kept}%.", stacklevel=_level_of_user())
     return kept
 
 
@@ -227,14 +244,14 @@ async def acreate_progress_artifact(progress: float, key: str | None = None, des
     return (await ProgressArtifact(key=key, description=description, progress=progress).acreate()).id
 
 
-async def aupdate_progress_artifact(
-    artifact_id: UUID, progress: float, description: str | None = None, client: Client | None = None
-) -> UUID:
-    """Change how much is done, and the description if one is given; return the id. Raises `ObjectNotFound` when there is no such artifact."""
+async def aupdate_progress_artifact(artifact_id: UUID, progress: float, description: str | None = None, client: Client | None = None) -> UUID:
+    """Change how much is done, and the description if one is given; return the id. Raises `ObjectNotFound`."""
     body = ArtifactUpdate(data=_percent(progress))
     if description is not None:
         body = ArtifactUpdate(data=body.data, description=description)
     await (client or current_client()).call(UPDATE_ARTIFACT, body, id=artifact_id)
+    resource = {"prefect.resource.id": f"prefect.artifact.{artifact_id}"}
+    emit_event("prefect.artifact.updated", resource, payload=body.model_dump(exclude_unset=True))
     return artifact_id
 
 

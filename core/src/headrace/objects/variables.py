@@ -22,7 +22,7 @@ from headrace.model.variables import VariableCreate, VariableName, VariableUpdat
 class Variable(Model):
     """A named JSON value that flows and tasks share. Values are not encrypted: keep secrets in a `Secret` block.
 
-    `name` has at most 255 characters from `a-z`, `0-9`, `-` and `_`; `value` is anything that JSON can hold, at most 5000 characters long as JSON.
+    `name` has at most 255 characters from `a-z`, `0-9`, `-` and `_`; `value` is anything that JSON can hold in 5000 characters.
     """
 
     name: VariableName
