@@ -36,7 +36,7 @@ class BaseAnnotation(tuple[T], Generic[T]):
         return (self[0],)
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and tuple.__eq__(self, other)  # pyright: ignore[reportArgumentType]
+        return isinstance(other, BaseAnnotation) and type(other) is type(self) and bool(self[0] == other[0])  # pyright: ignore
 
     def __ne__(self, other: object) -> bool:
         return not self == other

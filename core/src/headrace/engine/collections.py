@@ -145,7 +145,7 @@ class _Visitor:
         return _copy_with(expr, changes)
 
     def _model(self, expr: Any, depth: int, context: dict[str, Any]) -> Any:
-        names = [*type(expr).model_fields, *(expr.model_extra or ())]
+        names: list[str] = [*expr.__pydantic_fields__, *(expr.model_extra or ())]
         changes: dict[str, Any] = {}
         for name in names:
             value = getattr(expr, name, _MISSING)
@@ -294,11 +294,12 @@ def set_in_dict(dct: dict[Any, Any], keys: str | list[str], value: Any) -> None:
     Raises `KeyError` when something on the way is there and is not a dictionary.
     """
     path = keys.split(".") if isinstance(keys, str) else list(keys)
-    level: Any = dct
+    level: dict[Any, Any] = dct
     for key in path[:-1]:
-        level = level.setdefault(key, {})
-        if not isinstance(level, dict):
+        below: Any = level.setdefault(key, {})
+        if not isinstance(below, dict):
             raise KeyError(f"Key path exists and contains a non-dict value: {'.'.join(path)!r} stops at {key!r}.")
+        level = cast("dict[Any, Any]", below)
     level[path[-1]] = value
 
 

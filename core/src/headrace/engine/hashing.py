@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from headrace.model.errors import HashError
 
@@ -69,14 +69,14 @@ def _as_json(values: Any) -> bytes:
 
 
 def _as_pickle(values: Any) -> bytes:
-    import cloudpickle
+    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
 
-    return cloudpickle.dumps(values)
+    return cloudpickle.dumps(values)  # pyright: ignore[reportUnknownMemberType]
 
 
 def _settled(value: Any) -> Any:
     """Give a table's columns a fixed order. Known by its shape, so that no table library is imported."""
-    kind = type(value)
+    kind = cast("type[Any]", type(value))
     if kind.__name__ == "DataFrame" and kind.__module__.partition(".")[0] in {"pandas", "polars"}:
         return value[sorted(value.columns)]
     return value

@@ -179,7 +179,10 @@ class ResultRecord(Generic[R]):
         return ResultRecord(metadata=ResultRecordMetadata.model_validate(json.loads(metadata)), blob=result)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ResultRecord) and self.metadata.model_dump() == other.metadata.model_dump() and self.result == other.result
+        if not isinstance(other, ResultRecord):
+            return False
+        theirs = cast("ResultRecord[Any]", other)
+        return self.metadata.model_dump() == theirs.metadata.model_dump() and bool(self.result == theirs.result)
 
     __hash__ = None  # type: ignore[assignment]  # a record changes when its value is read
 

@@ -154,7 +154,7 @@ class ResultStore:
             headrace_version=_version(),
             storage_block_id=self.result_storage_block_id,
         )
-        return ResultRecord(obj, metadata).use(self.serializer)
+        return ResultRecord[Any](obj, metadata).use(self.serializer)
 
     async def _storages(self) -> tuple[ResultStorage, ResultStorage | None]:
         """Return the two storages, loading blocks that are given by name."""
@@ -188,7 +188,7 @@ class ResultStore:
                 whole = await storages.read(metadata_storage or result_storage, key)
                 metadata = _parse(whole, metadata_storage is not None) if whole is not None else None
         except ValueError as error:
-            _log().warning("The record under key %r is taken as absent, for it cannot be understood: %s", key, error)
+            _warn_of_damage(key, error)
             return None
         return None if metadata is None or metadata.is_expired() else metadata
 
@@ -196,23 +196,49 @@ class ResultStore:
         """Return the valid record under `key`, or None; reads it once, and only waits for a lock that somebody else holds."""
         if self.lock_manager is not None and not self.lock_manager.is_lock_holder(key, holder or self.generate_default_holder()):
             await self.lock_manager.await_for_lock(key)
+        result_storage, metadata_storage = await self._storages()
+        if metadata_storage is None and not isinstance(result_storage, LocalStorage):
+            record = await self._find_far(key, result_storage)
+        else:
+            record = await self._find_in_parts(key, result_storage, metadata_storage)
+        if record is None:
+            self.cache.drop(key)
+        elif self.cache_result_in_memory:
+            self.cache.put(key, record)
+        return record
+
+    async def _find_far(self, key: str, storage: ResultStorage) -> ResultRecord[Any] | None:
+        """Find a whole document, which is got at once; what this process holds is only looked for, where the storage can do that."""
+        held = self.cache.get(key)
+        if held is not None and not held.metadata.is_expired() and await storages.is_there(storage, key):
+            return held
+        whole = await storages.read(storage, key)
+        if whole is None:
+            return None
+        try:
+            record = ResultRecord[Any].deserialize(whole)
+        except ValueError as error:
+            _warn_of_damage(key, error)
+            return None
+        return None if record.metadata.is_expired() else record
+
+    async def _find_in_parts(self, key: str, storage: ResultStorage, metadata_storage: ResultStorage | None) -> ResultRecord[Any] | None:
+        """Find what is known about the result first, and read the value only if this process does not hold it."""
         metadata = await self.afind_metadata(key)
         if metadata is None:
-            self.cache.drop(key)
             return None
         held = self.cache.get(key)
         if held is not None and held.metadata.model_dump() == metadata.model_dump():
             return held
-        result_storage, metadata_storage = await self._storages()
-        if metadata_storage is None:
-            whole = await storages.read(result_storage, key)
-            record = None if whole is None else ResultRecord[Any].deserialize(whole)
-        else:
-            blob = await storages.read(result_storage, metadata.storage_key or key)
-            record = None if blob is None else ResultRecord[Any](metadata=metadata, blob=blob)
-        if record is not None and self.cache_result_in_memory:
-            self.cache.put(key, record)
-        return record
+        if metadata_storage is not None:
+            blob = await storages.read(storage, metadata.storage_key or key)
+            return None if blob is None else ResultRecord[Any](metadata=metadata, blob=blob)
+        whole = await storages.read(storage, key)
+        try:
+            return None if whole is None else ResultRecord[Any].deserialize(whole)
+        except ValueError as error:
+            _warn_of_damage(key, error)
+            return None
 
     async def aread(self, key: str, holder: str | None = None) -> ResultRecord[Any]:
         """Return the record under `key`; waits for a lock on it that is not `holder`'s.
@@ -354,16 +380,16 @@ def _parse(whole: bytes, apart: bool) -> ResultRecordMetadata:
     return ResultRecordMetadata.model_validate(json.loads(whole)) if apart else ResultRecord[Any].deserialize(whole).metadata
 
 
-def _version() -> str:
+def _version() -> str | None:
     import headrace
 
-    return headrace.__version__
+    return getattr(headrace, "__version__", None)
 
 
-def _log() -> Any:
+def _warn_of_damage(key: str, error: ValueError) -> None:
     import logging
 
-    return logging.getLogger("headrace.results")
+    logging.getLogger("headrace.results").warning("The record under key %r is taken as absent, for it cannot be understood: %s", key, error)
 
 
 async def read_stored_result(metadata: ResultRecordMetadata) -> Any:

@@ -37,8 +37,8 @@ class Serializer(BaseModel):
 
     def __new__(cls, **values: Any) -> Self:
         if cls is Serializer and "type" in values:
-            kind = find_serializer(values["type"])
-            return cast("Self", super().__new__(kind if kind is not None else cls))
+            kind: Any = find_serializer(values["type"]) or cls
+            return super().__new__(kind)
         return super().__new__(cls)
 
     @classmethod
@@ -189,7 +189,7 @@ def encode_object(obj: Any) -> Any:
         return {"__class__": type(obj).__name__, "data": list(obj)}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if isinstance(obj, (bytes, bytearray)):
         return {"__class__": type(obj).__name__, "data": b64encode(obj).decode()}
-    kind: type[Any] = type(obj)
+    kind = cast("type[Any]", type(obj))
     name = to_qualified_name(kind)
     if name not in _PLAIN:
         if not _is_structured(kind):
@@ -220,7 +220,7 @@ def _decode(name: str, data: Any) -> Any:
     builtin: dict[str, Callable[[Any], Any]] = {"set": set, "frozenset": frozenset, "bytes": b64decode, "bytearray": _bytearray}
     if name in builtin:
         return builtin[name](data)
-    kind = _importable(name)
+    kind: Any = _importable(name)
     if name not in _PLAIN and not _is_structured(kind):
         raise ValueError(f"Refused to make a {name!r} from JSON: only models, dataclasses, enumerations and plain data types are read.")
     from pydantic import TypeAdapter
@@ -243,7 +243,7 @@ def _is_structured(kind: Any) -> bool:
     from dataclasses import is_dataclass
     from enum import Enum
 
-    return isinstance(kind, type) and (issubclass(kind, (BaseModel, Enum)) or is_dataclass(kind))
+    return isinstance(kind, type) and (issubclass(kind, (BaseModel, Enum)) or is_dataclass(cast("Any", kind)))
 
 
 headrace_json_object_encoder = encode_object

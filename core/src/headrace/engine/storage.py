@@ -119,6 +119,11 @@ async def read(storage: Any, path: str, size_bytes: int | None = None) -> bytes 
         ) from error
 
 
+async def is_there(storage: Any, path: str) -> bool:
+    """Say whether something is stored at `path`; a storage without `exists` is taken at its word that what was written stays."""
+    return not hasattr(storage, "exists") or bool(await ask(storage, "exists", path))
+
+
 async def write(storage: Any, path: str, content: bytes) -> None:
     """Write `content` to `path`. Raises `StoreError` when that fails."""
     try:

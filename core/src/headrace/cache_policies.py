@@ -1,0 +1,41 @@
+"""Recipes for the key under which a task's result is looked up before the task runs."""
+
+from headrace.engine.caching import (
+    DEEP_SOURCE,
+    DEFAULT,
+    FLOW_PARAMETERS,
+    INPUTS,
+    NO_CACHE,
+    NONE,
+    RUN_ID,
+    TASK_SOURCE,
+    VERSION,
+    CacheKeyFnPolicy,
+    CachePolicy,
+    CompoundCachePolicy,
+    DeepSource,
+    FlowParameters,
+    Inputs,
+    RunId,
+    TaskSource,
+)
+
+__all__ = [
+    "DEEP_SOURCE",
+    "DEFAULT",
+    "FLOW_PARAMETERS",
+    "INPUTS",
+    "NONE",
+    "NO_CACHE",
+    "RUN_ID",
+    "TASK_SOURCE",
+    "VERSION",
+    "CacheKeyFnPolicy",
+    "CachePolicy",
+    "CompoundCachePolicy",
+    "DeepSource",
+    "FlowParameters",
+    "Inputs",
+    "RunId",
+    "TaskSource",
+]

@@ -1,0 +1,42 @@
+"""Reading and writing the results of runs."""
+
+from headrace.engine.records import ResultRecord, ResultRecordMetadata
+from headrace.engine.results import (
+    DEFAULT_STORAGE_KEY_FN,
+    LRUCache,
+    ResultStore,
+    aget_default_result_storage,
+    aget_or_create_default_task_scheduling_storage,
+    aresolve_result_storage,
+    default_cache,
+    get_default_persist_setting,
+    get_default_persist_setting_for_tasks,
+    get_default_result_serializer,
+    get_default_result_storage,
+    get_or_create_default_task_scheduling_storage,
+    get_result_store,
+    resolve_result_storage,
+    resolve_serializer,
+    should_persist_result,
+)
+
+__all__ = [
+    "DEFAULT_STORAGE_KEY_FN",
+    "LRUCache",
+    "ResultRecord",
+    "ResultRecordMetadata",
+    "ResultStore",
+    "aget_default_result_storage",
+    "aget_or_create_default_task_scheduling_storage",
+    "aresolve_result_storage",
+    "default_cache",
+    "get_default_persist_setting",
+    "get_default_persist_setting_for_tasks",
+    "get_default_result_serializer",
+    "get_default_result_storage",
+    "get_or_create_default_task_scheduling_storage",
+    "get_result_store",
+    "resolve_result_storage",
+    "resolve_serializer",
+    "should_persist_result",
+]
