@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from contextvars import Token
     from typing import Self
 
-    from headrace.settings.legacy import Setting
+    from headrace.settings.legacy import Changes, Setting
     from headrace.settings.profiles import Profile
     from headrace.settings.tree.root import Settings
 
@@ -115,8 +115,8 @@ def start_with_profile(name: str) -> SettingsContext:
 
 @contextmanager
 def temporary_settings(
-    updates: Mapping[Setting | str, Any] | None = None,
-    set_defaults: Mapping[Setting | str, Any] | None = None,
+    updates: Changes | None = None,
+    set_defaults: Changes | None = None,
     restore_defaults: Iterable[Setting | str] | None = None,
 ) -> Generator[Settings]:
     """Change settings while the block runs; blocks nest. See `Settings.copy_with_update` for the arguments.

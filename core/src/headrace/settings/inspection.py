@@ -9,6 +9,7 @@ from headrace.settings.context import get_current_settings
 from headrace.settings.declaration import Declaration
 from headrace.settings.environment import setting_variables
 from headrace.settings.errors import InvalidSettingError
+from headrace.settings.legacy import Setting
 from headrace.settings.load import core_catalogue, gather, profile_layer, profiles_path
 from headrace.settings.profiles_file import locked, read_profiles_file, rewrite
 from headrace.settings.resolve import check, combine
@@ -39,7 +40,7 @@ class Mention(NamedTuple):
 class Explanation(NamedTuple):
     """A setting and all that was said about it, highest source first."""
 
-    declared: Declaration
+    setting: Setting
     line: Line
     mentions: list[Mention]
 
@@ -73,7 +74,7 @@ def explain(name: str, *, show_secrets: bool = False) -> Explanation:
         if raw is not None:
             text = MASK if declared.is_secret and not show_secrets else to_text(raw.value)
             mentions.append(Mention(raw.source.kind.value, raw.source.where, raw.name, text, wins=not mentions))
-    return Explanation(declared, _line(declared, show_secrets=show_secrets), mentions)
+    return Explanation(Setting(declared), _line(declared, show_secrets=show_secrets), mentions)
 
 
 def find_setting(name: str) -> Declaration:

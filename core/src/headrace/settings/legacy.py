@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,10 @@ class Setting:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return constant, (self.name,)
+
+
+# What is set to which value. Spelled out, because a mapping of settings is no mapping of settings or names.
+Changes = Mapping[Setting, Any] | Mapping[str, Any] | Mapping[Setting | str, Any]
 
 
 def _plain(value: Any) -> Any:

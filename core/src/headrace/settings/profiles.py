@@ -11,7 +11,7 @@ from typing import Any
 from headrace.model.errors import ConfigurationError, ProfileSettingsValidationError
 from headrace.settings import in_force
 from headrace.settings.declaration import is_free
-from headrace.settings.legacy import Setting, constant
+from headrace.settings.legacy import Changes, Setting, constant
 from headrace.settings.load import active_name, core_catalogue, missing_profile, profiles_path
 from headrace.settings.profiles_file import (
     BUILT_IN_PROFILES,
@@ -21,6 +21,9 @@ from headrace.settings.profiles_file import (
     read_profiles_file,
     rename_table,
     rewrite,
+    rewritten,
+    text_of,
+    write_text,
 )
 from headrace.settings.resolve import check
 from headrace.settings.sources import Layer, Source, SourceKind, layer_of
@@ -100,7 +103,7 @@ class ProfilesCollection:
             raise ValueError(f"Profile {profile.name!r} exists already. Choose another name, or change that profile.")
         self.profiles_by_name[profile.name] = profile
 
-    def update_profile(self, name: str, settings: Mapping[Key, Any], source: Path | None = None) -> Profile:
+    def update_profile(self, name: str, settings: Changes, source: Path | None = None) -> Profile:
         """Merge settings into a profile, made if it does not exist. A value of None removes the setting."""
         present = self.profiles_by_name.get(name)
         merged = dict(present.settings) if present else {}
@@ -199,7 +202,7 @@ def editing_profiles() -> Generator[ProfilesCollection]:
         _save(profiles, path)
 
 
-def update_current_profile(settings: Mapping[Key, Any]) -> Profile:
+def update_current_profile(settings: Changes) -> Profile:
     """Merge settings into the profile in use and save it; None removes a setting. Nothing is saved if one is wrong.
 
     Raises `ProfileSettingsValidationError`, and `ConfigurationError` for a setting that decides where profiles are.
@@ -229,6 +232,28 @@ def rename_profile(name: str, new_name: str) -> None:
         if new_name in file.profiles:
             raise ValueError(f"Profile {new_name!r} exists already. Choose another name.")
         rename_table(path, name, new_name)
+
+
+def populate_defaults(*, write: bool) -> str:
+    """Return, as a unified diff, what adding the built-in profiles to the file changes; profiles in it stay.
+
+    With `write` the file is changed, and what it was is kept beside it with the ending `.bak`.
+    """
+    from difflib import unified_diff
+
+    path = profiles_path()
+    with locked(path):
+        file = read_profiles_file(path)
+        before = text_of(path)
+        added = {name: dict(values) for name, values in BUILT_IN_PROFILES.items() if name not in file.profiles}
+        present: dict[str, dict[str, str]] = {name: {} for name in file.profiles}
+        after = rewritten(before, file.active or DEFAULT_PROFILE, {**present, **added}, {})
+        if write and after != before:
+            if before:
+                write_text(path.with_name(path.name + ".bak"), before)
+            write_text(path, after)
+    lines = unified_diff(before.splitlines(), after.splitlines(), str(path), str(path), lineterm="")
+    return "\n".join(lines)
 
 
 def _collection(file: ProfilesFile, include_defaults: bool) -> ProfilesCollection:

@@ -70,14 +70,26 @@ def locked(path: Path) -> Generator[None]:
 
 
 def rewrite(path: Path, active: str | None, profiles: dict[str, dict[str, str]], dropped: dict[str, set[str]]) -> None:
-    """Write profiles into the file, keeping its comments, its order and all that is not named here.
+    """Write what `rewritten` makes of the file, unless nothing changes. Call it inside `locked`."""
+    text = text_of(path)
+    changed = rewritten(text, active, profiles, dropped)
+    if changed != text:
+        write_text(path, changed)
 
-    `profiles` has the values that each profile of the file shall have; profiles of the file that are not in it are
-    removed. `dropped` has names to remove from a profile. Call it inside `locked`.
+
+def text_of(path: Path) -> str:
+    """Return the text of the file, empty if there is none."""
+    return read_text(path) if path.exists() else ""
+
+
+def rewritten(text: str, active: str | None, profiles: dict[str, dict[str, str]], dropped: dict[str, set[str]]) -> str:
+    """Return the file with changes, keeping its comments, its order and all that is not named here.
+
+    `profiles` has the values to set in each profile; profiles that are not in it are removed. `dropped` has names to
+    remove from a profile.
     """
     import tomlkit
 
-    text = read_text(path) if path.exists() else ""
     document: Any = tomlkit.parse(text)  # a mapping; tomlkit's types say too little
     if active is None:
         document.pop("active", None)
@@ -100,9 +112,7 @@ def rewrite(path: Path, active: str | None, profiles: dict[str, dict[str, str]],
         for key, value in values.items():
             if key not in table or str(table[key]) != value:
                 table[key] = value
-    changed = tomlkit.dumps(document)  # pyright: ignore[reportUnknownMemberType]
-    if changed != text or not path.exists():
-        write_text(path, changed)
+    return tomlkit.dumps(document)  # pyright: ignore[reportUnknownMemberType]
 
 
 def rename_table(path: Path, old: str, new: str) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from headrace.settings.declaration import Catalogue, is_free
 from headrace.settings.errors import InvalidSettingError
@@ -12,15 +12,15 @@ from headrace.settings.resolve import State, resolve
 from headrace.settings.sources import Raw, Source, SourceKind
 
 if TYPE_CHECKING:
-    from headrace.settings.legacy import Setting
+    from headrace.settings.legacy import Changes, Setting
 
 ARGUMENTS = Source(SourceKind.ARGUMENTS)
 
 
 def updated(
     state: State,
-    updates: Mapping[Setting | str, Any],
-    set_defaults: Mapping[Setting | str, Any],
+    updates: Changes,
+    set_defaults: Changes,
     restore_defaults: Iterable[Setting | str],
     source: Source = ARGUMENTS,
 ) -> State:

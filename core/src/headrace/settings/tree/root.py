@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ from headrace.settings.tree.server import ServerSettings
 if TYPE_CHECKING:
     from typing import Self
 
-    from headrace.settings.legacy import Setting
+    from headrace.settings.legacy import Changes, Setting
 
 
 def _home(root: Any) -> Path:
@@ -85,8 +85,8 @@ class Settings(Group):
 
     def copy_with_update(
         self,
-        updates: Mapping[Setting | str, Any] | None = None,
-        set_defaults: Mapping[Setting | str, Any] | None = None,
+        updates: Changes | None = None,
+        set_defaults: Changes | None = None,
         restore_defaults: Iterable[Setting | str] | None = None,
     ) -> Self:
         """Return a changed copy.
