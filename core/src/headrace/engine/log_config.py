@@ -17,7 +17,6 @@ from headrace.engine.log_console import HeadraceConsoleHandler
 from headrace.engine.log_format import HeadraceFormatter
 from headrace.engine.log_handlers import APILogHandler
 from headrace.engine.log_records import FLOW_RUNS_NAME, ROOT_NAME, TASK_RUNS_NAME
-from headrace.engine.log_secrets import ObfuscateApiKeyFilter
 from headrace.model.errors import ConfigurationError, near
 from headrace.settings import get_current_settings
 
@@ -73,7 +72,6 @@ def default_config(settings: Settings) -> Config:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"api_key": {"()": f"{ObfuscateApiKeyFilter.__module__}.ObfuscateApiKeyFilter"}},
         "formatters": {
             "simple": {"format": "%(asctime)s.%(msecs)03d | %(message)s", "datefmt": log_format.CLOCK},
             "standard": {
@@ -90,9 +88,8 @@ def default_config(settings: Settings) -> Config:
                 "class": f"{HeadraceConsoleHandler.__module__}.HeadraceConsoleHandler",
                 "level": 0,
                 "formatter": "standard",
-                "filters": ["api_key"],
             },
-            "api": {"class": f"{APILogHandler.__module__}.APILogHandler", "level": 0, "filters": ["api_key"]},
+            "api": {"class": f"{APILogHandler.__module__}.APILogHandler", "level": 0},
         },
         "loggers": {
             ROOT_NAME: {"level": level},
@@ -169,13 +166,12 @@ def _apply(config: Config, own_file: bool) -> None:
 
 def _install_default(settings: Settings) -> None:
     """Do what `dictConfig(default_config(settings))` does, without importing `logging.config` (sockets, pickle, queues)."""
-    secrets = ObfuscateApiKeyFilter()
     formatter = HeadraceFormatter(log_format.STANDARD, log_format.CLOCK, flow_run_fmt=log_format.FLOW_RUN, task_run_fmt=log_format.TASK_RUN)
     console = HeadraceConsoleHandler()
+    console.name = "console"
     console.setFormatter(formatter)
-    console.addFilter(secrets)
     api = APILogHandler()
-    api.addFilter(secrets)
+    api.name = "api"
     for name in (ROOT_NAME, *_API_LOGGERS):
         logger = logging.getLogger(name)
         logger.setLevel(settings.logging.level if name in (ROOT_NAME, EXTRA_NAME) else logging.NOTSET)

@@ -94,11 +94,16 @@ class APILogHandler(logging.Handler):
             ids.new_text(),
             record.name,
             record.levelno,
-            _cut(redacted(self.format(record)), size_max),
+            _cut(redacted(self._text(record)), size_max),
             int(record.created * 1_000_000),
             str(flow_run_id) if flow_run_id is not None else None,
             str(task_run_id) if task_run_id is not None else None,
         ]
+
+    def _text(self, record: logging.LogRecord) -> str:
+        if self.formatter is not None or record.exc_info or record.stack_info:
+            return self.format(record)
+        return record.getMessage()
 
     def _report(self, error: Exception) -> None:
         if self._reported:

@@ -42,9 +42,7 @@ def get_logger(name: str | None = None) -> logging.Logger:
     return logging.getLogger(name if name.startswith(f"{ROOT_NAME}.") else f"{ROOT_NAME}.{name}")
 
 
-def get_run_logger(
-    context: FlowRunContext | TaskRunContext | None = None, **extra: Any
-) -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
+def get_run_logger(context: FlowRunContext | TaskRunContext | None = None, **extra: Any) -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
     """Return a logger of the run that the present code belongs to: of the task run if there is one, else of the flow run.
 
     `extra` is attached to every record. Raises `MissingContextError` outside runs, unless run loggers are disabled
@@ -58,11 +56,11 @@ def get_run_logger(
     if isinstance(found, FlowRunContext):
         return flow_run_logger(found.flow_run, found.flow, **extra)
     if found is not None:
-        raise TypeError(
-            f"get_run_logger was given a context of type {type(found).__name__!r}; it needs a FlowRunContext or a TaskRunContext."
-        )
+        raise TypeError(f"get_run_logger was given a context of type {type(found).__name__!r}; it needs a FlowRunContext or a TaskRunContext.")
     if logging.getLogger(FLOW_RUNS_NAME).disabled and logging.getLogger(TASK_RUNS_NAME).disabled:
-        return logging.getLogger("null")
+        silent = logging.getLogger("null")
+        silent.disabled = True
+        return silent
     raise MissingContextError(
         "There is no active flow or task run, so there is no run to log to. Call get_run_logger() inside a flow or a task, "
         "use logging.getLogger() elsewhere, or wrap a test in disable_run_logger()."

@@ -50,7 +50,10 @@ def redacted(text: str) -> str:
 
 
 class ObfuscateApiKeyFilter(logging.Filter):
-    """Mask the API's credentials in the message and the arguments of every record. Lets all records pass."""
+    """Mask the API's credentials in the message and the arguments of every record. Lets all records pass.
+
+    headrace's own handlers mask what they write without it (tracebacks included); it is for other handlers.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         for secret in secrets():
