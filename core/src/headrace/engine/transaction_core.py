@@ -416,7 +416,7 @@ class BaseTransaction:
 
     async def _undo_commit(self, error: BaseException, written: list[BaseTransaction]) -> None:
         self.failure = error
-        self.logger.warning("%s could not be committed: its result is not kept. %s: %s", _capital(self.label), type(error).__name__, error)
+        self.logger.warning("%s could not be committed, so nothing of it is kept. %s: %s", _capital(self.label), type(error).__name__, error)
         for member in written:
             try:
                 if not await member.store.adelete(member.key or ""):
@@ -473,7 +473,7 @@ class BaseTransaction:
         if self.state is TransactionState.ROLLED_BACK and not self._noticed:
             reason = f"{type(self.failure).__name__}: {self.failure}" if self.failure is not None else "its parent was rolled back"
             raise TransactionRolledBack(
-                f"The work of {self.label} was rolled back although its block ended without an error. Reason: {reason}. "
+                f"The work of {self.label} was rolled back although its block ended without an error. Reason: {reason.rstrip('.')}. "
                 "Let the error pass, or ask `txn.is_rolled_back()` in the block and act on it."
             ) from self.failure
 
