@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from headrace.settings import get_current_settings
 
 if TYPE_CHECKING:
     from headrace.client.embedded import EmbeddedClient
@@ -26,5 +26,4 @@ def current_client() -> Client:
 
 
 def _connection_url() -> str:
-    home = Path(os.environ.get("HEADRACE_HOME") or "~/.headrace").expanduser()
-    return f"sqlite:///{home}/headrace.db"
+    return get_current_settings().server.database.connection_url.get_secret_value()

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from headrace.model import clock
 from headrace.model.base import Action, Model, Record
@@ -25,6 +25,14 @@ class FlowRunPolicy(Model):
     pause_keys: set[str] | None = Field(default_factory=set)
     resuming: bool | None = False
     retry_type: Literal["in_process", "reschedule"] | None = None
+
+    @model_validator(mode="after")
+    def _read_older_names(self) -> FlowRunPolicy:
+        if self.retries is None:
+            self.retries = self.max_retries
+        if self.retry_delay is None:
+            self.retry_delay = int(self.retry_delay_seconds)
+        return self
 
 
 class CreatedBy(Model):
@@ -147,9 +155,3 @@ class FlowRunBulkDeleteResponse(Model):
 
     deleted: list[UUID] = Field(default_factory=list)
 
-
-def estimated_run_time(total: timedelta, start: datetime | None, state: State | None) -> timedelta:
-    """Return the time spent running so far: what is recorded, plus the time since the present RUNNING state began."""
-    if start is not None and state is not None and state.type is StateType.RUNNING:
-        return total + (clock.now() - state.timestamp)
-    return total

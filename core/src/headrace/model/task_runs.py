@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from headrace.model.base import Action, Model, Record
 from headrace.model.flows import Labels
@@ -22,6 +22,14 @@ class TaskRunPolicy(Model):
     retries: int | None = None
     retry_delay: int | float | list[int] | list[float] | None = None
     retry_jitter_factor: float | None = None
+
+    @model_validator(mode="after")
+    def _read_older_names(self) -> TaskRunPolicy:
+        if self.retries is None:
+            self.retries = self.max_retries
+        if self.retry_delay is None:
+            self.retry_delay = self.retry_delay_seconds
+        return self
 
 
 class TaskRunResult(Model):

@@ -16,6 +16,11 @@ class Conditions:
         self._parts: list[str] = []
         self.values: list[Any] = []
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no condition was added."""
+        return not self._parts
+
     def add(self, text: str, *values: Any) -> None:
         """Add a condition with its values in storage form."""
         self._parts.append(text)

@@ -29,8 +29,8 @@ def build(cls: type[M], values: dict[str, Any]) -> M:
 
 
 def own(value: BaseModel) -> str | None:
-    """Store a model: only what differs from its defaults, so that the usual one takes no space."""
-    changed = value.model_dump(exclude_defaults=True)
+    """Store a policy: only what differs from nothing, so that the usual one takes no space."""
+    changed = {key: given for key, given in value.model_dump(exclude_defaults=True).items() if given}
     return json_in(changed) if changed else None
 
 
@@ -109,7 +109,7 @@ def flow_run_out(row: Sequence[Any], now_us: int) -> FlowRun:
             "context": json_out(context) or {},
             "empirical_policy": FlowRunPolicy.model_validate_json(policy) if policy else FlowRunPolicy(),
             "tags": json_out(tags) or [],
-            "labels": json_out(labels) or {},
+            "labels": {"prefect.flow.id": str(UUID(bytes=flow_id)), **(json_out(labels) or {})},
             "parent_task_run_id": id_out(parent),
             "state_type": state.type if state else None,
             "state_name": state_name,
@@ -194,3 +194,17 @@ def lateness(state_type: str | None, expected: int | None, start: int | None, en
     if end is None and state_type is not None:
         return max(0, now_us - expected)
     return 0
+
+
+def lateness_sql(alias: str, now_us: int) -> str:
+    """Return SQL for what `lateness` computes at the moment `now_us`."""
+    return (
+        f"(CASE WHEN {alias}.start_time IS NOT NULL THEN MAX(0, {alias}.start_time - {alias}.expected_start_time)"
+        f" WHEN {alias}.end_time IS NULL AND {alias}.state_type IS NOT NULL THEN MAX(0, {now_us:d} - {alias}.expected_start_time)"
+        " ELSE 0 END)"
+    )
+
+
+def run_time_sql(alias: str, now_us: int) -> str:
+    """Return SQL for what `run_time` computes at the moment `now_us`."""
+    return f"({alias}.total_run_time + CASE WHEN {alias}.state_type = 'RUNNING' THEN MAX(0, {now_us:d} - {alias}.state_timestamp) ELSE 0 END)"

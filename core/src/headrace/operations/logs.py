@@ -8,9 +8,12 @@ from uuid import UUID
 
 from headrace.model import ids
 from headrace.model.endpoints import logs as endpoints
-from headrace.model.logs import Log, LogCreate
+from headrace.model.logs import Log, LogCreate, LogSort
 from headrace.model.run_queries import LogQuery
+from headrace.operations.conditions import Conditions
 from headrace.operations.encoding import build
+from headrace.operations.pages import page_limit
+from headrace.operations.run_conditions import log_where
 from headrace.operations.table import Operation
 from headrace.store.codec import id_in, id_out, microseconds, time_out
 from headrace.store.database import Transaction
@@ -56,9 +59,13 @@ def log_out(row: Sequence[Any]) -> Log:
 
 
 def filter_logs(tx: Transaction, body: LogQuery) -> list[Log]:
-    """List log lines."""
-    columns = ", ".join(statements.LOG_COLUMNS)
-    return [log_out(row) for row in tx.sql(f"SELECT {columns} FROM log ORDER BY timestamp LIMIT 200")]
+    """List log lines; those of one moment in the order in which they were written."""
+    where = log_where(body.logs, "l") if body.logs is not None else Conditions()
+    joined = where.joined(body.logs.operator if body.logs is not None else "and_")
+    order = "l.timestamp, l.id" if body.sort is LogSort.TIMESTAMP_ASC else "l.timestamp DESC, l.id DESC"
+    columns = ", ".join(f"l.{name}" for name in statements.LOG_COLUMNS)
+    text = f"SELECT {columns} FROM log l WHERE {joined} ORDER BY {order} LIMIT ? OFFSET ?"
+    return [log_out(row) for row in tx.sql(text, (*where.values, page_limit(body.limit), body.offset))]
 
 
 OPERATIONS = {

@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from headrace.model.endpoints import owners as endpoints
 from headrace.model.orchestration import SetState
-from headrace.model.states import TERMINAL_STATES, StateCreate, StateType
+from headrace.model.states import StateCreate, StateType
 from headrace.operations import transitions
 from headrace.operations.table import Operation
+from headrace.store.codec import json_out
 from headrace.store.database import Transaction
 
-MESSAGE = "The process that ran this flow run ended without reporting; nothing of it runs any more."
-
-_FINAL = ", ".join(f"'{kind.value}'" for kind in sorted(TERMINAL_STATES))
+FLOW_RUN_MESSAGE = "The process that ran this flow run ended without reporting; nothing of it runs any more."
+TASK_RUN_MESSAGE = "The process that ran this task run ended without reporting; nothing of it runs any more."
 
 
 def crash_owned_runs(tx: Transaction, *, id: UUID) -> int:
-    """Mark every unfinished flow run of this owner, and its unfinished task runs, as Crashed. Return how many flow runs that were."""
-    runs = tx.sql(f"SELECT id FROM flow_run WHERE owner_id = ? AND end_time IS NULL AND state_type NOT IN ({_FINAL})", (id.bytes,))
-    for (run,) in runs:
-        tasks = tx.sql(f"SELECT id FROM task_run WHERE flow_run_id = ? AND state_type NOT IN ({_FINAL})", (run,))
-        for (task,) in tasks:
-            transitions.set_state(tx, "task_run", UUID(bytes=task), _crashed(), None)
-        transitions.set_state(tx, "flow_run", UUID(bytes=run), _crashed(), None)
+    """Mark every unfinished flow run of this owner, and its unfinished task runs, as Crashed. Return how many flow runs that were.
+
+    A suspended run, and one of a deployment that is scheduled again, waits for another process and stays as it is.
+    """
+    found = tx.sql(
+        "SELECT r.id, r.state_type, r.deployment_id, s.details FROM flow_run r LEFT JOIN flow_run_state s ON s.id = r.state_id"
+        " WHERE r.owner_id = ? AND r.end_time IS NULL",
+        (id.bytes,),
+    )
+    runs = [run for run, state_type, deployment, details in found if not _waits_for_another(state_type, deployment, json_out(details) or {})]
+    for run in runs:
+        for (task,) in tx.sql("SELECT id FROM task_run WHERE flow_run_id = ? AND end_time IS NULL", (run,)):
+            transitions.set_task_run_state(tx, UUID(bytes=task), _crashed(TASK_RUN_MESSAGE))
+        transitions.set_flow_run_state(tx, UUID(bytes=run), _crashed(FLOW_RUN_MESSAGE))
     return len(runs)
 
 
-def _crashed() -> SetState:
-    return SetState(state=StateCreate(type=StateType.CRASHED, message=MESSAGE), force=True)
+def _waits_for_another(state_type: str, deployment: bytes | None, details: dict[str, Any]) -> bool:
+    if state_type == StateType.PAUSED:
+        return bool(details.get("pause_reschedule"))
+    return state_type == StateType.SCHEDULED and deployment is not None
+
+
+def _crashed(message: str) -> SetState:
+    return SetState(state=StateCreate(type=StateType.CRASHED, message=message), force=True)
 
 
 OPERATIONS = {endpoints.CRASH_OWNED_RUNS: Operation(crash_owned_runs, writes=True)}

@@ -16,3 +16,8 @@ def page_limit(limit: int | None) -> int:
     if limit < 0:
         raise InvalidRequest("Invalid limit: must be greater than or equal to 0.")
     return limit
+
+
+def pages_of(count: int, limit: int) -> int:
+    """Return how many pages of `limit` objects `count` objects fill; none when a page holds none."""
+    return -(-count // limit) if limit else 0

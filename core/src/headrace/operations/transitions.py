@@ -1,50 +1,299 @@
-"""Writing a state: the facts are read, the rules decide, the state row and the run row are written."""
+"""Writing a state: the facts are read, the rules decide, the state row and the run row are written, all in one transaction."""
 
 from __future__ import annotations
 
-from typing import Literal
+import random
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
 from uuid import UUID
 
 from headrace.model import clock, ids
 from headrace.model.errors import ObjectNotFound
-from headrace.model.orchestration import OrchestrationResult, SetState, SetStateStatus, StateAcceptDetails
-from headrace.model.states import TERMINAL_STATES, State, StateCreate, StateType
-from headrace.operations.encoding import build, details_in
-from headrace.store.codec import json_in, time_in
+from headrace.model.orchestration import (
+    OrchestrationResult,
+    SetState,
+    SetStateStatus,
+    StateAbortDetails,
+    StateAcceptDetails,
+    StateRejectDetails,
+    StateWaitDetails,
+)
+from headrace.model.states import State, StateCreate, StateDetails, StateType
+from headrace.operations.encoding import build, details_in, state_out
+from headrace.rules.bookkeeping import Books, advance, frees_slots, unique_timestamp
+from headrace.rules.flow_rules import FLOW_RULES, FORCED_FLOW_RULES
+from headrace.rules.task_rules import BACKGROUND_TASK_RULES, FORCED_TASK_RULES, TASK_RULES
+from headrace.rules.transitions import Claim, Decision, Facts, Need, Policy, Rule, TagLimit, Transition, decide, needs_of
+from headrace.store.codec import id_out, json_in, json_out, microseconds, moment, time_in
 from headrace.store.database import Transaction
 from headrace.store.statements import runs as statements
 
 Kind = Literal["flow_run", "task_run"]
 
-_UPDATES = {"flow_run": statements.UPDATE_FLOW_RUN_STATE, "task_run": statements.UPDATE_TASK_RUN_STATE}
-_INSERTS = {"flow_run": statements.INSERT_FLOW_RUN_STATE, "task_run": statements.INSERT_TASK_RUN_STATE}
+
+@dataclass(slots=True)
+class Run:
+    """What is known of the run whose state is to change."""
+
+    kind: Kind
+    id: UUID
+    state: State | None
+    books: Books
+    policy: dict[str, Any]
+    owner: bytes | None = None
+    parent_task_run_id: UUID | None = None
+    has_deployment: bool = False
+    infrastructure_pid: str | None = None
+    flow_run_run_count: int = 0
+    flow_run_id: UUID | None = None
+    tags: tuple[str, ...] = ()
 
 
-def new_state(proposed: StateCreate, kind: Kind, run_id: UUID) -> State:
-    """Make the state that a proposal asks for."""
-    values = {
-        "id": proposed.id or ids.new(),
-        "type": proposed.type,
-        "name": proposed.name,
-        "timestamp": clock.now(),
-        "message": proposed.message,
-        "data": proposed.data,
-        "state_details": proposed.state_details,
-        "created": None,
-        "updated": None,
-    }
-    state = build(State, values)
+def set_flow_run_state(tx: Transaction, run_id: UUID, body: SetState, owner: UUID | None = None) -> OrchestrationResult:
+    """Propose a state for a flow run; the task run that stands for it in a parent follows. Raises `ObjectNotFound`."""
+    row = tx.sql_one(statements.SELECT_FLOW_RUN_BOOKS, (run_id.bytes,))
+    if row is None:
+        raise ObjectNotFound(help_message=f"Flow run with id {run_id} not found")
+    run = _run("flow_run", run_id, row)
+    run.owner, parent, deployment, run.infrastructure_pid = row[11:15]
+    run.parent_task_run_id, run.has_deployment = id_out(parent), deployment is not None
+    if owner is not None:
+        run.owner = owner.bytes
+    result = _propose(tx, run, body, FORCED_FLOW_RULES if body.force else FLOW_RULES)
+    if run.parent_task_run_id is not None and result.state is not None and result.state is not run.state:
+        _mirror(tx, run, result.state)
+    return result
+
+
+def set_task_run_state(tx: Transaction, run_id: UUID, body: SetState) -> OrchestrationResult:
+    """Propose a state for a task run. Raises `ObjectNotFound`."""
+    row = tx.sql_one(statements.SELECT_TASK_RUN_BOOKS, (run_id.bytes,))
+    if row is None:
+        raise ObjectNotFound(help_message=f"Task run with id {run_id} not found")
+    run = _task_run(run_id, row)
+    if body.force:
+        rules = FORCED_TASK_RULES
+    elif run.state is not None and run.state.state_details.deferred:
+        rules = BACKGROUND_TASK_RULES
+    else:
+        rules = TASK_RULES
+    return _propose(tx, run, body, rules)
+
+
+def first_state(tx: Transaction, kind: Kind, run_id: UUID, proposed: StateCreate | None, now: int) -> tuple[State, Books]:
+    """Write the state that a new run begins in, Pending unless another is given. No rule speaks here."""
+    state = _state(proposed, moment(now)) if proposed is not None else _pending(moment(now))
     setattr(state.state_details, f"{kind}_id", run_id)
-    return state
+    _insert(tx, kind, run_id, state, now)
+    return state, advance(Books(), state.type, now, time_in(state.state_details.scheduled_time))
 
 
-def insert_state(tx: Transaction, kind: Kind, run_id: UUID, state: State) -> None:
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _run(kind: Kind, run_id: UUID, row: tuple[Any, ...]) -> Run:
+    state_id, state_type, state_name, timestamp, run_count, expected, scheduled, start, end, total, policy = row[:11]
+    state = None
+    if state_id is not None:
+        state = state_out((state_id, run_id.bytes, timestamp, state_type, state_name, *row[-3:]), of_task_run=kind == "task_run")
+    books = Books(state.type if state else None, timestamp, run_count, expected, scheduled, start, end, total)
+    return Run(kind, run_id, state, books, json_out(policy) or {})
+
+
+def _task_run(run_id: UUID, row: tuple[Any, ...]) -> Run:
+    run = _run("task_run", run_id, row)
+    run.flow_run_run_count = row[11]
+    run.flow_run_id = id_out(row[12])
+    run.tags = tuple(json_out(row[13]) or ())
+    return run
+
+
+def _policy(stored: dict[str, Any]) -> Policy:
+    if not stored:
+        return Policy()
+    delay = stored.get("retry_delay") or stored.get("retry_delay_seconds") or 0
+    return Policy(
+        retries=stored.get("retries") or stored.get("max_retries") or 0,
+        retry_delay=tuple(delay) if isinstance(delay, list) else delay,
+        retry_jitter_factor=stored.get("retry_jitter_factor"),
+        pause_keys=frozenset(stored.get("pause_keys") or ()),
+        resuming=bool(stored.get("resuming")),
+        retry_type=stored.get("retry_type"),
+    )
+
+
+def _facts(tx: Transaction, run: Run, proposed: State, rules: tuple[Rule, ...], now: datetime) -> Facts:
+    values: dict[str, Any] = {
+        "now": now,
+        "run_count": run.books.run_count,
+        "policy": _policy(run.policy),
+        "has_deployment": run.has_deployment,
+        "is_subflow": run.parent_task_run_id is not None,
+        "infrastructure_pid": run.infrastructure_pid,
+        "random": random.random(),
+    }
+    needs = needs_of(rules, run.books.state_type, proposed.type)
+    if Need.FLOW_RUN in needs and run.flow_run_id is not None:
+        found = tx.sql_one("SELECT state_type, run_count FROM flow_run WHERE id = ?", (run.flow_run_id.bytes,))
+        kind, count = found if found is not None else (None, 0)
+        values.update(
+            flow_run_id=run.flow_run_id,
+            flow_run_state=StateType(kind) if kind else None,
+            flow_run_run_count=count,
+            seen_flow_run_run_count=run.flow_run_run_count,
+        )
+    if Need.CACHE in needs and proposed.state_details.cache_key:
+        values["cached"] = _cached(tx, proposed.state_details.cache_key, now)
+    if Need.TAG_LIMITS in needs and run.tags:
+        from headrace.operations import slots
+
+        limits = slots.limits_named(tx, [f"tag:{tag}" for tag in run.tags], now)
+        values["tag_limits"] = tuple(
+            TagLimit(limit.room.name.removeprefix("tag:"), limit.room.limit, slots.rules.active_slots(limit.room, now)) for limit in limits
+        )
+    return Facts(**values)
+
+
+def _cached(tx: Transaction, key: str, now: datetime) -> State | None:
+    row = tx.sql_one(statements.SELECT_CACHED_STATE, (key, microseconds(now)))
+    return state_out(row, of_task_run=True) if row is not None else None
+
+
+# --- deciding and writing ------------------------------------------------------------------------------------------------
+
+
+def _propose(tx: Transaction, run: Run, body: SetState, rules: tuple[Rule, ...]) -> OrchestrationResult:
+    proposal = body.state
+    if proposal.id is not None and run.state is not None and run.state.id == proposal.id:
+        return _answer(Decision("ACCEPT", run.state), run.state)  # sent twice: the first answer again
+    timestamp = unique_timestamp(run.books, clock.now_us())
+    now = moment(timestamp)
+    proposed = _state(proposal, now)
+    setattr(proposed.state_details, f"{run.kind}_id", run.id)
+    decision = decide(rules, Transition(run.state, proposed), _facts(tx, run, proposed, rules, now))
+    if decision.state is None:
+        return _answer(decision, run.state)
+    _write(tx, run, decision, decision.state, timestamp)
+    return _answer(decision, decision.state)
+
+
+def _write(tx: Transaction, run: Run, decision: Decision, state: State, timestamp: int) -> None:
+    state.timestamp = moment(timestamp)
+    details = state.state_details
+    if run.kind == "flow_run":
+        details.flow_run_id = run.id
+    else:
+        details.task_run_id, details.flow_run_id = run.id, run.flow_run_id
+    books = run.books
+    if decision.run_count is not None:
+        books = replace(books, run_count=decision.run_count)
+    policy = _next_policy(run, decision)
+    is_resumed = bool(policy.get("resuming"))
+    if is_resumed and (state.type is StateType.RUNNING or state.is_final()):
+        policy = {key: value for key, value in policy.items() if key != "resuming"}
+    after = advance(books, state.type, timestamp, time_in(details.scheduled_time), counts=not is_resumed)
+    _insert(tx, run.kind, run.id, state, timestamp)
+    last = run.owner
+    if run.kind == "task_run":
+        last = run.flow_run_run_count if decision.flow_run_run_count is None else decision.flow_run_run_count
     tx.sql(
-        _INSERTS[kind],
+        statements.UPDATE_FLOW_RUN_STATE if run.kind == "flow_run" else statements.UPDATE_TASK_RUN_STATE,
+        (
+            timestamp,
+            state.id.bytes,
+            state.type.value,
+            state.name,
+            timestamp,
+            after.run_count,
+            after.next_scheduled_start_time,
+            after.start_time,
+            after.end_time,
+            after.total_run_time,
+            json_in(policy or None),
+            last,
+            run.id.bytes,
+        ),
+    )
+    _perform(tx, run, decision, state)
+
+
+def _next_policy(run: Run, decision: Decision) -> dict[str, Any]:
+    if not decision.policy:
+        return run.policy
+    changed = {key: sorted(value) if isinstance(value, frozenset) else value for key, value in decision.policy.items()}
+    return {key: value for key, value in {**run.policy, **changed}.items() if value}
+
+
+def _perform(tx: Transaction, run: Run, decision: Decision, state: State) -> None:
+    """Take, store and give back what goes with the state."""
+    if Claim.TAKE_TAG_SLOTS in decision.effects:
+        from headrace.model.concurrency import ConcurrencyLeaseHolder
+        from headrace.operations import slots
+
+        holder = ConcurrencyLeaseHolder(type="task_run", id=run.id)
+        slots.take_slots(tx, [f"tag:{tag}" for tag in run.tags], 1, lease_seconds=None, holder=holder)
+    if Claim.STORE_IN_CACHE in decision.effects:
+        details = state.state_details
+        tx.sql(statements.STORE_IN_CACHE, (details.cache_key, state.id.bytes, time_in(details.cache_expiration)))
+    if not frees_slots(run.books.state_type, state.type):
+        return
+    if run.tags:
+        from headrace.operations import slots
+
+        for (lease,) in tx.sql("SELECT id FROM concurrency_lease WHERE holder_type = 'task_run' AND holder_id = ?", (run.id.bytes,)):
+            slots.release_lease(tx, UUID(bytes=lease))
+    lease_id = run.state.state_details.deployment_concurrency_lease_id if run.state is not None else None
+    if lease_id is not None:
+        from headrace.operations import slots
+
+        slots.release_lease(tx, lease_id)
+
+
+def _mirror(tx: Transaction, run: Run, state: State) -> None:
+    """Give the task run that stands for a subflow run in its parent the same state. It may not be recorded yet; then its record tells."""
+    assert run.parent_task_run_id is not None
+    row = tx.sql_one(statements.SELECT_TASK_RUN_BOOKS, (run.parent_task_run_id.bytes,))
+    if row is None:
+        return
+    details = state.state_details.model_copy(update={"child_flow_run_id": run.id, "flow_run_id": None, "transition_id": None})
+    copy = StateCreate.model_construct(
+        type=state.type, name=state.name, message=state.message, data=state.data, state_details=details, timestamp=None, id=None
+    )
+    _propose(tx, _task_run(run.parent_task_run_id, row), SetState.model_construct(state=copy, force=True), FORCED_TASK_RULES)
+
+
+# --- states and answers ---------------------------------------------------------------------------------------------------
+
+
+def _state(proposed: StateCreate, timestamp: datetime) -> State:
+    return build(
+        State,
+        {
+            "id": proposed.id or ids.new(),
+            "type": proposed.type,
+            "name": proposed.name,
+            "timestamp": timestamp,
+            "message": proposed.message,
+            "data": proposed.data,
+            "state_details": proposed.state_details.model_copy(),
+            "created": timestamp,
+            "updated": timestamp,
+        },
+    )
+
+
+def _pending(timestamp: datetime) -> State:
+    return State(type=StateType.PENDING, timestamp=timestamp, state_details=StateDetails(), created=timestamp, updated=timestamp)
+
+
+def _insert(tx: Transaction, kind: Kind, run_id: UUID, state: State, timestamp: int) -> None:
+    tx.sql(
+        statements.INSERT_FLOW_RUN_STATE if kind == "flow_run" else statements.INSERT_TASK_RUN_STATE,
         (
             state.id.bytes,
             run_id.bytes,
-            clock.to_us(state.timestamp),
+            timestamp,
             state.type.value,
             state.name,
             state.message,
@@ -54,50 +303,14 @@ def insert_state(tx: Transaction, kind: Kind, run_id: UUID, state: State) -> Non
     )
 
 
-def set_state(tx: Transaction, kind: Kind, run_id: UUID, body: SetState, owner: UUID | None) -> OrchestrationResult:
-    row = tx.sql_one(
-        "SELECT state_type, state_timestamp, run_count, expected_start_time, start_time, total_run_time, empirical_policy, "
-        + ("owner_id" if kind == "flow_run" else "flow_run_run_count")
-        + f" FROM {kind} WHERE id = ?",
-        (run_id.bytes,),
-    )
-    if row is None:
-        raise ObjectNotFound(help_message=f"{'Flow' if kind == 'flow_run' else 'Task'} run with id {run_id} not found")
-    before, before_us, run_count, expected, start, total, policy, last = row
-    state = new_state(body.state, kind, run_id)
-    now = clock.to_us(state.timestamp)
-    if before_us is not None and now <= before_us:
-        now = before_us + 1
-        state.timestamp = clock.from_us(now)
-    if before == StateType.RUNNING:
-        total += now - before_us
-    if state.type is StateType.RUNNING:
-        run_count += 1
-        start = now if start is None else start
-    end = now if state.type in TERMINAL_STATES else None
-    scheduled = time_in(state.state_details.scheduled_time) if state.type is StateType.SCHEDULED else None
-    if expected is None:
-        expected = scheduled if scheduled is not None else now
-    if kind == "flow_run" and owner is not None:
-        last = owner.bytes
-    insert_state(tx, kind, run_id, state)
-    tx.sql(
-        _UPDATES[kind],
-        (
-            now,
-            state.id.bytes,
-            state.type.value,
-            state.name,
-            now,
-            run_count,
-            expected,
-            scheduled,
-            start,
-            end,
-            total,
-            policy,
-            last,
-            run_id.bytes,
-        ),
-    )
-    return build(OrchestrationResult, {"state": state, "status": SetStateStatus.ACCEPT, "details": StateAcceptDetails()})
+def _answer(decision: Decision, state: State | None) -> OrchestrationResult:
+    match decision.status:
+        case "ACCEPT":
+            details = StateAcceptDetails()
+        case "REJECT":
+            details = StateRejectDetails(reason=decision.reason)
+        case "ABORT":
+            details = StateAbortDetails(reason=decision.reason)
+        case "WAIT":
+            details = StateWaitDetails(delay_seconds=decision.delay_seconds, reason=decision.reason)
+    return build(OrchestrationResult, {"state": state, "status": SetStateStatus(decision.status), "details": details})

@@ -77,10 +77,7 @@ def refusal(rooms: Sequence[Room], slots: int, mode: str) -> str | None:
     steady = [room.name for room in rooms if not room.decays]
     if mode == "rate_limit" and steady:
         shown = ", ".join(repr(name) for name in steady)
-        return (
-            "Only concurrency limits with slot decay can be used for rate limiting. "
-            f"The following limits do not have a decay configured: {shown}"
-        )
+        return f"Only concurrency limits with slot decay can be used for rate limiting. The following limits do not have a decay configured: {shown}"
     return None
 
 
@@ -93,7 +90,7 @@ def retry_after(room: Room, slots: int, now: datetime, jitter: float) -> float:
     most = TAG_WAIT_SECONDS_MAX if room.name.startswith("tag:") else WAIT_SECONDS_MAX
     if room.decays:
         excess = level(room, now) + slots - room.limit
-        seconds = excess / room.decay_per_second * (1 + 0.1 * jitter)
+        seconds = excess / room.decay_per_second * (1 + 0.1 * jitter) + 2e-6  # times are whole microseconds
     else:
         seconds = room.average_occupancy_seconds * slots / max(1, room.limit) * (0.5 + jitter)
     return min(most, max(WAIT_SECONDS_MIN, seconds))

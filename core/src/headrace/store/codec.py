@@ -36,6 +36,11 @@ def microseconds(value: datetime) -> int:
     return (value - _EPOCH) // _MICROSECOND
 
 
+def moment(value: int) -> datetime:
+    """Return the time that `microseconds` wrote: aware, in UTC."""
+    return _EPOCH + timedelta(microseconds=value)
+
+
 def time_in(value: datetime | None) -> int | None:
     """Store a time, or nothing."""
     return None if value is None else microseconds(value)

@@ -20,9 +20,7 @@ def creation_script() -> tuple[str, ...]:
     statements: list[str] = []
     for table in load_all().sorted_tables:
         statements.append(str(CreateTable(table).compile(dialect=dialect)))
-        statements += [
-            str(CreateIndex(index).compile(dialect=dialect)) for index in sorted(table.indexes, key=lambda index: str(index.name))
-        ]
+        statements += [str(CreateIndex(index).compile(dialect=dialect)) for index in sorted(table.indexes, key=lambda index: str(index.name))]
     statements.append("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL CONSTRAINT alembic_version_pkc PRIMARY KEY)")
     statements.append(f"INSERT INTO alembic_version VALUES ('{HEAD}')")
     return tuple(statements)

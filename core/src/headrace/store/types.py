@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, LargeBinary, Text, Uuid
+from sqlalchemy import BigInteger, LargeBinary, Text, Uuid
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -30,19 +30,16 @@ class Id(TypeDecorator[UUID]):
 
 
 class Timestamp(TypeDecorator[datetime]):
-    """A time, aware and in UTC: integer microseconds since 1970 on SQLite, `timestamptz` on PostgreSQL."""
+    """A time, aware and in UTC: integer microseconds since 1970 on both databases, so that text statements carry the same values."""
 
     impl = BigInteger
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(BigInteger() if dialect.name == "sqlite" else DateTime(timezone=True))
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        return codec.time_in(value) if dialect.name == "sqlite" else value
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return codec.time_in(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        return codec.time_out(value) if dialect.name == "sqlite" else value
+        return codec.time_out(value)
 
 
 class Json(TypeDecorator[Any]):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from headrace.model.endpoints.base import Endpoint
 from headrace.model.flow_runs import FlowRun, FlowRunBulkDeleteResponse, FlowRunCreate, FlowRunPaginationResponse, FlowRunUpdate
+from headrace.model.graph import Graph
 from headrace.model.orchestration import FlowRunBulkSetStateResponse, OrchestrationResult, ResumeFlowRun, SetState
 from headrace.model.run_queries import (
     FlowRunBulkDelete,
@@ -37,6 +39,9 @@ FLOW_RUN_HISTORY: Endpoint[list[HistoryResponse]] = Endpoint(
     "POST", "/flow_runs/history", "flow_runs", body=HistoryQuery, returns=list[HistoryResponse]
 )
 FLOW_RUN_LATENESS: Endpoint[float | None] = Endpoint("POST", "/flow_runs/lateness", "flow_runs", body=RunScope, returns=float | None)
+FLOW_RUN_GRAPH: Endpoint[Graph] = Endpoint(
+    "GET", "/flow_runs/{id}/graph-v2", "flow_runs", returns=Graph, query=(("since", datetime | None),)
+)
 BULK_DELETE_FLOW_RUNS: Endpoint[FlowRunBulkDeleteResponse] = Endpoint(
     "POST", "/flow_runs/bulk_delete", "flow_runs", body=FlowRunBulkDelete, returns=FlowRunBulkDeleteResponse
 )

@@ -99,9 +99,7 @@ SELECT_FLOW_RUN = SELECT_FLOW_RUNS + " WHERE r.id = ?"
 SELECT_FLOW_RUN_BY_KEY = SELECT_FLOW_RUNS + " WHERE r.flow_id = ? AND r.idempotency_key = ?"
 INSERT_FLOW_RUN_STATE = _insert("flow_run_state", _state_columns("flow_run_id"))
 SELECT_FLOW_RUN_STATE = f"SELECT {', '.join(_state_columns('flow_run_id'))} FROM flow_run_state WHERE id = ?"
-SELECT_FLOW_RUN_STATES = (
-    f"SELECT {', '.join(_state_columns('flow_run_id'))} FROM flow_run_state WHERE flow_run_id = ? ORDER BY timestamp, id"
-)
+SELECT_FLOW_RUN_STATES = f"SELECT {', '.join(_state_columns('flow_run_id'))} FROM flow_run_state WHERE flow_run_id = ? ORDER BY timestamp, id"
 
 INSERT_TASK_RUN = _insert("task_run", TASK_RUN_COLUMNS)
 SELECT_TASK_RUNS = _select_run("task_run", TASK_RUN_COLUMNS)
@@ -109,12 +107,9 @@ SELECT_TASK_RUN = SELECT_TASK_RUNS + " WHERE r.id = ?"
 SELECT_TASK_RUN_BY_KEY = SELECT_TASK_RUNS + " WHERE r.flow_run_id IS ? AND r.task_key = ? AND r.dynamic_key = ?"
 INSERT_TASK_RUN_STATE = _insert("task_run_state", _state_columns("task_run_id"))
 SELECT_TASK_RUN_STATE = f"SELECT {', '.join(_state_columns('task_run_id'))} FROM task_run_state WHERE id = ?"
-SELECT_TASK_RUN_STATES = (
-    f"SELECT {', '.join(_state_columns('task_run_id'))} FROM task_run_state WHERE task_run_id = ? ORDER BY timestamp, id"
-)
+SELECT_TASK_RUN_STATES = f"SELECT {', '.join(_state_columns('task_run_id'))} FROM task_run_state WHERE task_run_id = ? ORDER BY timestamp, id"
 
-_STATE_CHANGE = (
-    "updated",
+BOOKS_COLUMNS = (
     "state_id",
     "state_type",
     "state_name",
@@ -127,11 +122,34 @@ _STATE_CHANGE = (
     "total_run_time",
     "empirical_policy",
 )
-_FLOW_RUN_CHANGE = (*_STATE_CHANGE, "owner_id")
-_TASK_RUN_CHANGE = (*_STATE_CHANGE, "flow_run_run_count")
+"""What the rules look at on the run's own row, and states write; then come the columns of the one kind of run, then the state's."""
+FLOW_RUN_BOOKS_COLUMNS = (*BOOKS_COLUMNS, "owner_id", "parent_task_run_id", "deployment_id", "infrastructure_pid")
+TASK_RUN_BOOKS_COLUMNS = (*BOOKS_COLUMNS, "flow_run_run_count", "flow_run_id", "tags")
 
-UPDATE_FLOW_RUN_STATE = f"UPDATE flow_run SET {', '.join(f'{name} = ?' for name in _FLOW_RUN_CHANGE)} WHERE id = ?"
-UPDATE_TASK_RUN_STATE = f"UPDATE task_run SET {', '.join(f'{name} = ?' for name in _TASK_RUN_CHANGE)} WHERE id = ?"
+SELECT_FLOW_RUN_BOOKS = _select_run("flow_run", FLOW_RUN_BOOKS_COLUMNS) + " WHERE r.id = ?"
+SELECT_TASK_RUN_BOOKS = _select_run("task_run", TASK_RUN_BOOKS_COLUMNS) + " WHERE r.id = ?"
+
+_STATE_CHANGE = (
+    "updated",
+    "state_id",
+    "state_type",
+    "state_name",
+    "state_timestamp",
+    "run_count",
+    "next_scheduled_start_time",
+    "start_time",
+    "end_time",
+    "total_run_time",
+    "empirical_policy",
+)
+
+
+def _update(table: str, columns: tuple[str, ...]) -> str:
+    return f"UPDATE {table} SET {', '.join(f'{name} = ?' for name in columns)} WHERE id = ?"
+
+
+UPDATE_FLOW_RUN_STATE = _update("flow_run", (*_STATE_CHANGE, "owner_id"))
+UPDATE_TASK_RUN_STATE = _update("task_run", (*_STATE_CHANGE, "flow_run_run_count"))
 
 _TASK_RUN_KEPT = ("id", "created", "flow_run_id", "task_key", "dynamic_key", "task_version")
 
@@ -139,9 +157,19 @@ RECORD_TASK_RUN = (
     _insert("task_run", TASK_RUN_COLUMNS)
     + " ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in TASK_RUN_COLUMNS if name not in _TASK_RUN_KEPT)
-    + " WHERE task_run.state_timestamp IS NULL OR (excluded.state_timestamp, excluded.state_id) > (task_run.state_timestamp, task_run.state_id)"
+    + " WHERE task_run.state_timestamp IS NULL"
+    + " OR (excluded.state_timestamp, excluded.state_id) > (task_run.state_timestamp, task_run.state_id)"
 )
 RECORD_TASK_RUN_STATE = INSERT_TASK_RUN_STATE + " ON CONFLICT (id) DO NOTHING"
 
 LOG_COLUMNS = ("id", "timestamp", "level", "name", "message", "flow_run_id", "task_run_id")
 RECORD_LOG = _insert("log", LOG_COLUMNS) + " ON CONFLICT (id) DO NOTHING"
+
+SELECT_CACHED_STATE = (
+    f"SELECT {', '.join('s.' + name for name in _state_columns('task_run_id'))} FROM task_run_cache c"
+    " JOIN task_run_state s ON s.id = c.state_id WHERE c.cache_key = ? AND (c.expiration IS NULL OR c.expiration > ?)"
+)
+STORE_IN_CACHE = (
+    "INSERT INTO task_run_cache (cache_key, state_id, expiration) VALUES (?, ?, ?)"
+    " ON CONFLICT (cache_key) DO UPDATE SET state_id = excluded.state_id, expiration = excluded.expiration"
+)

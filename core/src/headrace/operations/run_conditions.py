@@ -1,0 +1,286 @@
+"""Filters over flows, runs and logs as conditions. `alias` is the name that the statement gives the filtered table.
+
+A filter over related objects becomes EXISTS: some related object matches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from headrace.model.run_filters import FlowFilter, FlowRunFilter, LogFilter, TaskRunFilter
+from headrace.model.run_queries import RunScope
+from headrace.operations.conditions import Conditions, escaped
+from headrace.store.codec import json_in, microseconds
+
+F = TypeVar("F", FlowFilter, FlowRunFilter, TaskRunFilter, LogFilter)
+
+
+def matches_all(given: FlowFilter | FlowRunFilter | TaskRunFilter | LogFilter | None) -> bool:
+    """Say whether a filter holds no condition."""
+    return given is None or not given.model_dump(exclude={"operator"}, exclude_none=True)
+
+
+def flow_where(given: FlowFilter, alias: str) -> Conditions:
+    """Return the conditions of a filter over flows."""
+    found = Conditions()
+    if given.id is not None:
+        found.any_of(f"{alias}.id", given.id.any_)
+        found.any_of(f"{alias}.id", given.id.not_any_, negated=True)
+    if given.deployment is not None and given.deployment.is_null_ is not None:
+        found.add("TRUE" if given.deployment.is_null_ else "FALSE")  # no flow has a deployment while there are none
+    if given.name is not None:
+        found.any_of(f"{alias}.name", given.name.any_)
+        found.contains(f"{alias}.name", given.name.like_)
+    if given.tags is not None:
+        _nest(found, _tags(f"{alias}.tags", given.tags.all_, None, given.tags.is_null_), given.tags.operator)
+    return found
+
+
+def flow_run_where(given: FlowRunFilter, alias: str) -> Conditions:
+    """Return the conditions of a filter over flow runs."""
+    found = Conditions()
+    if given.id is not None:
+        found.any_of(f"{alias}.id", given.id.any_)
+        found.any_of(f"{alias}.id", given.id.not_any_, negated=True)
+    if given.name is not None:
+        found.any_of(f"{alias}.name", given.name.any_)
+        found.contains(f"{alias}.name", given.name.like_)
+    if given.tags is not None:
+        _nest(found, _tags(f"{alias}.tags", given.tags.all_, given.tags.any_, given.tags.is_null_), given.tags.operator)
+    for column in ("deployment_id", "work_queue_name", "parent_task_run_id"):
+        condition = getattr(given, column)
+        if condition is not None:
+            inner = Conditions()
+            inner.any_of(f"{alias}.{column}", condition.any_)
+            inner.present(f"{alias}.{column}", None if condition.is_null_ is None else not condition.is_null_)
+            _nest(found, inner, condition.operator)
+    if given.state is not None:
+        kind, name = given.state.type, given.state.name
+        inner = Conditions()
+        if kind is not None:
+            inner.any_of(f"{alias}.state_type", _values(kind.any_))
+            inner.any_of(f"{alias}.state_type", _values(kind.not_any_), negated=True)
+        if name is not None:
+            inner.any_of(f"{alias}.state_name", name.any_)
+            inner.any_of(f"{alias}.state_name", name.not_any_, negated=True)
+        _nest(found, inner, given.state.operator)
+    if given.flow_version is not None:
+        found.any_of(f"{alias}.flow_version", given.flow_version.any_)
+    _run_times(found, given, alias)
+    if given.next_scheduled_start_time is not None:
+        _between(found, f"{alias}.next_scheduled_start_time", given.next_scheduled_start_time.before_, given.next_scheduled_start_time.after_)
+    if given.parent_flow_run_id is not None and given.parent_flow_run_id.any_ is not None:
+        inner = Conditions()
+        inner.any_of("p.flow_run_id", given.parent_flow_run_id.any_)
+        found.add(f"EXISTS (SELECT 1 FROM task_run p WHERE p.id = {alias}.parent_task_run_id AND {inner.joined()})", *inner.values)
+    if given.idempotency_key is not None:
+        found.any_of(f"{alias}.idempotency_key", given.idempotency_key.any_)
+        found.any_of(f"{alias}.idempotency_key", given.idempotency_key.not_any_, negated=True)
+    if given.created_by is not None:
+        made = given.created_by
+        inner = Conditions()
+        inner.any_of(f"json_extract({alias}.created_by, '$.id')", [str(id) for id in made.id_] if made.id_ is not None else None)
+        inner.any_of(f"json_extract({alias}.created_by, '$.type')", made.type_)
+        inner.present(f"{alias}.created_by", None if made.is_null_ is None else not made.is_null_)
+        _nest(found, inner, made.operator)
+    return found
+
+
+def task_run_where(given: TaskRunFilter, alias: str) -> Conditions:
+    """Return the conditions of a filter over task runs."""
+    found = Conditions()
+    if given.id is not None:
+        found.any_of(f"{alias}.id", given.id.any_)
+    if given.name is not None:
+        found.any_of(f"{alias}.name", given.name.any_)
+        found.contains(f"{alias}.name", given.name.like_)
+    if given.tags is not None:
+        _nest(found, _tags(f"{alias}.tags", given.tags.all_, None, given.tags.is_null_), given.tags.operator)
+    if given.state is not None:
+        inner = Conditions()
+        if given.state.type is not None:
+            inner.any_of(f"{alias}.state_type", _values(given.state.type.any_))
+        if given.state.name is not None:
+            inner.any_of(f"{alias}.state_name", given.state.name.any_)
+        _nest(found, inner, given.state.operator)
+    _run_times(found, given, alias)
+    if given.subflow_runs is not None and given.subflow_runs.exists_ is not None:
+        no = "" if given.subflow_runs.exists_ else "NOT "
+        found.add(f"{no}EXISTS (SELECT 1 FROM flow_run c WHERE c.parent_task_run_id = {alias}.id)")
+    if given.flow_run_id is not None:
+        inner = Conditions()
+        if given.flow_run_id.is_null_:
+            inner.present(f"{alias}.flow_run_id", False)
+        else:
+            inner.any_of(f"{alias}.flow_run_id", given.flow_run_id.any_)
+            inner.present(f"{alias}.flow_run_id", None if given.flow_run_id.is_null_ is None else True)
+        found.add(inner.joined(given.flow_run_id.operator if given.flow_run_id.is_null_ else "and_"), *inner.values)
+    return found
+
+
+def log_where(given: LogFilter, alias: str) -> Conditions:
+    """Return the conditions of a filter over log lines."""
+    found = Conditions()
+    if given.level is not None:
+        if given.level.ge_ is not None:
+            found.add(f"{alias}.level >= ?", given.level.ge_)
+        if given.level.le_ is not None:
+            found.add(f"{alias}.level <= ?", given.level.le_)
+    if given.timestamp is not None:
+        _between(found, f"{alias}.timestamp", given.timestamp.before_, given.timestamp.after_)
+    if given.flow_run_id is not None:
+        found.any_of(f"{alias}.flow_run_id", given.flow_run_id.any_)
+    if given.task_run_id is not None:
+        found.any_of(f"{alias}.task_run_id", given.task_run_id.any_)
+        found.present(f"{alias}.task_run_id", None if given.task_run_id.is_null_ is None else not given.task_run_id.is_null_)
+    if given.text is not None:
+        text_matches(found, (f"{alias}.message", f"{alias}.name"), given.text.query)
+    return found
+
+
+def scope_of_flows(scope: RunScope, alias: str) -> Conditions:
+    """Return the conditions for flows, those over related objects included."""
+    found = Conditions()
+    _own(found, scope.flows, flow_where, alias)
+    related = _related(scope.flow_runs, flow_run_where, "sr")
+    tasks = _related(scope.task_runs, task_run_where, "st")
+    if tasks is not None:
+        related = related or Conditions()
+        related.add(f"EXISTS (SELECT 1 FROM task_run st WHERE st.flow_run_id = sr.id AND {tasks.joined()})", *tasks.values)
+    if related is not None:
+        found.add(f"EXISTS (SELECT 1 FROM flow_run sr WHERE sr.flow_id = {alias}.id AND {related.joined()})", *related.values)
+    return found
+
+
+def scope_of_flow_runs(scope: RunScope, alias: str) -> Conditions:
+    """Return the conditions for flow runs, those over related objects included."""
+    found = Conditions()
+    _own(found, scope.flow_runs, flow_run_where, alias)
+    flows = _related(scope.flows, flow_where, "sf")
+    if flows is not None:
+        found.add(f"EXISTS (SELECT 1 FROM flow sf WHERE sf.id = {alias}.flow_id AND {flows.joined()})", *flows.values)
+    tasks = _related(scope.task_runs, task_run_where, "st")
+    if tasks is not None:
+        found.add(f"EXISTS (SELECT 1 FROM task_run st WHERE st.flow_run_id = {alias}.id AND {tasks.joined()})", *tasks.values)
+    return found
+
+
+def scope_of_task_runs(scope: RunScope, alias: str) -> Conditions:
+    """Return the conditions for task runs, those over related objects included."""
+    found = Conditions()
+    _own(found, scope.task_runs, task_run_where, alias)
+    related = _related(scope.flow_runs, flow_run_where, "sr")
+    flows = _related(scope.flows, flow_where, "sf")
+    if flows is not None:
+        related = related or Conditions()
+        related.add(f"EXISTS (SELECT 1 FROM flow sf WHERE sf.id = sr.flow_id AND {flows.joined()})", *flows.values)
+    if related is not None:
+        found.add(f"EXISTS (SELECT 1 FROM flow_run sr WHERE sr.id = {alias}.flow_run_id AND {related.joined()})", *related.values)
+    return found
+
+
+def text_matches(found: Conditions, columns: Sequence[str], query: str) -> None:
+    """Add a search for words: a blank means OR, `-word` or `!word` excludes, `+word` requires, quotation marks keep a phrase together."""
+    choices: list[str] = []
+    for sign, word in words_of(query):
+        pattern = f"%{escaped(word.lower())}%"
+        one = " OR ".join(f"LOWER({column}) LIKE ? ESCAPE '\\'" for column in columns)
+        if sign == "+":
+            found.add(f"({one})", *[pattern] * len(columns))
+        elif sign == "-":
+            found.add(f"NOT ({one})", *[pattern] * len(columns))
+        else:
+            choices.append(pattern)
+    if choices:
+        one = " OR ".join(f"LOWER({column}) LIKE ? ESCAPE '\\'" for column in columns)
+        found.add(f"({' OR '.join([one] * len(choices))})", *[pattern for pattern in choices for _ in columns])
+
+
+def words_of(query: str) -> list[tuple[str, str]]:
+    """Split a search into (sign, word) pairs; the sign is "+", "-" or "". `\\"` is a quotation mark inside a phrase."""
+    found: list[tuple[str, str]] = []
+    position = 0
+    while position < len(query):
+        if query[position].isspace():
+            position += 1
+            continue
+        sign = {"+": "+", "-": "-", "!": "-"}.get(query[position], "")
+        position += bool(sign)
+        word, position = _phrase(query, position + 1) if query[position : position + 1] == '"' else _word(query, position)
+        if word:
+            found.append((sign, word))
+    return found
+
+
+def _word(query: str, position: int) -> tuple[str, int]:
+    end = position
+    while end < len(query) and not query[end].isspace():
+        end += 1
+    return query[position:end].replace('\\"', '"'), end
+
+
+def _phrase(query: str, position: int) -> tuple[str, int]:
+    letters: list[str] = []
+    while position < len(query) and query[position] != '"':
+        if query.startswith('\\"', position):
+            position += 1
+        letters.append(query[position])
+        position += 1
+    return "".join(letters), position + 1
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+
+def _own(found: Conditions, given: F | None, where: Callable[[F, str], Conditions], alias: str) -> None:
+    inner = _related(given, where, alias)
+    if inner is not None:
+        found.add(inner.joined(), *inner.values)
+
+
+def _related(given: F | None, where: Callable[[F, str], Conditions], alias: str) -> Conditions | None:
+    """Return the conditions of a filter already joined as it says, or None when it has none."""
+    if given is None or matches_all(given):
+        return None
+    inner = where(given, alias)
+    joined = Conditions()
+    joined.add(inner.joined(given.operator), *inner.values)
+    return joined
+
+
+def _nest(found: Conditions, inner: Conditions, operator: str) -> None:
+    if not inner.is_empty:
+        found.add(inner.joined(operator), *inner.values)
+
+
+def _values(kinds: Iterable[object] | None) -> list[str] | None:
+    return None if kinds is None else [str(kind) for kind in kinds]
+
+
+def _run_times(found: Conditions, given: FlowRunFilter | TaskRunFilter, alias: str) -> None:
+    for column in ("start_time", "end_time"):
+        condition = getattr(given, column)
+        if condition is not None:
+            _between(found, f"{alias}.{column}", condition.before_, condition.after_)
+            found.present(f"{alias}.{column}", None if condition.is_null_ is None else not condition.is_null_)
+    if given.expected_start_time is not None:
+        _between(found, f"{alias}.expected_start_time", given.expected_start_time.before_, given.expected_start_time.after_)
+
+
+def _between(found: Conditions, column: str, before: datetime | None, after: datetime | None) -> None:
+    if before is not None:
+        found.add(f"{column} <= ?", microseconds(before))
+    if after is not None:
+        found.add(f"{column} >= ?", microseconds(after))
+
+
+def _tags(column: str, all_of: list[str] | None, any_of: list[str] | None, is_null: bool | None) -> Conditions:
+    found = Conditions()
+    if all_of is not None:
+        found.add(f"NOT EXISTS (SELECT 1 FROM json_each(?) w WHERE w.value NOT IN (SELECT h.value FROM json_each({column}) h))", json_in(all_of))
+    if any_of is not None:
+        found.add(f"EXISTS (SELECT 1 FROM json_each({column}) h WHERE h.value IN (SELECT w.value FROM json_each(?) w))", json_in(any_of))
+    found.present(column, None if is_null is None else not is_null)
+    return found
