@@ -16,7 +16,7 @@ from headrace.model.errors import (
 )
 
 if TYPE_CHECKING:
-    from headrace.engine.parameter_schema import ParameterSchema as ParameterSchema
+    from headrace.engine.parameter_schema import ParameterSchema
 
 R = TypeVar("R")
 

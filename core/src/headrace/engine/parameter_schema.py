@@ -140,7 +140,7 @@ def schema_from_entrypoint(entrypoint: str) -> ParameterSchema:
 
     namespace = safe_load_namespace(source, str(path))
     signature = inspect.Signature(list(_parameters(definition.args, namespace)))
-    if isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef) and "." in name and not _is_static(definition):
+    if "." in name and not _is_static(definition):
         signature = signature.replace(parameters=list(signature.parameters.values())[1:])
     return generate_parameter_schema(signature, parse_docstring(ast.get_docstring(definition)), namespace)
 
@@ -159,7 +159,10 @@ def _source_file(location: str) -> Path:
 def _definition(tree: ast.Module, path: list[str]) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
     body: list[ast.stmt] = tree.body
     for part in path[:-1]:
-        body = next((node.body for node in body if isinstance(node, ast.ClassDef) and node.name == part), [])
+        inner = [node.body for node in body if isinstance(node, ast.ClassDef) and node.name == part]
+        if not inner:
+            return None
+        body = inner[0]
     wanted = (node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == path[-1])
     return next(wanted, None)
 
