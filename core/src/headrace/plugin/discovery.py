@@ -131,7 +131,8 @@ def _distribution(candidate: Candidate) -> Distribution | None:
     except importlib_metadata.PackageNotFoundError:
         return None
     found = importlib_metadata.Distribution.at(candidate.folder)
-    return found if found.read_text("METADATA") or found.read_text("PKG-INFO") else None
+    files = (os.path.join(candidate.folder, name) for name in ("METADATA", "PKG-INFO"))
+    return found if any(map(os.path.isfile, files)) else None
 
 
 def details(candidate: Candidate) -> Details | None:
