@@ -69,11 +69,7 @@ def model_secret_paths(model: type[BaseModel], seen: tuple[type, ...] = ()) -> l
     if model in seen:
         return []
     return _distinct(
-        [
-            joined(field.alias or name, path)
-            for name, field in model.model_fields.items()
-            for path in secret_paths(field.annotation, (*seen, model))
-        ]
+        [joined(field.alias or name, path) for name, field in model.model_fields.items() for path in secret_paths(field.annotation, (*seen, model))]
     )
 
 

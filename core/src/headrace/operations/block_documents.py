@@ -88,9 +88,7 @@ def filter_block_documents(tx: Transaction, body: BlockDocumentQuery) -> list[Bl
     """List documents."""
     clause, values = _where(body)
     order = _ORDER[body.sort or BlockDocumentSort.NAME_ASC]
-    rows = tx.sql(
-        f"{statements.SELECT_DOCUMENTS}{clause} ORDER BY {order} LIMIT ? OFFSET ?", (*values, page_limit(body.limit), body.offset)
-    )
+    rows = tx.sql(f"{statements.SELECT_DOCUMENTS}{clause} ORDER BY {order} LIMIT ? OFFSET ?", (*values, page_limit(body.limit), body.offset))
     return [_document(tx, row, body.include_secrets) for row in rows]
 
 

@@ -115,9 +115,7 @@ def register(tx: Transaction, registration: BlockRegistration) -> None:
     else:
         type_id = UUID(bytes=row[0])
         _refresh(tx, type_id, wanted)
-    body = BlockSchemaCreate(
-        fields=registration.fields, block_type_id=type_id, capabilities=registration.capabilities, version=registration.version
-    )
+    body = BlockSchemaCreate(fields=registration.fields, block_type_id=type_id, capabilities=registration.capabilities, version=registration.version)
     block_schemas.create_block_schema(tx, body)
 
 

@@ -11,4 +11,24 @@ def headrace_blocks() -> list[Offer]:
     """Block types that need no other distribution."""
     return [
         Offer("secret", "headrace.blocks.system:Secret", "A value that must not be seen"),
+        Offer("webhook", "headrace.blocks.webhook:Webhook", "A webhook to call"),
+        Offer("local-file-system", "headrace.filesystems:LocalFileSystem", "Files in a directory of this machine"),
+        Offer("remote-file-system", "headrace.filesystems:RemoteFileSystem", "Files on any file system that fsspec knows"),
+        Offer("smb", "headrace.filesystems:SMB", "Files on a SMB share", modules=("smbprotocol",)),
+        Offer("redis-storage-container", "headrace.blocks.redis:RedisStorageContainer", "Files as keys of Redis", modules=("redis",)),
+        *(
+            Offer(slug, f"headrace.blocks.notifications:{target}", summary)
+            for slug, target, summary in (
+                ("apprise-notification", "AppriseNotificationBlock", "Notifications as JSON to any address"),
+                ("custom-webhook", "CustomWebhookNotificationBlock", "Notifications in any form to any address"),
+                ("discord-webhook", "DiscordWebhook", "Notifications to Discord"),
+                ("mattermost-webhook", "MattermostWebhook", "Notifications to Mattermost"),
+                ("ms-teams-webhook", "MicrosoftTeamsWebhook", "Notifications to Microsoft Teams"),
+                ("opsgenie-webhook", "OpsgenieWebhook", "Alerts of Opsgenie"),
+                ("pager-duty-webhook", "PagerDutyWebHook", "Alerts of PagerDuty"),
+                ("sendgrid-email", "SendgridEmail", "Mail by Sendgrid"),
+                ("slack-webhook", "SlackWebhook", "Notifications to Slack"),
+                ("twilio-sms", "TwilioSMS", "Text messages by Twilio"),
+            )
+        ),
     ]

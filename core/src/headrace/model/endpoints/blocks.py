@@ -20,9 +20,7 @@ from headrace.model.endpoints.base import Endpoint
 
 SECRETS = (("include_secrets", bool),)
 
-CREATE_BLOCK_TYPE: Endpoint[BlockType] = Endpoint(
-    "POST", "/block_types/", noun="block_types", body=BlockTypeCreate, returns=BlockType, status=201
-)
+CREATE_BLOCK_TYPE: Endpoint[BlockType] = Endpoint("POST", "/block_types/", noun="block_types", body=BlockTypeCreate, returns=BlockType, status=201)
 FILTER_BLOCK_TYPES: Endpoint[list[BlockType]] = Endpoint(
     "POST", "/block_types/filter", noun="block_types", body=BlockTypeQuery, returns=list[BlockType]
 )
@@ -51,15 +49,9 @@ CREATE_BLOCK_DOCUMENT: Endpoint[BlockDocument] = Endpoint(
 FILTER_BLOCK_DOCUMENTS: Endpoint[list[BlockDocument]] = Endpoint(
     "POST", "/block_documents/filter", noun="block_documents", body=BlockDocumentQuery, returns=list[BlockDocument]
 )
-COUNT_BLOCK_DOCUMENTS: Endpoint[int] = Endpoint(
-    "POST", "/block_documents/count", noun="block_documents", body=BlockDocumentCount, returns=int
-)
-READ_BLOCK_DOCUMENT: Endpoint[BlockDocument] = Endpoint(
-    "GET", "/block_documents/{id}", noun="block_documents", returns=BlockDocument, query=SECRETS
-)
-UPDATE_BLOCK_DOCUMENT: Endpoint[None] = Endpoint(
-    "PATCH", "/block_documents/{id}", noun="block_documents", body=BlockDocumentUpdate, status=204
-)
+COUNT_BLOCK_DOCUMENTS: Endpoint[int] = Endpoint("POST", "/block_documents/count", noun="block_documents", body=BlockDocumentCount, returns=int)
+READ_BLOCK_DOCUMENT: Endpoint[BlockDocument] = Endpoint("GET", "/block_documents/{id}", noun="block_documents", returns=BlockDocument, query=SECRETS)
+UPDATE_BLOCK_DOCUMENT: Endpoint[None] = Endpoint("PATCH", "/block_documents/{id}", noun="block_documents", body=BlockDocumentUpdate, status=204)
 DELETE_BLOCK_DOCUMENT: Endpoint[None] = Endpoint("DELETE", "/block_documents/{id}", noun="block_documents", status=204)
 READ_BLOCK_DOCUMENTS_BY_TYPE: Endpoint[list[BlockDocument]] = Endpoint(
     "GET", "/block_types/slug/{slug}/block_documents", noun="block_documents", returns=list[BlockDocument], query=SECRETS

@@ -98,10 +98,7 @@ class Block(BaseModel):
     def get_block_capabilities(cls) -> frozenset[str]:
         """Return what blocks of this class can do: the capabilities of the class and all its parents."""
         return frozenset(
-            capability
-            for base in cls.__mro__
-            if issubclass(base, Block)
-            for capability in base.__dict__.get("_block_schema_capabilities", ())
+            capability for base in cls.__mro__ if issubclass(base, Block) for capability in base.__dict__.get("_block_schema_capabilities", ())
         )
 
     @classmethod
@@ -202,7 +199,7 @@ class Block(BaseModel):
     @classmethod
     def model_json_schema(
         cls,
-        by_alias: bool = True,
+        by_alias: bool | None = True,
         ref_template: str = "#/definitions/{model}",
         schema_generator: type[GenerateJsonSchema] = GenerateJsonSchema,
         mode: Literal["validation", "serialization"] = "validation",

@@ -39,9 +39,7 @@ async def fetch_by_name(block_class: type[Block], name: str, client: Client | No
             "Write for instance `Block.load('secret/my-password')`, or load from the class: `Secret.load('my-password')`."
         )
     try:
-        return await client.call(
-            endpoints.READ_BLOCK_DOCUMENT_BY_NAME, slug=slug, block_document_name=document_name, include_secrets=include_secrets
-        )
+        return await client.call(endpoints.READ_BLOCK_DOCUMENT_BY_NAME, slug=slug, block_document_name=document_name, include_secrets=include_secrets)
     except ObjectNotFound as error:
         raise ValueError(await _no_document(client, slug, document_name)) from error
 
@@ -58,9 +56,7 @@ async def _no_document(client: Client, slug: str, name: str) -> str:
     return f"Unable to find block document named {name!r} for block type {slug!r}. {hint}"
 
 
-async def fetch_by_reference(
-    block_class: type[Block], reference: str | UUID | dict[str, Any], client: Client | None = None
-) -> BlockDocument:
+async def fetch_by_reference(block_class: type[Block], reference: str | UUID | dict[str, Any], client: Client | None = None) -> BlockDocument:
     """Return the document that a reference points to. Raises ValueError for a reference of another form, or to nothing."""
     client = client or current_client()
     if isinstance(reference, dict):
@@ -147,7 +143,7 @@ def _unvalidated(block_class: type[B], data: dict[str, Any]) -> B:
 def _as_far_as_possible(field: FieldInfo, value: Any) -> Any:
     """Return the value as its field's type, so that a secret stays hidden; unchanged if it does not fit."""
     try:
-        return TypeAdapter[Any](field.annotation).validate_python(value)
+        return TypeAdapter(cast("Any", field.annotation)).validate_python(value)
     except ValidationError:
         return value
 

@@ -37,9 +37,7 @@ async def register(block_class: type[Block], client: Client | None = None) -> Bl
     registration = block_class.get_block_registration()
     block_type = await _register_type(block_class, client)
     try:
-        found = await client.call(
-            endpoints.READ_BLOCK_SCHEMA_BY_CHECKSUM, checksum=schema.checksum(block_class), version=registration.version
-        )
+        found = await client.call(endpoints.READ_BLOCK_SCHEMA_BY_CHECKSUM, checksum=schema.checksum(block_class), version=registration.version)
         if found.block_type_id == block_type.id:
             return found
     except ObjectNotFound:

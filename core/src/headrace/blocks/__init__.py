@@ -1,0 +1,1 @@
+"""Blocks by their documented module paths."""
