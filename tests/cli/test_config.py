@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from headrace.cli.config import group
+from headrace.settings import start_with_profile
 from headrace.settings.in_force import process
 from headrace.settings.profiles import load_profile
 
@@ -97,6 +98,14 @@ def test_set_keeps_comments_and_an_empty_value_removes(file: Path) -> None:
     assert "# kept" in file.read_text()
     assert "Unset HEADRACE_API_URL" in run("set", "HEADRACE_API_URL=").stdout
     assert tomllib.loads(file.read_text())["profiles"] == {"mine": {"HEADRACE_LOGGING_LEVEL": "DEBUG"}}
+
+
+def test_the_profile_of_the_command_line_is_the_one_that_changes(file: Path) -> None:
+    file.write_text(file.read_text() + "[profiles.other]\n")
+    start_with_profile("other")
+    assert run("set", "HEADRACE_LOGGING_LEVEL=DEBUG").exit_code == 0
+    assert load_profile("other").to_environment_variables() == {"HEADRACE_LOGGING_LEVEL": "DEBUG"}
+    assert run("view").stdout.splitlines()[1] == "HEADRACE_PROFILE='other'"
 
 
 def test_set_warns_when_the_environment_wins(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

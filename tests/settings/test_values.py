@@ -126,6 +126,15 @@ def test_values_may_refer_to_others(home: Path, monkeypatch: pytest.MonkeyPatch)
     assert moved.results.local_storage_path == Path("/moved/results"), "references follow what they refer to"
 
 
+def test_paths_do_not_move_with_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_HOME", "here")
+    monkeypatch.setenv("HEADRACE_LOGGING_CONFIG_PATH", "~/log.yml")
+    settings = Settings()
+    monkeypatch.chdir("/")
+    assert settings.home == tmp_path / "here"
+    assert settings.logging.config_path == Path.home() / "log.yml"
+
+
 def test_references_in_a_circle_and_to_secrets_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADRACE_API_KEY", "hunter2")
     monkeypatch.setenv("HEADRACE_API_URL", "http://$HEADRACE_API_KEY@host/api")

@@ -7,20 +7,31 @@ import os
 _PREFIX = "HEADRACE_"
 _INTERNAL = "HEADRACE__"
 _SELECTED_PROFILE = "HEADRACE_PROFILE"
+_COMPAT = "HEADRACE_COMPAT"
 
 
 def setting_variables() -> dict[str, str]:
-    """Return all `HEADRACE_*` variables that are not empty, except the internal ones and the choice of profile."""
+    """Return all `HEADRACE_*` variables that are not empty, except the internal ones and those that choose what is read."""
     return {
         name: value
         for name, value in os.environ.items()
-        if name.startswith(_PREFIX) and not name.startswith(_INTERNAL) and name != _SELECTED_PROFILE and value
+        if name.startswith(_PREFIX) and not name.startswith(_INTERNAL) and name not in (_SELECTED_PROFILE, _COMPAT) and value
     }
 
 
 def selected_profile() -> str | None:
     """Return the profile that `HEADRACE_PROFILE` names, if it is set."""
     return os.environ.get(_SELECTED_PROFILE) or None
+
+
+def reads_prefect() -> bool:
+    """True if `HEADRACE_COMPAT` asks for settings under their `PREFECT_*` names as well."""
+    return os.environ.get(_COMPAT, "").lower() not in ("", "0", "false", "no", "off")
+
+
+def prefect_variables() -> dict[str, str]:
+    """Return all `PREFECT_*` variables that are not empty."""
+    return {name: value for name, value in os.environ.items() if name.startswith("PREFECT_") and value}
 
 
 def internal_variable(name: str) -> str | None:

@@ -10,10 +10,10 @@ from headrace.settings.declaration import Declaration
 from headrace.settings.environment import setting_variables
 from headrace.settings.errors import InvalidSettingError
 from headrace.settings.legacy import Setting
-from headrace.settings.load import core_catalogue, gather, profile_layer, profiles_path
+from headrace.settings.load import core_catalogue, gather, profile_layer, profiles_path, upper_layers
 from headrace.settings.profiles_file import locked, read_profiles_file, rewrite
 from headrace.settings.resolve import check, combine
-from headrace.settings.sources import Layer, SourceKind, environment_layer, file_layers, unknown_names
+from headrace.settings.sources import Layer, SourceKind, translations, unknown_names
 from headrace.settings.values import MASK, to_json, to_text
 
 
@@ -93,11 +93,11 @@ def findings() -> list[Finding]:
     """Check all sources: wrong values, names that no setting has, older names, advice. Raises `BrokenFileError`."""
     catalogue = core_catalogue()
     path = profiles_path()
-    layers = [environment_layer(catalogue), *file_layers(catalogue)]
+    layers = upper_layers(catalogue)
     layers.append(profile_layer(in_force.profile_name(), path, catalogue))
     found = [Finding(False, unknown_names(layer, catalogue)) for layer in layers if layer.unknown]
     for layer in layers:
-        found += [Finding(False, text) for text in _old_names(layer)]
+        found += [Finding(False, text) for text in (*_old_names(layer), *translations(layer, catalogue))]
     values, free = combine(layers)
     state, wrong = check(values, free, catalogue)
     found += [Finding(True, text) for text in wrong.values()]
@@ -149,7 +149,7 @@ def _line(declared: Declaration, *, show_secrets: bool) -> Line:
 
 def _old_names(layer: Layer) -> list[str]:
     """Return a sentence for each value that stands under an older variable name. Files have paths, not variables."""
-    if layer.source.kind in (SourceKind.TOML, SourceKind.PYPROJECT):
+    if layer.is_translated or layer.source.kind in (SourceKind.TOML, SourceKind.PYPROJECT):
         return []
     by_path = core_catalogue().by_path
     return [

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from headrace.model.errors import MissingProfileError, near
 from headrace.settings.declaration import Catalogue, Group
-from headrace.settings.environment import selected_profile
+from headrace.settings.environment import reads_prefect, selected_profile
 from headrace.settings.errors import InvalidSettingError
 from headrace.settings.profiles_file import BUILT_IN_PROFILES, DEFAULT_PROFILE, ProfilesFile, read_profiles_file
 from headrace.settings.resolve import State, combine, resolve
@@ -22,6 +22,7 @@ from headrace.settings.sources import (
     environment_layer,
     file_layers,
     layer_of,
+    translations,
     unknown_names,
 )
 
@@ -67,6 +68,8 @@ def load(
     for layer in layers:
         if layer.unknown and layer.source.kind in _CHECKED_KINDS:
             warnings.warn(unknown_names(layer, catalogue), stacklevel=3)
+        for text in translations(layer, catalogue):
+            warnings.warn(text, stacklevel=3)
     return resolve(*combine(layers), catalogue)
 
 
@@ -86,7 +89,7 @@ def gather(
     profile_first: bool = False,
 ) -> list[Layer]:
     """Return the layers of all sources, highest first."""
-    upper = [environment_layer(catalogue), *file_layers(catalogue)]
+    upper = upper_layers(catalogue)
     given = arguments_layer(arguments, catalogue, path) if arguments else None
     before = [given, *upper] if given else upper
     early = resolve_some(before, _NEEDED_FOR_PROFILES, catalogue)
@@ -98,6 +101,16 @@ def gather(
     return [given, *lower] if given else lower
 
 
+def upper_layers(catalogue: Catalogue) -> list[Layer]:
+    """Return the layers above profiles: environment and files, then what was named for Prefect if that is wanted."""
+    layers = [environment_layer(catalogue), *file_layers(catalogue)]
+    if reads_prefect():
+        from headrace.settings.compat import prefect_layers
+
+        layers += prefect_layers(catalogue)
+    return layers
+
+
 def resolve_some(layers: list[Layer], paths: tuple[str, ...], catalogue: Catalogue) -> State:
     """Check only the settings at `paths`, for what must be known before the rest can be read."""
     values, _ = combine(layers)
@@ -107,7 +120,7 @@ def resolve_some(layers: list[Layer], paths: tuple[str, ...], catalogue: Catalog
 def profiles_path() -> Path:
     """Return where the profiles are kept, from environment and files alone. Reads no profile."""
     catalogue = core_catalogue()
-    layers = [environment_layer(catalogue), *file_layers(catalogue)]
+    layers = upper_layers(catalogue)
     return resolve_some(layers, ABOVE_PROFILES, catalogue).root.profiles_path
 
 

@@ -28,6 +28,10 @@ repository in the working directory alone. The nearest of each counts. An empty 
 `$HEADRACE_HOME` and other settings may stand inside a value. Lists and sets are written with commas or as JSON,
 durations as seconds, `2d`, `12h`, `HH:MM:SS` or ISO 8601 (`P7D`).
 
+With `HEADRACE_COMPAT=true` settings are read under their Prefect names as well: `PREFECT_*` variables, `prefect.toml`
+and `[tool.prefect]`, below the sources named for headrace and above profiles. Each such name is reported. Folders and
+databases are never taken over, so that the two products do not share files.
+
 `headrace config view` shows what is in force, `headrace config explain NAME` where a value comes from, and
 `headrace config validate` what is wrong.
 """

@@ -51,13 +51,14 @@ class Raw(NamedTuple):
 class Layer:
     """What one source says: values by dotted path, free variables by name, and the names that no setting has."""
 
-    __slots__ = ("free", "source", "unknown", "values")
+    __slots__ = ("free", "is_translated", "source", "unknown", "values")
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.values: dict[str, Raw] = {}
         self.free: dict[str, Raw] = {}
         self.unknown: list[str] = []
+        self.is_translated = False
 
 
 def layer_of(source: Source, names: Mapping[str, object], catalogue: Catalogue) -> Layer:
@@ -81,7 +82,7 @@ def layer_of(source: Source, names: Mapping[str, object], catalogue: Catalogue) 
 
 def arguments_layer(arguments: Mapping[str, Any], catalogue: Catalogue, under: str = "") -> Layer:
     """Make a layer from keyword arguments, nested as the groups are. Raises `InvalidSettingError` for unknown names."""
-    layer = _nested_layer(Source(SourceKind.ARGUMENTS), arguments, catalogue, under)
+    layer = nested_layer(Source(SourceKind.ARGUMENTS), arguments, catalogue, under)
     if layer.unknown:
         raise InvalidSettingError(unknown_names(layer, catalogue))
     return layer
@@ -94,20 +95,20 @@ def environment_layer(catalogue: Catalogue) -> Layer:
 
 def file_layers(catalogue: Catalogue, folder: Path | None = None) -> list[Layer]:
     """Make the layers of the three files nearest to `folder` (the working directory), highest first."""
-    folders = list(_folders(folder))
+    searched = list(folders(folder))
     layers: list[Layer] = []
-    dotenv = _nearest(folders, ".env")
+    dotenv = nearest(searched, ".env")
     if dotenv:
-        names = {name: value for name, value in _read_dotenv(dotenv) if value and name.startswith("HEADRACE_")}
+        names = {name: value for name, value in read_dotenv(dotenv) if value and name.startswith("HEADRACE_")}
         layers.append(layer_of(Source(SourceKind.DOTENV, str(dotenv)), names, catalogue))
-    toml = _nearest(folders, "headrace.toml")
+    toml = nearest(searched, "headrace.toml")
     if toml:
-        layers.append(_nested_layer(Source(SourceKind.TOML, str(toml)), read_toml(toml), catalogue))
-    for parent in folders:
-        table = _pyproject_table(parent / "pyproject.toml")
+        layers.append(nested_layer(Source(SourceKind.TOML, str(toml)), read_toml(toml), catalogue))
+    for parent in searched:
+        table = pyproject_table(parent / "pyproject.toml", "headrace")
         if table is not None:
             source = Source(SourceKind.PYPROJECT, str(parent / "pyproject.toml"))
-            layers.append(_nested_layer(source, table, catalogue))
+            layers.append(nested_layer(source, table, catalogue))
             break
     return layers
 
@@ -119,6 +120,14 @@ def unknown_names(layer: Layer, catalogue: Catalogue) -> str:
         near = catalogue.near(name)
         parts.append(f"{name!r} is not a setting.{' ' + near if near else ''}")
     return f"In {layer.source}: {' '.join(parts)}"
+
+
+def translations(layer: Layer, catalogue: Catalogue) -> list[str]:
+    """Return a sentence for each name of a layer that belongs to Prefect, see `compat`."""
+    if not layer.is_translated:
+        return []
+    pairs = [(raw, catalogue.by_path[path].variable) for path, raw in layer.values.items()]
+    return [f"{raw.name} (from {raw.source}) is read as {variable}." for raw, variable in pairs]
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -146,7 +155,7 @@ def read_text(path: Path) -> str:
         raise BrokenFileError(f"{path}: Cannot be read ({error.strerror}). Check its permissions.") from error
 
 
-def _folders(start: Path | None) -> Iterator[Path]:
+def folders(start: Path | None) -> Iterator[Path]:
     """Yield the folder and its parents up to the root of the repository; outside a repository the folder alone."""
     try:
         here = start or Path.cwd()
@@ -157,20 +166,21 @@ def _folders(start: Path | None) -> Iterator[Path]:
     yield from parents[: root + 1]
 
 
-def _nearest(folders: Iterable[Path], name: str) -> Path | None:
-    return next((folder / name for folder in folders if (folder / name).is_file()), None)
+def nearest(searched: Iterable[Path], name: str) -> Path | None:
+    """Return the first file of that name in some folders."""
+    return next((folder / name for folder in searched if (folder / name).is_file()), None)
 
 
-def _pyproject_table(path: Path) -> dict[str, Any] | None:
-    """Return `[tool.headrace]`, or None. A project file without it is passed over, as in a workspace of packages."""
-    if not path.is_file() or "headrace" not in read_text(path):
+def pyproject_table(path: Path, tool: str) -> dict[str, Any] | None:
+    """Return the table of a tool, or None. A project file without it is passed over, as in a workspace of packages."""
+    if not path.is_file() or tool not in read_text(path):
         return None
-    tool = read_toml(path).get("tool", {})
-    table = tool.get("headrace") if isinstance(tool, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    tools = read_toml(path).get("tool", {})
+    table = tools.get(tool) if isinstance(tools, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     return table if isinstance(table, dict) else None  # pyright: ignore[reportUnknownVariableType]
 
 
-def _nested_layer(source: Source, table: Mapping[str, Any], catalogue: Catalogue, under: str = "") -> Layer:
+def nested_layer(source: Source, table: Mapping[str, Any], catalogue: Catalogue, under: str = "") -> Layer:
     """Make a layer from nested tables; a table that is a setting's own value (headers) is not entered."""
     names: dict[str, object] = {}
     spelled: dict[str, str] = {}
@@ -198,7 +208,7 @@ _DOTENV_LINE = r"""^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 
-def _read_dotenv(path: Path) -> Iterator[tuple[str, str]]:
+def read_dotenv(path: Path) -> Iterator[tuple[str, str]]:
     """Yield names and values: `export` and comments are allowed, quotes as in a shell, the last of a name wins."""
     for line in re.finditer(_DOTENV_LINE, read_text(path), re.MULTILINE | re.VERBOSE):
         if line["single"] is not None:

@@ -34,7 +34,7 @@ def parse(declared: Declaration, raw: object) -> object:
     """
     hint = declared.hint
     if isinstance(raw, str) and hint in _TEXT_TYPES:  # most of what a small run sets: not worth importing pydantic
-        return Path(raw.strip()).expanduser() if hint is Path else raw
+        return _path(Path(raw.strip())) if hint is Path else raw
     from pydantic import ValidationError
 
     shaped = _shape(raw, hint)
@@ -44,9 +44,12 @@ def parse(declared: Declaration, raw: object) -> object:
         rules = dict.fromkeys(str(problem["msg"]).removeprefix("Input ") for problem in error.errors(include_url=False))
         raise BrokenRule("; or ".join(rules)) from None
     _check_bounds(declared, value)
-    if isinstance(value, Path):
-        value = value.expanduser()
-    return value
+    return _path(value) if isinstance(value, Path) else value
+
+
+def _path(path: Path) -> Path:
+    """Return an absolute path: a flow that changes its working directory must not lose its files."""
+    return path.expanduser().absolute()
 
 
 @lru_cache(maxsize=256)
