@@ -198,6 +198,8 @@ def test_processes_that_write_at_once_lose_no_key(home: Path) -> None:
     names = [f"HEADRACE_LOGGING_LOGGERS_{number}_LEVEL" for number in range(60)]
     script = "import sys; from headrace.settings import update_current_profile\nfor name in sys.argv[1:]: update_current_profile({name: 'ERROR'})"
     workers = [subprocess.Popen([sys.executable, "-c", script, *names[index::6]]) for index in range(6)]
+    while any(worker.poll() is None for worker in workers):
+        load_profiles()  # a reader never meets half a file
     assert [worker.wait() for worker in workers] == [0] * 6
     assert set(load_profile("ephemeral").to_environment_variables()) == set(names)
     assert {path.name for path in home.iterdir()} == {"profiles.toml", "profiles.toml.lock"}

@@ -6,12 +6,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from headrace.settings import Settings
 from headrace.settings.declaration import walk
 from headrace.settings.errors import InvalidSettingError
 from headrace.settings.load import core_catalogue
+from headrace.settings.values import parse, to_text
 
 
 def value_of(settings: Settings, path: str) -> object:
@@ -53,6 +56,7 @@ def value_of(settings: Settings, path: str) -> object:
         ),
         ("server.database.port", "5432", 5432),
         ("api.key", "secret", SecretStr("secret")),
+        ("api.key", "none", SecretStr("none")),
         ("results.local_storage_path", "/data", Path("/data")),
     ],
 )
@@ -197,6 +201,27 @@ def test_every_default_is_read_back_from_its_text(monkeypatch: pytest.MonkeyPatc
     again = Settings()
     different = {declared.path for declared in walk(Settings) if again.state.value(declared) != defaults.state.value(declared)}
     assert different == set()
+
+
+WORDS = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1).filter(lambda word: "$" not in word)
+
+
+@pytest.mark.parametrize(
+    ("path", "values"),
+    [
+        ("client.retry_extra_codes", st.sets(st.integers())),
+        ("client.custom_headers", st.dictionaries(WORDS, WORDS)),
+        ("plugins.allow", st.sets(WORDS)),
+        ("tasks.default_retry_delay_seconds", st.lists(st.floats(0, 1e9, allow_nan=False), min_size=1)),
+        ("server.events.retention_period", st.timedeltas(timedelta(0), timedelta(days=9999))),
+        ("api.key", WORDS.map(SecretStr)),
+        ("debug_mode", st.booleans()),
+    ],
+)
+@given(data=st.data())
+def test_text_is_read_back_as_the_value_it_was_made_of(path: str, values: st.SearchStrategy[object], data: st.DataObject) -> None:
+    value = data.draw(values)
+    assert parse(core_catalogue().by_path[path], to_text(value)) == value
 
 
 def test_dumps_can_be_narrowed() -> None:

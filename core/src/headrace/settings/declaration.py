@@ -202,14 +202,16 @@ class Group:
             "Use `headrace.settings.temporary_settings({...})` or `settings.copy_with_update(updates={...})`."
         )
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name == "state":
-            raise AttributeError(name)
-        from headrace.model.errors import near
+    if not TYPE_CHECKING:  # a type checker shall find misspelt names by itself
 
-        choices = [*type(self).settings_declared, *type(self).settings_groups]
-        hint = near(name, choices)
-        raise AttributeError(f"{type(self).__name__} has no setting {name!r}.{' ' + hint if hint else ''}")
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_") or name == "state":
+                raise AttributeError(name)
+            from headrace.model.errors import near
+
+            choices = [*type(self).settings_declared, *type(self).settings_groups]
+            hint = near(name, choices)
+            raise AttributeError(f"{type(self).__name__} has no setting {name!r}.{' ' + hint if hint else ''}")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Group) and type(other) is type(self) and other.hash_key() == self.hash_key()

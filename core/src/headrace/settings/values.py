@@ -91,7 +91,8 @@ def _shape_text(text: str, choices: tuple[Any, ...], many: Any) -> object:
     literal = _first(choices, Literal)
     if literal:  # levels and other closed choices: case does not matter
         return next((choice for choice in get_args(literal) if choice.lower() == stripped.lower()), stripped)
-    if type(None) in choices and str not in choices and stripped.lower() in ("none", "null"):
+    is_text = any(choice is str or getattr(choice, "__name__", "") == "SecretStr" for choice in choices)
+    if type(None) in choices and not is_text and stripped.lower() in ("none", "null"):
         return None
     if bool in choices and stripped.lower() in _TRUTH:
         return stripped
@@ -104,7 +105,7 @@ def _shape_text(text: str, choices: tuple[Any, ...], many: Any) -> object:
         matched = re.fullmatch(_DURATION, stripped)
         if matched:
             return timedelta(seconds=float(matched[1]) * _UNIT_SECONDS[matched[2] or "s"])
-    return stripped if str not in choices else text
+    return text if is_text else stripped
 
 
 def _choices(hint: Any) -> tuple[Any, ...]:
