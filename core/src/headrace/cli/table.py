@@ -1,0 +1,35 @@
+"""Which commands there are: name, where it is, what it does. Data alone, so that listing commands imports none of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """A line of the table. `target` is "module:attribute" below `headrace.cli`."""
+
+    target: str
+    help: str
+    aliases: tuple[str, ...] = ()
+
+
+COMMANDS = {
+    "artifact": Command("artifact:group", "Look at artifacts of runs and delete them.", ("artifacts",)),
+    "block": Command("block:group", "Register, look at and delete blocks and block types.", ("blocks",)),
+    "completion": Command("completion:command", "Print the script that completes commands in your shell."),
+    "concurrency-limit": Command("concurrency_limit:group", "Limit how many tasks with a tag run at once.", ("concurrency-limits",)),
+    "config": Command("config:group", "View and change settings."),
+    "flow": Command("flow:group", "Look at flows.", ("flows",)),
+    "flow-run": Command("flow_run:group", "Look at flow runs, watch, cancel, retry and delete them.", ("flow-runs",)),
+    "global-concurrency-limit": Command(
+        "global_concurrency_limit:group", "Limit what uses a name at once, anywhere.", ("global-concurrency-limits", "gcl")
+    ),
+    "plugins": Command("plugins:group", "Look at plugins, find out what is wrong with them, and write them.", ("plugin",)),
+    "profile": Command("profile:group", "Select and manage profiles.", ("profiles",)),
+    "run": Command("run:command", "Run a flow here, now."),
+    "task-run": Command("task_run:group", "Look at task runs.", ("task-runs",)),
+    "variable": Command("variable:group", "Get, set and delete variables.", ("variables",)),
+    "version": Command("version:command", "Show the versions of headrace and of what it stands on."),
+}
+
+ALIASES = {alias: name for name, command in COMMANDS.items() for alias in command.aliases}
