@@ -80,7 +80,7 @@ class ConcurrencyLimit(Record):
 
     tag: str
     concurrency_limit: int
-    active_slots: list[UUID] = Field(default_factory=list)
+    active_slots: list[UUID] = Field(default_factory=list[UUID])
 
 
 class ConcurrencyLimitCreate(Action):

@@ -84,7 +84,7 @@ class Event(Model):
     occurred: datetime = Field(default_factory=clock.now)
     event: str = Field(max_length=EVENT_NAME_LENGTH_MAX)
     resource: Resource
-    related: list[RelatedResource] = Field(default_factory=list, max_length=RELATED_RESOURCES_MAX)
+    related: list[RelatedResource] = Field(default_factory=list["RelatedResource"], max_length=RELATED_RESOURCES_MAX)
     payload: dict[str, Any] = Field(default_factory=dict)
     id: UUID = Field(default_factory=ids.new)
     follows: UUID | None = None
@@ -123,8 +123,8 @@ class Event(Model):
 class SentEvent(Event):
     """An event that is sent to be stored: it must carry its id and time."""
 
-    id: UUID
-    occurred: datetime
+    id: UUID  # pyright: ignore[reportGeneralTypeIssues]  # the point of this shape: what an event may have, this one must
+    occurred: datetime  # pyright: ignore[reportGeneralTypeIssues]
 
 
 class ReceivedEvent(Event):

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import warnings
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from headrace.client.bridge import blocking
@@ -77,6 +77,7 @@ class Artifact(Action):
         """Return the artifact of `key` that changed last, or None."""
         body = FilterArtifacts(
             artifacts=ArtifactFilter(key=ArtifactFilterKey(any_=[key])) if key is not None else None,
+            offset=0,
             limit=1,
             sort=ArtifactSort.UPDATED_DESC,
         )
@@ -193,16 +194,16 @@ class ImageArtifact(_Shown):
 def _clean(cell: Any) -> Any:
     """Replace what JSON has no word for."""
     if isinstance(cell, dict):
-        return {key: _clean(value) for key, value in cell.items()}
+        return {key: _clean(value) for key, value in cast("dict[Any, Any]", cell).items()}
     if isinstance(cell, (list, tuple)):
-        return [_clean(value) for value in cell]
+        return [_clean(value) for value in cast("list[Any]", cell)]
     return None if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 
 def _level_of_user() -> int:
     """Return the stack level, as `warnings.warn` of our caller counts it, of the code that called into this package."""
     package = __name__.partition(".")[0]
-    level, frame = 1, sys._getframe(1)
+    level, frame = 1, sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # as `warnings` itself does
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
         level, frame = level + 1, frame.f_back
     return level

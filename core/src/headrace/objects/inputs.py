@@ -293,7 +293,7 @@ def run_input_subclass_from_type(_type: Any) -> type[Any]:
     return AutomaticRunInput.subclass_from_type(_type)
 
 
-def _key_prefix(cls: type[BaseRunInput]) -> str:
+def _key_prefix(cls: type[Any]) -> str:
     return f"{cls.__name__.lower()}-auto"
 
 
@@ -395,12 +395,12 @@ async def asend_input(run_input: Any, flow_run_id: UUID, sender: str | None = No
 
     `run_input` is a `RunInput`, a pydantic model or anything that JSON can hold. The current flow run is noted as its sender.
     """
+    sent: Any = run_input
     if not isinstance(run_input, BaseRunInput):
-        cls = run_input_subclass_from_type(type(run_input))
         values = dict(run_input) if isinstance(run_input, BaseModel) else {"value": run_input}
-        run_input = cls(**values)
-    key = f"{key_prefix or _key_prefix(type(run_input))}-{ids.new()}"
-    await acreate_flow_run_input_from_model(key, run_input, flow_run_id, sender)
+        sent = run_input_subclass_from_type(type(run_input))(**values)
+    key = f"{key_prefix or _key_prefix(type(sent))}-{ids.new()}"
+    await acreate_flow_run_input_from_model(key, sent, flow_run_id, sender)
 
 
 send_input = blocking(asend_input)

@@ -35,7 +35,7 @@ class Lease:
     limits: tuple[tuple[UUID, str, int], ...]
     interrupt: Callable[[], None] | None = None
     lost: HeadraceException | None = None
-    events: dict[UUID, Event] = field(default_factory=dict)
+    events: dict[UUID, Event] = field(default_factory=dict[UUID, Event])
     due: float = 0.0
 
 

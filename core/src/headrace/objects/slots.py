@@ -7,7 +7,7 @@ import os
 import random
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
 
@@ -303,7 +303,7 @@ def concurrency(
     strict: bool = False,
     holder: ConcurrencyLeaseHolder | None = None,
     raise_on_lease_renewal_failure: bool | None = None,
-) -> Iterator[None]:
+) -> Generator[None, None, None]:
     lease = drive(
         acquire_slots(
             names,
@@ -342,7 +342,7 @@ async def concurrency_async(
     strict: bool = False,
     holder: ConcurrencyLeaseHolder | None = None,
     raise_on_lease_renewal_failure: bool | None = None,
-) -> AsyncIterator[None]:
+) -> AsyncGenerator[None, None]:
     lease = await acquire_slots(
         names,
         occupy,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
 
@@ -19,7 +19,7 @@ async def _acquire(names: str | list[str], task_run_id: UUID | None, timeout_sec
 
 
 @contextmanager
-def concurrency(names: str | list[str], task_run_id: UUID | None = None, timeout_seconds: float | None = None) -> Iterator[None]:
+def concurrency(names: str | list[str], task_run_id: UUID | None = None, timeout_seconds: float | None = None) -> Generator[None, None, None]:
     """Hold a slot of the limit of each of the tags `names` for a task run while the block runs.
 
     Waits for `timeout_seconds`, for ever by default, and then raises `AcquireConcurrencySlotTimeoutError` (a `TimeoutError`).
@@ -33,7 +33,9 @@ def concurrency(names: str | list[str], task_run_id: UUID | None = None, timeout
 
 
 @asynccontextmanager
-async def concurrency_async(names: str | list[str], task_run_id: UUID | None = None, timeout_seconds: float | None = None) -> AsyncIterator[None]:
+async def concurrency_async(
+    names: str | list[str], task_run_id: UUID | None = None, timeout_seconds: float | None = None
+) -> AsyncGenerator[None, None]:
     """Hold a slot of the limit of each of the tags `names` for a task run while the block runs; see `concurrency`."""
     lease = await _acquire(names, task_run_id, timeout_seconds)
     try:
