@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -136,6 +138,15 @@ def test_a_broken_profiles_file_is_an_error_with_file_and_line(home: Path) -> No
     with pytest.raises(BrokenFileError) as caught:
         get_current_settings()
     assert str(caught.value).startswith(f"{path}:5: ")
+
+
+def test_a_flow_is_stopped_by_a_broken_profiles_file_before_anything_happens(home: Path) -> None:
+    path = write_profile(home, "= 1")
+    script = "import headrace\n@headrace.flow\ndef work():\n    print('ran')\nwork()"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert f"BrokenFileError: {path}:4: " in run.stderr
+    assert [file.name for file in home.iterdir()] == ["profiles.toml"]
 
 
 @pytest.mark.parametrize("name", ["headrace.toml", "pyproject.toml"])

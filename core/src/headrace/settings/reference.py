@@ -28,6 +28,15 @@ repository in the working directory alone. The nearest of each counts. An empty 
 `$HEADRACE_HOME` and other settings may stand inside a value. Lists and sets are written with commas or as JSON,
 durations as seconds, `2d`, `12h`, `HH:MM:SS` or ISO 8601 (`P7D`).
 
+A profile is a named set of settings in `$HEADRACE_HOME/profiles.toml`. In use is the one of `headrace --profile NAME`,
+which then wins over environment variables and files; else that of `HEADRACE_PROFILE`, else `active` in the file, else
+`ephemeral`. Three are built in and can be replaced by profiles of the same name: `ephemeral` (sets nothing: runs are
+kept in the embedded database), `local` (a server on this machine) and `test` (a database in memory). An unknown
+profile or a broken file is an error. `HEADRACE_HOME` and `HEADRACE_PROFILES_PATH` cannot be in a profile.
+
+Keys of the logging configuration are set by variables that spell their path, in profiles too:
+`HEADRACE_LOGGING_LOGGERS_HEADRACE_FLOW_RUNS_LEVEL=ERROR`. Plugins' settings begin with `HEADRACE_INTEGRATIONS_`.
+
 With `HEADRACE_COMPAT=true` settings are read under their Prefect names as well: `PREFECT_*` variables, `prefect.toml`
 and `[tool.prefect]`, below the sources named for headrace and above profiles. Each such name is reported. Folders and
 databases are never taken over, so that the two products do not share files.
