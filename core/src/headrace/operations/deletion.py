@@ -7,6 +7,12 @@ from collections.abc import Sequence
 from headrace.store.database import Transaction
 
 
+def delete_flow(tx: Transaction, flow_id: bytes) -> None:
+    """Delete a flow and all its runs."""
+    delete_flow_runs(tx, [run for (run,) in tx.sql("SELECT id FROM flow_run WHERE flow_id = ?", (flow_id,))])
+    tx.sql("DELETE FROM flow WHERE id = ?", (flow_id,))
+
+
 def delete_flow_runs(tx: Transaction, run_ids: Sequence[bytes]) -> None:
     """Delete flow runs, their states, task runs, inputs and logs, and give back what slots they hold."""
     for run_id in run_ids:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -12,7 +12,6 @@ from pydantic import BaseModel
 from headrace.model.flow_runs import CreatedBy, FlowRun, FlowRunPolicy
 from headrace.model.flows import Flow
 from headrace.model.states import State, StateDetails, StateType
-from headrace.model.task_runs import TaskRun, TaskRunPolicy
 from headrace.store.codec import id_out, json_in, json_out, time_out
 
 M = TypeVar("M", bound=BaseModel)
@@ -28,23 +27,51 @@ def build(cls: type[M], values: dict[str, Any]) -> M:
     return made
 
 
-def own(value: BaseModel) -> str | None:
-    """Store a policy: only what differs from nothing, so that the usual one takes no space."""
-    changed = {key: given for key, given in value.model_dump(exclude_defaults=True).items() if given}
-    return json_in(changed) if changed else None
+def own(policy: BaseModel) -> str | None:
+    """Store a policy: only what says something, so that the usual one takes no space."""
+    told = {key: value for key, value in policy.__dict__.items() if value}
+    return json_in(told) if told else None
+
+
+_DETAILS = {name: field.default for name, field in StateDetails.model_fields.items()}
+_ID_DETAILS = ("child_flow_run_id", "transition_id", "task_parameters_id", "deployment_concurrency_lease_id")
+_TIME_DETAILS = ("scheduled_time", "cache_expiration", "pause_timeout")
 
 
 def details_in(details: StateDetails) -> str | None:
-    """Store a state's details without its run's own id, which the row has anyway."""
-    changed = details.model_dump(exclude_defaults=True, exclude={"flow_run_id", "task_run_id"})
-    return json_in(changed) if changed else None
+    """Store a state's details without its run's own id, which the row has anyway, and without what says nothing."""
+    told = {
+        key: value
+        for key, value in details.__dict__.items()
+        if value is not None and value is not _DETAILS[key] and key != "flow_run_id" and key != "task_run_id"
+    }
+    return json_in(told) if told else None
 
 
 def details_out(text: str | None, flow_run_id: UUID | None, task_run_id: UUID | None) -> StateDetails:
-    details = StateDetails.model_validate_json(text) if text else StateDetails()
-    details.flow_run_id = flow_run_id
-    details.task_run_id = task_run_id
-    return details
+    """Read what `details_in` stored. No schema of pydantic takes part: making one costs more than a small flow run."""
+    values = dict(_DETAILS)
+    if text:
+        values.update(json_out(text))
+        for name in _ID_DETAILS:
+            if values[name] is not None:
+                values[name] = UUID(values[name])
+        for name in _TIME_DETAILS:
+            if values[name] is not None:
+                values[name] = datetime.fromisoformat(values[name])
+    values["flow_run_id"] = flow_run_id
+    values["task_run_id"] = task_run_id
+    return build(StateDetails, values)
+
+
+_FLOW_RUN_POLICY = {name: field.default for name, field in FlowRunPolicy.model_fields.items()}
+
+
+def flow_run_policy_out(text: str | None) -> FlowRunPolicy:
+    """Read a flow run's policy."""
+    values: dict[str, Any] = {**_FLOW_RUN_POLICY, "retries": 0, "retry_delay": 0, **(json_out(text) or {})}
+    values["pause_keys"] = set(values["pause_keys"]) if text and "pause_keys" in text else set()
+    return build(FlowRunPolicy, values)
 
 
 def state_out(row: Sequence[Any], *, of_task_run: bool) -> State:
@@ -107,7 +134,7 @@ def flow_run_out(row: Sequence[Any], now_us: int) -> FlowRun:
             "parameters": json_out(parameters) or {},
             "idempotency_key": idempotency_key,
             "context": json_out(context) or {},
-            "empirical_policy": FlowRunPolicy.model_validate_json(policy) if policy else FlowRunPolicy(),
+            "empirical_policy": flow_run_policy_out(policy),
             "tags": json_out(tags) or [],
             "labels": {"prefect.flow.id": str(UUID(bytes=flow_id)), **(json_out(labels) or {})},
             "parent_task_run_id": id_out(parent),
@@ -129,51 +156,6 @@ def flow_run_out(row: Sequence[Any], now_us: int) -> FlowRun:
             "work_pool_name": work_pool_name,
             "state": state,
             "job_variables": json_out(job_variables),
-        },
-    )
-
-
-def task_run_out(row: Sequence[Any], now_us: int) -> TaskRun:
-    """Read a row of `TASK_RUN_COLUMNS` and its state; `now_us` is the moment of the estimates."""
-    (
-        id, created, updated, flow_run_id, name, task_key, dynamic_key, state_id, state_type, state_name, state_timestamp, run_count,
-        flow_run_run_count, expected, scheduled, start, end, total, tags, labels, inputs, policy, cache_key, cache_expiration, version,
-        message, data, details,
-    ) = row  # fmt: skip
-    state = None
-    if state_id is not None:
-        state = state_out((state_id, id, state_timestamp, state_type, state_name, message, data, details), of_task_run=True)
-        state.state_details.flow_run_id = id_out(flow_run_id)
-    return build(
-        TaskRun,
-        {
-            "id": UUID(bytes=id),
-            "created": time_out(created),
-            "updated": time_out(updated),
-            "name": name,
-            "flow_run_id": id_out(flow_run_id),
-            "task_key": task_key,
-            "dynamic_key": dynamic_key,
-            "cache_key": cache_key,
-            "cache_expiration": time_out(cache_expiration),
-            "task_version": version,
-            "empirical_policy": TaskRunPolicy.model_validate_json(policy) if policy else TaskRunPolicy(),
-            "tags": json_out(tags) or [],
-            "labels": json_out(labels) or {},
-            "state_id": id_out(state_id),
-            "task_inputs": json_out(inputs) or {},
-            "state_type": state.type if state else None,
-            "state_name": state_name,
-            "run_count": run_count,
-            "flow_run_run_count": flow_run_run_count,
-            "expected_start_time": time_out(expected),
-            "next_scheduled_start_time": time_out(scheduled),
-            "start_time": time_out(start),
-            "end_time": time_out(end),
-            "total_run_time": timedelta(microseconds=total),
-            "estimated_run_time": timedelta(microseconds=run_time(state_type, state_timestamp, total, now_us)),
-            "estimated_start_time_delta": timedelta(microseconds=lateness(state_type, expected, start, end, now_us)),
-            "state": state,
         },
     )
 

@@ -29,10 +29,7 @@ def history(tx: Transaction, table: Literal["flow_run", "task_run"], body: Histo
             f"{count} intervals are too many: ask for at most {INTERVALS_MAX}, with longer intervals or times that lie closer together."
         )
     now = clock.now_us()
-    intervals = [
-        HistoryResponse.model_construct(interval_start=moment(start + n * length), interval_end=moment(start + (n + 1) * length), states=[])
-        for n in range(count)
-    ]
+    states: list[list[HistoryResponseState]] = [[] for _ in range(count)]
     found = tx.sql(
         f"SELECT (r.expected_start_time - ?) / ? AS n, r.state_type, r.state_name, COUNT(*), SUM({run_time_sql('r', now)}),"
         f" SUM({lateness_sql('r', now)}) FROM {table} r WHERE r.expected_start_time >= ? AND r.expected_start_time < ?"
@@ -40,7 +37,7 @@ def history(tx: Transaction, table: Literal["flow_run", "task_run"], body: Histo
         (start, length, start, end, *where.values),
     )
     for n, kind, name, runs, run_time, late in found:
-        intervals[n].states.append(
+        states[n].append(
             HistoryResponseState.model_construct(
                 state_type=StateType(kind),
                 state_name=name,
@@ -49,4 +46,9 @@ def history(tx: Transaction, table: Literal["flow_run", "task_run"], body: Histo
                 sum_estimated_lateness=timedelta(microseconds=late),
             )
         )
-    return intervals
+    return [
+        HistoryResponse.model_construct(
+            interval_start=moment(start + n * length), interval_end=moment(start + (n + 1) * length), states=states[n]
+        )
+        for n in range(count)
+    ]

@@ -8,27 +8,15 @@ from headrace.model import clock, ids, names
 from headrace.model.endpoints import task_runs as endpoints
 from headrace.model.errors import ObjectNotFound
 from headrace.model.orchestration import OrchestrationResult, SetState
-from headrace.model.run_queries import HistoryQuery, HistoryResponse, RunScope, TaskRunPageQuery, TaskRunQuery
-from headrace.model.task_runs import TaskRun, TaskRunCreate, TaskRunPaginationResponse, TaskRunSort, TaskRunUpdate
+from headrace.model.task_runs import TaskRun, TaskRunCreate, TaskRunUpdate
 from headrace.operations import transitions
 from headrace.operations.deletion import delete_task_run as delete_rows
-from headrace.operations.encoding import details_in, own, task_run_out
-from headrace.operations.pages import page_limit, pages_of
-from headrace.operations.run_conditions import scope_of_task_runs
+from headrace.operations.encoding import details_in, own
 from headrace.operations.table import Operation
+from headrace.operations.task_encoding import task_run_out
 from headrace.store.codec import id_in, json_in, json_out, time_in
 from headrace.store.database import Transaction
 from headrace.store.statements import runs as statements
-
-_ORDERS = {
-    TaskRunSort.ID_DESC: "r.id DESC",
-    TaskRunSort.EXPECTED_START_TIME_ASC: "r.expected_start_time ASC NULLS LAST, r.id",
-    TaskRunSort.EXPECTED_START_TIME_DESC: "r.expected_start_time DESC NULLS LAST, r.id DESC",
-    TaskRunSort.NAME_ASC: "r.name, r.id",
-    TaskRunSort.NAME_DESC: "r.name DESC, r.id DESC",
-    TaskRunSort.NEXT_SCHEDULED_START_TIME_ASC: "r.next_scheduled_start_time ASC NULLS LAST, r.id",
-    TaskRunSort.END_TIME_DESC: "r.end_time DESC NULLS LAST, r.id DESC",
-}
 
 
 def create_task_run(tx: Transaction, body: TaskRunCreate) -> TaskRun:
@@ -99,33 +87,6 @@ def set_task_run_state(tx: Transaction, body: SetState, *, id: UUID) -> Orchestr
     return transitions.set_task_run_state(tx, id, body)
 
 
-def filter_task_runs(tx: Transaction, body: TaskRunQuery) -> list[TaskRun]:
-    """List task runs."""
-    return _list(tx, body, body.sort, page_limit(body.limit), body.offset)
-
-
-def count_task_runs(tx: Transaction, body: RunScope) -> int:
-    """Count task runs."""
-    where = scope_of_task_runs(body, "r")
-    found = tx.sql_one(f"SELECT COUNT(*) FROM task_run r WHERE {where.joined()}", where.values)
-    return found[0] if found is not None else 0
-
-
-def paginate_task_runs(tx: Transaction, body: TaskRunPageQuery) -> TaskRunPaginationResponse:
-    """List one page of task runs and say how many there are."""
-    limit = page_limit(body.limit)
-    count = count_task_runs(tx, body)
-    results = _list(tx, body, body.sort, limit, (body.page - 1) * limit)
-    return TaskRunPaginationResponse.model_construct(results=results, count=count, limit=limit, pages=pages_of(count, limit), page=body.page)
-
-
-def task_run_history(tx: Transaction, body: HistoryQuery) -> list[HistoryResponse]:
-    """Count task runs by state in intervals. Raises `InvalidRequest` for intervals below a second or more than 500 of them."""
-    from headrace.operations import history
-
-    return history.history(tx, "task_run", body, scope_of_task_runs(body, "r"))
-
-
 def _labels(tx: Transaction, body: TaskRunCreate) -> dict[str, object]:
     """Return the labels of the flow run, the ids of flow and flow run, and the given ones, the later winning."""
     if body.flow_run_id is None:
@@ -133,15 +94,8 @@ def _labels(tx: Transaction, body: TaskRunCreate) -> dict[str, object]:
     row = tx.sql_one("SELECT flow_id, labels FROM flow_run WHERE id = ?", (body.flow_run_id.bytes,))
     if row is None:
         return dict(body.labels or {})
-    around = {"prefect.flow.id": str(UUID(bytes=row[0])), **(json_out(row[1]) or {}), "prefect.flow-run.id": str(body.flow_run_id)}
+    around: dict[str, object] = {"prefect.flow.id": str(UUID(bytes=row[0])), **(json_out(row[1]) or {}), "prefect.flow-run.id": str(body.flow_run_id)}
     return {**around, **(body.labels or {})}
-
-
-def _list(tx: Transaction, scope: RunScope, sort: TaskRunSort, limit: int, offset: int) -> list[TaskRun]:
-    where = scope_of_task_runs(scope, "r")
-    now = clock.now_us()
-    text = f"{statements.SELECT_TASK_RUNS} WHERE {where.joined()} ORDER BY {_ORDERS[sort]} LIMIT ? OFFSET ?"
-    return [task_run_out(row, now) for row in tx.sql(text, (*where.values, limit, offset))]
 
 
 OPERATIONS = {
@@ -150,8 +104,4 @@ OPERATIONS = {
     endpoints.UPDATE_TASK_RUN: Operation(update_task_run, writes=True),
     endpoints.DELETE_TASK_RUN: Operation(delete_task_run, writes=True),
     endpoints.SET_TASK_RUN_STATE: Operation(set_task_run_state, writes=True),
-    endpoints.FILTER_TASK_RUNS: Operation(filter_task_runs, writes=False),
-    endpoints.PAGINATE_TASK_RUNS: Operation(paginate_task_runs, writes=False),
-    endpoints.COUNT_TASK_RUNS: Operation(count_task_runs, writes=False),
-    endpoints.TASK_RUN_HISTORY: Operation(task_run_history, writes=False),
 }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from uuid import UUID
 
 from headrace.model import clock, ids
@@ -20,7 +20,7 @@ from headrace.model.orchestration import (
     StateWaitDetails,
 )
 from headrace.model.states import State, StateCreate, StateDetails, StateType
-from headrace.operations.encoding import build, details_in, state_out
+from headrace.operations.encoding import build, details_in, details_out, state_out
 from headrace.rules.bookkeeping import Books, advance, frees_slots, unique_timestamp
 from headrace.rules.flow_rules import FLOW_RULES, FORCED_FLOW_RULES
 from headrace.rules.task_rules import BACKGROUND_TASK_RULES, FORCED_TASK_RULES, TASK_RULES
@@ -112,10 +112,10 @@ def _task_run(run_id: UUID, row: tuple[Any, ...]) -> Run:
 def _policy(stored: dict[str, Any]) -> Policy:
     if not stored:
         return Policy()
-    delay = stored.get("retry_delay") or stored.get("retry_delay_seconds") or 0
+    delay: Any = stored.get("retry_delay") or stored.get("retry_delay_seconds") or 0
     return Policy(
         retries=stored.get("retries") or stored.get("max_retries") or 0,
-        retry_delay=tuple(delay) if isinstance(delay, list) else delay,
+        retry_delay=tuple(cast("list[float]", delay)) if isinstance(delay, list) else delay,
         retry_jitter_factor=stored.get("retry_jitter_factor"),
         pause_keys=frozenset(stored.get("pause_keys") or ()),
         resuming=bool(stored.get("resuming")),
@@ -147,10 +147,11 @@ def _facts(tx: Transaction, run: Run, proposed: State, rules: tuple[Rule, ...], 
         values["cached"] = _cached(tx, proposed.state_details.cache_key, now)
     if Need.TAG_LIMITS in needs and run.tags:
         from headrace.operations import slots
+        from headrace.rules.slots import active_slots
 
         limits = slots.limits_named(tx, [f"tag:{tag}" for tag in run.tags], now)
         values["tag_limits"] = tuple(
-            TagLimit(limit.room.name.removeprefix("tag:"), limit.room.limit, slots.rules.active_slots(limit.room, now)) for limit in limits
+            TagLimit(limit.room.name.removeprefix("tag:"), limit.room.limit, active_slots(limit.room, now)) for limit in limits
         )
     return Facts(**values)
 
@@ -187,7 +188,7 @@ def _write(tx: Transaction, run: Run, decision: Decision, state: State, timestam
         details.task_run_id, details.flow_run_id = run.id, run.flow_run_id
     books = run.books
     if decision.run_count is not None:
-        books = replace(books, run_count=decision.run_count)
+        books = books._replace(run_count=decision.run_count)
     policy = _next_policy(run, decision)
     is_resumed = bool(policy.get("resuming"))
     if is_resumed and (state.type is StateType.RUNNING or state.is_final()):
@@ -221,8 +222,7 @@ def _write(tx: Transaction, run: Run, decision: Decision, state: State, timestam
 def _next_policy(run: Run, decision: Decision) -> dict[str, Any]:
     if not decision.policy:
         return run.policy
-    changed = {key: sorted(value) if isinstance(value, frozenset) else value for key, value in decision.policy.items()}
-    return {key: value for key, value in {**run.policy, **changed}.items() if value}
+    return {key: value for key, value in {**run.policy, **decision.policy}.items() if value}
 
 
 def _perform(tx: Transaction, run: Run, decision: Decision, state: State) -> None:
@@ -276,7 +276,7 @@ def _state(proposed: StateCreate, timestamp: datetime) -> State:
             "timestamp": timestamp,
             "message": proposed.message,
             "data": proposed.data,
-            "state_details": proposed.state_details.model_copy(),
+            "state_details": build(StateDetails, dict(proposed.state_details.__dict__)),
             "created": timestamp,
             "updated": timestamp,
         },
@@ -284,7 +284,10 @@ def _state(proposed: StateCreate, timestamp: datetime) -> State:
 
 
 def _pending(timestamp: datetime) -> State:
-    return State(type=StateType.PENDING, timestamp=timestamp, state_details=StateDetails(), created=timestamp, updated=timestamp)
+    proposed = StateCreate.model_construct(
+        type=StateType.PENDING, name="Pending", message=None, data=None, state_details=details_out(None, None, None), timestamp=None, id=None
+    )
+    return _state(proposed, timestamp)
 
 
 def _insert(tx: Transaction, kind: Kind, run_id: UUID, state: State, timestamp: int) -> None:
@@ -306,11 +309,11 @@ def _insert(tx: Transaction, kind: Kind, run_id: UUID, state: State, timestamp: 
 def _answer(decision: Decision, state: State | None) -> OrchestrationResult:
     match decision.status:
         case "ACCEPT":
-            details = StateAcceptDetails()
+            details = build(StateAcceptDetails, {"type": "accept_details"})
         case "REJECT":
-            details = StateRejectDetails(reason=decision.reason)
+            details = build(StateRejectDetails, {"type": "reject_details", "reason": decision.reason})
         case "ABORT":
-            details = StateAbortDetails(reason=decision.reason)
+            details = build(StateAbortDetails, {"type": "abort_details", "reason": decision.reason})
         case "WAIT":
-            details = StateWaitDetails(delay_seconds=decision.delay_seconds, reason=decision.reason)
+            details = build(StateWaitDetails, {"type": "wait_details", "delay_seconds": decision.delay_seconds, "reason": decision.reason})
     return build(OrchestrationResult, {"state": state, "status": SetStateStatus(decision.status), "details": details})

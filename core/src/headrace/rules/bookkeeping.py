@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from headrace.model.states import TERMINAL_STATES, StateType
 
 _HOLDING = frozenset({StateType.PENDING, StateType.RUNNING, StateType.CANCELLING})
 
 
-@dataclass(frozen=True, slots=True)
-class Books:
+class Books(NamedTuple):
     """The part of a run's row that states write. `total_run_time` is microseconds spent in RUNNING states that have ended."""
 
     state_type: StateType | None = None
@@ -46,8 +45,7 @@ def advance(books: Books, kind: StateType, timestamp: int, scheduled: int | None
     expected = books.expected_start_time
     if expected is None:
         expected = scheduled if is_scheduled and scheduled is not None else timestamp
-    return replace(
-        books,
+    return Books(
         state_type=kind,
         state_timestamp=timestamp,
         run_count=books.run_count + (kind is StateType.RUNNING and counts),

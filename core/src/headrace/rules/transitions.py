@@ -3,18 +3,22 @@
 The rules themselves stand in `flow_rules.py` and `task_rules.py`; what every written state changes on its run in `bookkeeping.py`.
 A rule speaks only when the run's present state and the state first proposed are among those it names. It may let the proposal pass,
 change details of it, or end the matter: `Reject` (another state is written, or the present one stays), `Wait` and `Abort` (nothing is written).
+
+The values here are named tuples and not dataclasses because every flow run imports this file, and a dataclass takes seven times as long to make.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, assert_never
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, assert_never
 from uuid import UUID
 
 from headrace.model.states import TERMINAL_STATES, State, StateType
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 ANY: frozenset[StateType | None] = frozenset({None, *StateType})
 TERMINAL: frozenset[StateType | None] = frozenset(TERMINAL_STATES)
@@ -34,8 +38,7 @@ class Need(StrEnum):
     DEPLOYMENT_SLOTS = "deployment_slots"
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """What a run remembers of its retries and pauses. Delays count seconds."""
 
     retries: int = 0
@@ -46,8 +49,7 @@ class Policy:
     retry_type: Literal["in_process", "reschedule"] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TagLimit:
+class TagLimit(NamedTuple):
     """A limit on runs with a tag: how many may run, how many do."""
 
     tag: str
@@ -55,8 +57,7 @@ class TagLimit:
     taken: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeploymentSlots:
+class DeploymentSlots(NamedTuple):
     """The concurrency limit of a deployment. `lease` says what became of the lease that this run holds, if it held one."""
 
     limit: int
@@ -65,8 +66,7 @@ class DeploymentSlots:
     lease: Literal["none", "held", "lost"] = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """All that a decision may look at. `random` is a number in [0, 1) for jitter."""
 
     now: datetime
@@ -87,8 +87,7 @@ class Facts:
     random: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(NamedTuple):
     """From the present state (None: the run has none) to a proposed one."""
 
     before: State | None
@@ -99,37 +98,33 @@ class Transition:
         return self.before.type if self.before is not None else None
 
 
-@dataclass(frozen=True, slots=True)
-class Amend:
+class Amend(NamedTuple):
     """Let the proposal pass with other details, name or policy, and with effects once it is written."""
 
     name: str | None = None
-    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    policy: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    details: Mapping[str, Any] = _NOTHING
+    policy: Mapping[str, Any] = _NOTHING
     run_count: int | None = None
     flow_run_run_count: int | None = None
     effects: tuple[Claim, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(NamedTuple):
     """Write `state` instead of the proposal; without one, the present state stays."""
 
     reason: str
     state: State | None = None
-    policy: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    policy: Mapping[str, Any] = _NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Write nothing; the proposal may come again after `delay_seconds`."""
 
     delay_seconds: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Abort:
+class Abort(NamedTuple):
     """Write nothing; whoever proposed this must stop."""
 
     reason: str
@@ -148,8 +143,7 @@ class Claim(StrEnum):
     STORE_IN_CACHE = "store_in_cache"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule. `summary` is its line in the documentation."""
 
     name: str
@@ -163,8 +157,7 @@ class Rule:
         return from_type in self.when_from and to_type in self.when_to
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What becomes of a proposal.
 
     `state` is what is written (None: nothing). `policy`, `run_count` and `flow_run_run_count` are changes to the run's row that go with
@@ -176,7 +169,7 @@ class Decision:
     reason: str | None = None
     delay_seconds: int = 0
     rule: str | None = None
-    policy: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    policy: Mapping[str, Any] = _NOTHING
     run_count: int | None = None
     flow_run_run_count: int | None = None
     effects: tuple[Claim, ...] = ()
@@ -204,9 +197,8 @@ def decide(rules: tuple[Rule, ...], transition: Transition, facts: Facts) -> Dec
                 continue
             case Amend():
                 state = amended(transition.proposed, ruling)
-                transition = replace(transition, proposed=state)
-                passed = replace(
-                    passed,
+                transition = Transition(transition.before, state)
+                passed = passed._replace(
                     state=state,
                     policy={**passed.policy, **ruling.policy},
                     run_count=passed.run_count if ruling.run_count is None else ruling.run_count,

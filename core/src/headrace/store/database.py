@@ -9,7 +9,7 @@ import os
 import random
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -150,7 +150,7 @@ class Database:
         self._memory_lock = threading.RLock()
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self) -> Generator[Transaction, None, None]:
         """Open a transaction that writes. It alone writes to the file until the block ends; an error rolls everything back."""
         if self._process != os.getpid():
             self._forget()
@@ -169,7 +169,7 @@ class Database:
         tx._committed()  # pyright: ignore[reportPrivateUsage]
 
     @contextmanager
-    def read(self) -> Iterator[Transaction]:
+    def read(self) -> Generator[Transaction, None, None]:
         """Open a transaction that reads one consistent state of the database, whoever writes meanwhile."""
         if self._process != os.getpid():
             self._forget()
