@@ -22,7 +22,7 @@ from headrace.operations import block_schemas
 from headrace.operations.block_schemas import type_out
 from headrace.operations.pages import page_limit
 from headrace.operations.table import Operation
-from headrace.plugin import Kind, get_registry
+from headrace.plugin import Kind, builtin, get_registry
 from headrace.store.database import Transaction
 from headrace.store.statements import blocks as statements
 
@@ -101,8 +101,7 @@ def delete_block_type(tx: Transaction, *, id: UUID) -> None:
 def install_system_block_types(tx: Transaction) -> None:
     """Store the types and schemas of the blocks that headrace brings itself. What is there already is brought up to date."""
     registry = get_registry()
-    builtin = next(record for record in registry.records() if record.is_builtin)
-    for offer in builtin.offers.get(Kind.BLOCK, ()):
+    for offer in builtin.headrace_blocks():
         register(tx, cast("Registrable", registry.resolve(Kind.BLOCK, offer.name)).get_block_registration())
 
 

@@ -14,8 +14,8 @@ def headrace_blocks() -> list[Offer]:
         Offer("webhook", "headrace.blocks.webhook:Webhook", "A webhook to call"),
         Offer("local-file-system", "headrace.filesystems:LocalFileSystem", "Files in a directory of this machine"),
         Offer("remote-file-system", "headrace.filesystems:RemoteFileSystem", "Files on any file system that fsspec knows"),
-        Offer("smb", "headrace.filesystems:SMB", "Files on a SMB share", modules=("smbprotocol",)),
-        Offer("redis-storage-container", "headrace.blocks.redis:RedisStorageContainer", "Files as keys of Redis", modules=("redis",)),
+        Offer("smb", "headrace.filesystems:SMB", "Files on a SMB share"),
+        Offer("redis-storage-container", "headrace.blocks.redis:RedisStorageContainer", "Files as keys of Redis"),
         *(
             Offer(slug, f"headrace.blocks.notifications:{target}", summary)
             for slug, target, summary in (

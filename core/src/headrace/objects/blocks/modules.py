@@ -1,0 +1,51 @@
+"""The block classes that a module or a file defines."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from headrace.model.errors import ScriptError
+from headrace.objects.blocks.block import Block
+from headrace.objects.blocks.schema import is_saveable
+
+
+def blocks_in_module(name: str) -> list[type[Block]]:
+    """Import a module and return the block classes in it, sorted by slug. Raises ValueError when it cannot be imported."""
+    import pkgutil
+
+    try:
+        module = pkgutil.resolve_name(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"Unable to load {name}: {error}. Make sure that the module is installed or below the working directory.") from error
+    if not isinstance(module, ModuleType):
+        raise ValueError(f"{name} is a {type(module).__name__}, not a module.")  # noqa: TRY004  # the name is wrong, not its type
+    return _blocks_in(module)
+
+
+def blocks_in_file(path: str | Path) -> list[type[Block]]:
+    """Run a .py file as a module and return the block classes in it, sorted by slug. Raises ValueError when it is not one, ScriptError when it fails."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    file = Path(path)
+    if file.suffix != ".py":
+        raise ValueError(f"{file} is not a .py file. Please specify a .py file that contains the block types to register.")
+    if not file.is_file():
+        raise ValueError(f"There is no file {file}.")
+    name = file.stem if file.stem not in sys.modules else f"__headrace_blocks_{file.stem}"
+    spec = spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = module_from_spec(spec)  # where annotations are looked up when the schema is made
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ScriptError(error, str(file)) from error
+    return _blocks_in(module)
+
+
+def _blocks_in(module: ModuleType) -> list[type[Block]]:
+    found = {one for one in vars(module).values() if Block.is_block_class(one) and is_saveable(one)}
+    own = {one for one in found if not one.__pydantic_generic_metadata__["origin"]}
+    return sorted(own, key=lambda one: one.get_block_type_slug())
