@@ -293,7 +293,7 @@ def run_input_subclass_from_type(_type: Any) -> type[Any]:
     return AutomaticRunInput.subclass_from_type(_type)
 
 
-def _key_prefix(cls: type[Any]) -> str:
+def _key_prefix(cls: Any) -> str:
     return f"{cls.__name__.lower()}-auto"
 
 
