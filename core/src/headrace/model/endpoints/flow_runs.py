@@ -49,17 +49,6 @@ RESUME_FLOW_RUN: Endpoint[OrchestrationResult] = Endpoint(
     "POST", "/flow_runs/{id}/resume", "flow_runs", body=ResumeFlowRun, returns=OrchestrationResult
 )
 UPDATE_FLOW_RUN_LABELS: Endpoint[None] = Endpoint("PATCH", "/flow_runs/{id}/labels", "flow_runs", body=dict[str, Any], status=204)
-    {
-        "BULK_DELETE_FLOW_RUNS",
-        "BULK_SET_FLOW_RUN_STATE",
-        "COUNT_FLOW_RUNS",
-        "FILTER_FLOW_RUNS",
-        "FLOW_RUN_GRAPH",
-        "FLOW_RUN_HISTORY",
-        "FLOW_RUN_LATENESS",
-        "PAGINATE_FLOW_RUNS",
-    }
-)
 
 
 def __getattr__(name: str) -> Any:
