@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import pkgutil
 import re
@@ -172,11 +171,7 @@ class PluginContract:
         for module in self._own_modules():
             if not (module.__doc__ or "").strip():
                 missing.append(module.__name__)
-            for name, value in vars(module).items():
-                is_own = getattr(value, "__module__", None) == module.__name__ and not name.startswith("_")
-                is_definition = isinstance(value, type) or callable(value)
-                if is_own and is_definition and not (vars(value).get("__doc__") or "" if isinstance(value, type) else value.__doc__ or "").strip():
-                    missing.append(f"{module.__name__}.{name}")
+            missing += [f"{module.__name__}.{name}" for name, value in _definitions(module) if not _has_docstring(value)]
         assert not missing, f"Without a docstring: {', '.join(missing)}"
 
     def _own_modules(self) -> Iterator[ModuleType]:
@@ -277,6 +272,19 @@ class PluginContract:
                 assert max(lower) <= Version(installed), f"headrace {max(lower)} has not been released."
 
 
+def _definitions(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """The public classes and callables that a module defines, made ones such as `Model[int]` left out."""
+    for name, value in vars(module).items():
+        is_public = name.isidentifier() and not name.startswith("_")
+        if is_public and callable(value) and getattr(value, "__module__", None) == module.__name__:
+            yield name, value
+
+
+def _has_docstring(value: Any) -> bool:
+    own = vars(value).get("__doc__") if isinstance(value, type) else value.__doc__
+    return bool((own or "").strip())
+
+
 def _secrets_in(block: Block) -> Iterator[str]:
     for name in type(block).model_fields:
         yield from _secret_values(getattr(block, name))
@@ -290,8 +298,9 @@ def _secret_values(value: Any) -> Iterator[str]:
     elif isinstance(value, Block):
         yield from _secrets_in(value)
     elif hasattr(value, "get_secret_value"):
-        inner = value.get_secret_value()
-        yield from (str(part) for part in (inner.values() if isinstance(inner, dict) else [inner]))
+        inner: Any = value.get_secret_value()
+        parts: list[Any] = list(inner.values()) if isinstance(inner, dict) else [inner]  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+        yield from (str(part) for part in parts)
 
 
 def _comparable(block: Block) -> dict[str, Any]:
