@@ -1,0 +1,181 @@
+"""The workspace's tasks: `nox` runs what must be green before a change is handed over, `nox -l` lists the rest.
+
+Everything is installed by uv, within the versions of constraints.txt (all sessions but `lowest` and `latest`), for the interpreter that
+runs nox. Words after `--` go to the tool that a session runs: `nox -s tests -- tests/engine -k retries`, `nox -s plugins -- shell`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "types", "tests", "scenarios", "plugins", "build", "demo"]
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # byte code is part of what is measured and shipped, and makes the second process fast
+
+ROOT = Path(__file__).parent
+CONSTRAINTS = ROOT / "constraints.txt"
+PLUGINS = sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))
+OWN_FOLDERS = ["tests/scenarios", "tests/benchmarks"]
+"""Folders under tests/ that have a session of their own."""
+PROCESSES = "2"
+"""Test processes at once: tests start processes of their own."""
+YARDSTICK = ["prefect==3.8.8", "fastapi<0.140", "dbos"]
+"""The programs that the benchmarks compare with."""
+
+
+def install(session: nox.Session, *parts: str, groups: tuple[str, ...] = (), constrained: bool = True) -> None:
+    """Install parts of the workspace, editable, and the tools of dependency groups."""
+    words = [word for part in parts for word in ("--editable", part)]
+    words += [word for group in groups for word in ("--group", group)]
+    if constrained:
+        words += ["--constraints", str(CONSTRAINTS)]
+    session.install(*words)
+
+
+def plugin_paths() -> list[str]:
+    """Return the plugins' folders as words for `install`."""
+    return [f"./plugins/{folder.name}" for folder in PLUGINS]
+
+
+def pytest(session: nox.Session, *words: str, own_folders: bool = False) -> None:
+    """Run pytest in parallel, or on what was asked for after `--`."""
+    ignored = [] if own_folders else [f"--ignore={folder}" for folder in OWN_FOLDERS]
+    session.run("python", "-m", "pytest", "-q", "-n", PROCESSES, *ignored, *(session.posargs or words))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style (ruff) and the direction of imports (import-linter)."""
+    install(session, "./core", *plugin_paths(), groups=("lint", "tests"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types: strict in core, standard in plugins."""
+    install(session, "./core", *plugin_paths(), groups=("types", "tests"))
+    session.run("pyright", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run core's tests, each in blocking and async mode where it has both, with every plugin installed."""
+    install(session, "./core", *plugin_paths(), groups=("tests",))
+    pytest(session, "tests")
+
+
+@nox.session
+def minimal(session: nox.Session) -> None:
+    """Run core's tests with nothing installed but core: no extras, no plugins."""
+    install(session, "./core", groups=("tests",))
+    pytest(session, "tests", "--ignore=tests/examples")
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Run core's tests with the oldest versions that its bounds promise."""
+    session.install("--editable", "./core", "--group", "tests", "--resolution", "lowest-direct", "--upgrade")
+    pytest(session, "tests", "--ignore=tests/examples")
+
+
+@nox.session
+def latest(session: nox.Session) -> None:
+    """Run core's tests with the newest versions there are."""
+    session.install("--editable", "./core", *(word for path in plugin_paths() for word in ("--editable", path)), "--group", "tests", "--upgrade")
+    pytest(session, "tests")
+
+
+@nox.session
+def scenarios(session: nox.Session) -> None:
+    """Run whole stories with real processes, killed and started again."""
+    install(session, "./core", *plugin_paths(), groups=("tests",))
+    pytest(session, "tests/scenarios", own_folders=True)
+
+
+@nox.session
+def plugins(session: nox.Session) -> None:
+    """Run each plugin's own tests in an environment of its own; `-- shell` runs one."""
+    chosen = [folder for folder in PLUGINS if not session.posargs or folder.name.removeprefix("headrace-") in session.posargs]
+    if not chosen:
+        names = ", ".join(folder.name.removeprefix("headrace-") for folder in PLUGINS)
+        session.error(f"No plugin is called {' or '.join(session.posargs)}; there are: {names}.")
+    for folder in chosen:
+        python = fresh_environment(session, folder.name)
+        words = ["--editable", "./core", "--editable", f"./plugins/{folder.name}", "--group", "tests", "--constraints", str(CONSTRAINTS)]
+        session.run("uv", "pip", "install", "--quiet", "--python", python, *words, external=True)
+        session.run(python, "-m", "pytest", "-q", "-n", PROCESSES, f"plugins/{folder.name}/tests", external=True)
+
+
+@nox.session
+def migrations(session: nox.Session) -> None:
+    """Run the tests of the database schema and of its migrations."""
+    install(session, "./core", groups=("tests",))
+    pytest(session, "tests/store")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the wheels, install them away from the source tree, and run a flow, a plugin's block and the command line from them."""
+    wheels = Path(session.create_tmp()).resolve() / "wheels"
+    shutil.rmtree(wheels, ignore_errors=True)
+    for folder in (ROOT / "core", *PLUGINS):
+        words = ["--quiet", "--wheel", "--out-dir", str(wheels), "--build-constraints", str(CONSTRAINTS), str(folder)]
+        session.run("uv", "build", *words, external=True)
+    python = fresh_environment(session, "bare")
+    files = sorted(str(file) for file in wheels.glob("*.whl"))
+    session.run("uv", "pip", "install", "--quiet", "--python", python, "--constraints", str(CONSTRAINTS), *files, external=True)
+    home = wheels.parent / "elsewhere"
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    shutil.copy(ROOT / "tests" / "examples" / "wheel_check.py", home)
+    with session.chdir(home):
+        session.run(python, "-I", "wheel_check.py", external=True, env={"HEADRACE_HOME": str(home / "home")})
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the weather pipeline on real data, twice, then ask the command line what happened."""
+    install(session, "./core", "./plugins/headrace-shell")
+    home = Path(session.create_tmp()).resolve()
+    shutil.rmtree(home)
+    home.mkdir()
+    session.run("python", "core/examples/weather_etl.py", env={"HEADRACE_HOME": str(home / "home"), "DEMO_OUTPUT": str(home / "output")})
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure speed and memory, as ratios to the programs that are the yardstick."""
+    ours = fresh_environment(session, "headrace")
+    theirs = fresh_environment(session, "yardstick")
+    compiled = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--python"]
+    session.run(*compiled, ours, "--constraints", str(CONSTRAINTS), "./core", external=True)
+    session.run(*compiled, theirs, *YARDSTICK, external=True)
+    session.run("python", "tests/benchmarks/run.py", "--headrace", ours, "--yardstick", theirs, *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def constraints(session: nox.Session) -> None:
+    """Write constraints.txt anew: the versions that everything is developed and tested with."""
+    wanted = ROOT / ".nox" / "constraints.in"
+    wanted.parent.mkdir(exist_ok=True)
+    wanted.write_text("".join(f"{folder}\n" for folder in (ROOT / "core", *PLUGINS)))
+    ours = [word for folder in (Path("headrace"), *PLUGINS) for word in ("--no-emit-package", folder.name)]
+    groups = [word for group in ("lint", "types", "tests", "build") for word in ("--group", group)]
+    words = ["--universal", "--python-version", "3.11", "--upgrade", "--no-header", "--no-annotate", "--quiet", "--output-file", str(CONSTRAINTS)]
+    session.run("uv", "pip", "compile", str(wanted), *groups, *ours, *words, external=True)
+
+
+def fresh_environment(session: nox.Session, name: str) -> str:
+    """Make an empty environment beside the session's own, and return its interpreter."""
+    folder = Path(session.create_tmp()).resolve() / name
+    session.run("uv", "venv", "--quiet", "--clear", "--python", session.python or "python", str(folder), external=True)
+    return str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
