@@ -62,13 +62,14 @@ class LockManager(Protocol):
 
 
 class Patience:
-    """Waits between tries, longer each time, until `timeout` seconds have passed."""
+    """Waits between tries, longer each time up to `longest`, until `timeout` seconds have passed."""
 
-    __slots__ = ("_deadline", "_next")
+    __slots__ = ("_deadline", "_longest", "_next")
 
-    def __init__(self, timeout: float | None) -> None:
+    def __init__(self, timeout: float | None, longest: float = POLL_SECONDS_MAX) -> None:
         self._deadline = None if timeout is None else clock.monotonic() + timeout
-        self._next = POLL_SECONDS_FIRST
+        self._next = min(POLL_SECONDS_FIRST, longest)
+        self._longest = longest
 
     async def wait(self) -> bool:
         """Wait a little; False, without waiting, when the time is over."""
@@ -77,6 +78,6 @@ class Patience:
             seconds = min(seconds, self._deadline - clock.monotonic())
             if seconds <= 0:
                 return False
-        self._next = min(self._next * 1.5, POLL_SECONDS_MAX)
+        self._next = min(self._next * 1.5, self._longest)
         await asleep(seconds)
         return True

@@ -11,6 +11,10 @@ from headrace.engine.locking.base import Patience
 from headrace.model import clock
 
 
+POLL_SECONDS = 0.01
+"""A look into memory costs a microsecond, so those who wait look often."""
+
+
 @dataclass(slots=True)
 class _Held:
     holder: str
@@ -54,7 +58,7 @@ class MemoryLockManager:
 
     async def aacquire_lock(self, key: str, holder: str, acquire_timeout: float | None = None, hold_timeout: float | None = None) -> bool:
         """Take the lock; False when it did not become free within `acquire_timeout` seconds."""
-        patience = Patience(acquire_timeout)
+        patience = Patience(acquire_timeout, POLL_SECONDS)
         while not self._try(key, holder, hold_timeout):
             if not await patience.wait():
                 return False
@@ -85,7 +89,7 @@ class MemoryLockManager:
 
     async def await_for_lock(self, key: str, timeout: float | None = None) -> bool:
         """Wait until nobody holds the lock; False when that did not happen within `timeout` seconds."""
-        patience = Patience(timeout)
+        patience = Patience(timeout, POLL_SECONDS)
         while self.is_locked(key):
             if not await patience.wait():
                 return False
