@@ -87,6 +87,10 @@ class Spool:
         if payload is not None:
             self._append("t", payload)
 
+    def forget(self, record: OpenRecord) -> None:
+        """Stop watching a run whose record is kept by another process."""
+        self._open.pop(id(record), None)
+
     def _append(self, kind: str, record: Json) -> None:
         line = json.dumps((kind, record), separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
         with self._append_lock:

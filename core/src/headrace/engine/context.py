@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, replace
 from threading import Lock
@@ -176,7 +176,7 @@ def serialize_context() -> dict[str, Any]:
         "flow_run_context": _portable_flow(here.flow) if here.flow is not None else {},
         "task_run_context": {"task": here.task.task, "record": here.task.record, "parameters": here.task.parameters} if here.task else {},
         "tags_context": {"current_tags": sorted(here.tags)},
-        "settings_context": {"environment": get_current_settings().to_environment_variables(exclude_unset=True)},
+        "settings_context": get_current_settings().to_environment_variables(exclude_unset=True),
     }
 
 
@@ -184,12 +184,27 @@ def _portable_flow(frame: FlowRunContext) -> dict[str, Any]:
     return {
         "flow": frame.flow,
         "flow_run": frame.flow_run,
-        "parameters": frame.parameters,
+        "parameters": _portable(frame),
         "start_time": frame.start_time,
         "log_prints": frame.log_prints,
         "persist_result": frame.persist_result,
         "attempt": frame.attempt,
     }
+
+
+def _portable(frame: FlowRunContext) -> dict[str, Any]:
+    """Return the flow's parameters, in their JSON form where they cannot be pickled: a task rarely asks for them."""
+    return {name: value if _can_pickle(value) else frame.flow.serialize_parameters({name: value})[name] for name, value in frame.parameters.items()}
+
+
+def _can_pickle(value: Any) -> bool:
+    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
+
+    try:
+        cloudpickle.dumps(value)  # pyright: ignore[reportUnknownMemberType]
+    except Exception:  # noqa: BLE001  # pickling runs users' code
+        return False
+    return True
 
 
 @contextmanager
@@ -209,7 +224,8 @@ def hydrated_context(serialized: Mapping[str, Any] | None = None) -> Generator[N
         task = TaskRunContext(**task_values, start_time=flow.start_time if flow else _now())
     token = enter(RunContext(flow, task, frozenset(serialized.get("tags_context", {}).get("current_tags", ()))))
     try:
-        yield
+        with flow.task_runner if flow is not None else nullcontext():
+            yield
     finally:
         leave(token)
 

@@ -172,6 +172,9 @@ class Flow(Generic[P, R]):
         bound._bound = target
         return bound
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_file_version": self.version, "_parameters": None}
+
     # --- parameters ---------------------------------------------------------------------------------------------------
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

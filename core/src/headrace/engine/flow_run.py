@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from headrace.client import bridge
@@ -14,6 +16,7 @@ from headrace.engine.flow_record import FlowRecord, parent_link
 from headrace.engine.functions import render_run_name
 from headrace.engine.hooks import run_hooks
 from headrace.engine.outcome import Outcome, completed, failed, timed_out
+from headrace.engine.persistence import persist_flow_result, persists_by_default, store_for_flow
 from headrace.engine.ports import ASYNC, BLOCKING, Ports, TimeLimitReached
 from headrace.engine.prints import redirected
 from headrace.engine.recording import spool
@@ -37,9 +40,7 @@ class FlowCall:
 
     __slots__ = ("enclosing", "flow", "frame", "link", "outcome", "parameters", "record", "wait_for")
 
-    def __init__(
-        self, flow: Flow[..., Any], parameters: dict[str, Any], wait_for: list[Any] | None, flow_run: FlowRun | None = None
-    ) -> None:
+    def __init__(self, flow: Flow[..., Any], parameters: dict[str, Any], wait_for: list[Any] | None, flow_run: FlowRun | None = None) -> None:
         self.flow = flow
         self.parameters = parameters
         self.wait_for = wait_for
@@ -90,36 +91,46 @@ async def _run_and_answer(call: FlowCall, ports: Ports, return_state: bool) -> A
 
 
 async def run_flow(call: FlowCall, ports: Ports) -> State:
-    """Run the flow and return its final state. Raises what must pass through: `ParameterTypeError` is not raised here but in the state."""
+    """Run the flow and return its final state, whatever its code did. Raises signals, interrupts and errors of the store."""
+    try:
+        ended = await prepare(call, ports)
+        if ended is not None:
+            return ended
+        while True:
+            state = await call.record.begin(ports)
+            if not state.is_running():
+                return state
+            outcome = call.outcome = await _attempt(call, ports)
+            ended = await finish(call, outcome, ports)
+            if ended is not None:
+                return ended
+    except (Pause, Abort):
+        raise
+    except BaseException as error:
+        await crash(call, error, ports)
+        raise
+    finally:
+        close(call)
+
+
+async def prepare(call: FlowCall, ports: Ports) -> State | None:
+    """Create the run. Returns the state of one that has ended already: its parameters were refused, or an earlier attempt completed it."""
     await start_once(ports)
     link = call.link = await parent_link(call)
     if link is not None:
         state = await reusable_child(call, link)
         if state is not None:
             return state
-    record = call.record
-    try:
-        problem = await _create(call, ports)
-        if problem is not None:
-            return await _refuse(call, problem, ports)
-        while True:
-            state = await record.begin(ports)
-            if state.is_final() or state.is_paused() or state.is_cancelling():
-                return state
-            outcome = call.outcome = await _attempt(call, ports)
-            state = await _conclude(call, outcome, ports)
-            if state is not None:
-                return state
-    except (Pause, Abort):
-        raise
-    except BaseException as error:
-        await _crash(call, error, ports)
-        raise
-    finally:
-        if link is not None:
-            link.finish(record.state)
-        if call.enclosing.flow is None:
-            spool().flush()
+    problem = await _create(call, ports)
+    return await _refuse(call, problem, ports) if problem is not None else None
+
+
+def close(call: FlowCall) -> None:
+    """Tell the parent, and have everything of an outermost run delivered."""
+    if call.link is not None:
+        call.link.finish(call.record.state if call.record.exists else None)
+    if call.enclosing.flow is None:
+        spool().flush()
 
 
 async def _create(call: FlowCall, ports: Ports) -> Exception | None:
@@ -157,8 +168,7 @@ def _run_name(flow: Flow[..., Any], parameters: dict[str, Any]) -> str:
         name = given()
         if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's function may return anything
             raise TypeError(
-                f"Callable {getattr(given, '__name__', given)!r} for 'flow_run_name' returned type {type(name).__name__} but a string is "
-                "required."
+                f"Callable {getattr(given, '__name__', given)!r} for 'flow_run_name' returned type {type(name).__name__} but a string is required."
             )
         return name
     return render_run_name(str(given), parameters, "flow_run_name")
@@ -182,25 +192,12 @@ async def _refuse(call: FlowCall, problem: Exception, ports: Ports) -> State:
 async def _attempt(call: FlowCall, ports: Ports) -> Outcome:
     """Run the body once in its context, and wait for what it submitted."""
     flow, record = call.flow, call.record
-    runner = flow.task_runner.duplicate()
-    parent = call.enclosing.flow
-    frame = call.frame = FlowRunContext(
-        flow,
-        record.run,
-        call.parameters,
-        clock.now(),
-        runner,
-        log_prints=_log_prints(flow, parent),
-        persist_result=_persists(flow, parent),
-        parent=call.enclosing,
-        attempt=record.attempt,
-    )
-    frame.children = record.children
+    frame = open_frame(call)
     entered = enter(RunContext(frame, None, call.enclosing.tags))
     try:
         if flow.on_running_hooks:
             await run_hooks(flow.on_running_hooks, lambda: (flow, record.run, record.state), frame, None, ports)
-        with runner:
+        with frame.task_runner:
             outcome = await _run_body(call, frame, ports)
         _warn_of_unseen_failures(call, frame, outcome)
         return outcome
@@ -209,6 +206,25 @@ async def _attempt(call: FlowCall, ports: Ports) -> Outcome:
         raise
     finally:
         leave(entered)
+
+
+def open_frame(call: FlowCall) -> FlowRunContext:
+    """Return the context of one attempt, with a task runner of its own."""
+    flow, record, parent = call.flow, call.record, call.enclosing.flow
+    frame = call.frame = FlowRunContext(
+        flow,
+        record.run,
+        call.parameters,
+        clock.now(),
+        flow.task_runner.duplicate(),
+        log_prints=_log_prints(flow, parent),
+        persist_result=_persists(flow, parent),
+        parent=call.enclosing,
+        attempt=record.attempt,
+        children=record.children,
+        result_store_factory=partial(store_for_flow, flow, parent),
+    )
+    return frame
 
 
 async def _run_body(call: FlowCall, frame: FlowRunContext, ports: Ports) -> Outcome:
@@ -221,6 +237,8 @@ async def _run_body(call: FlowCall, frame: FlowRunContext, ports: Ports) -> Outc
             else:
                 async with ports.limit(flow.timeout_seconds):
                     value = await ports.call(flow.fn, args, kwargs)
+            if isinstance(value, GeneratorType):
+                value = list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     except TimeLimitReached:
         return timed_out(flow.timeout_seconds or 0, "Flow", FlowRunTimeoutError)
     except Exception as error:  # noqa: BLE001  # the border to the user's code: what it raises becomes the run's state
@@ -243,8 +261,6 @@ def _persists(flow: Flow[..., Any], parent: FlowRunContext | None) -> bool:
         return flow.persist_result
     if parent is not None:
         return parent.persist_result
-    from headrace.engine.persistence import persists_by_default
-
     return persists_by_default()
 
 
@@ -263,12 +279,10 @@ def _abandon_submitted(frame: FlowRunContext, error: BaseException) -> None:
             future.abandon(crash_message(error))
 
 
-async def _conclude(call: FlowCall, outcome: Outcome, ports: Ports) -> State | None:
+async def finish(call: FlowCall, outcome: Outcome, ports: Ports) -> State | None:
     """Propose the final state. Returns it, or None when the run is to be tried again."""
     record = call.record
     if call.frame is not None and call.frame.persist_result:
-        from headrace.engine.persistence import persist_flow_result
-
         await persist_flow_result(call, outcome)
     spool().flush()  # nobody sees the flow run's end before those of its task runs
     state = await record.propose(outcome.kind, outcome.name, outcome.message, outcome.metadata, outcome.data)
@@ -311,7 +325,7 @@ async def _final_hooks(call: FlowCall, state: State, ports: Ports) -> None:
             leave(entered)
 
 
-async def _crash(call: FlowCall, error: BaseException, ports: Ports) -> None:
+async def crash(call: FlowCall, error: BaseException, ports: Ports) -> None:
     """Say that something outside the flow's code stopped it. Does nothing when the run has ended or does not exist."""
     record = call.record
     if not record.exists or record.state.is_final():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from headrace.engine.ports import Ports, TimeLimitReached
@@ -12,6 +13,7 @@ from headrace.model.errors import TaskRunTimeoutError
 
 if TYPE_CHECKING:
     from headrace.engine.task_run import TaskCall
+    from headrace.engine.transaction_core import BaseTransaction
 
 
 @dataclass(slots=True)
@@ -26,6 +28,8 @@ class Outcome:
     metadata: Any = None
     details: dict[str, Any] | None = None
     error: BaseException | None = None
+    transaction: BaseTransaction | None = None
+    """The attempt's transaction, still open: it is ended when it is known whether another attempt follows."""
 
 
 def completed(value: Any) -> Outcome:
@@ -78,6 +82,8 @@ async def run_body(call: TaskCall, ports: Ports) -> Outcome:
         else:
             with redirected(context.log_prints):
                 value = await _limited(call, args, kwargs, ports)
+        if isinstance(value, GeneratorType):
+            value = list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     except TimeLimitReached:
         return timed_out(task.timeout_seconds or 0, "Task", TaskRunTimeoutError)
     except Exception as error:  # noqa: BLE001  # the border to the user's code: what it raises becomes the run's state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from headrace.engine.dependencies import check_wait_for, is_plain, remember_orig
 from headrace.engine.functions import hook_name, render_run_name
 from headrace.engine.hooks import run_hooks
 from headrace.engine.outcome import Outcome, attempt
+from headrace.engine.persistence import settle
 from headrace.engine.ports import ASYNC, BLOCKING, Ports
 from headrace.engine.recording import spool
 from headrace.engine.retries import next_delay
@@ -73,6 +75,16 @@ class TaskCall:
         )
         if frame is None:
             self.record.dynamic_key = self.record.id_text
+
+    @classmethod
+    def taken_over(cls, task: Task[..., Any], parameters: dict[str, Any], record: TaskRecord) -> TaskCall:
+        """Return the call of a run that another process prepared: its parameters are resolved, its record goes on."""
+        call = cls.__new__(cls)
+        here = current()
+        call.task, call.parameters, call.record = task, parameters, record
+        call.wait_for = call.dependencies = call.not_ready = call.context = None
+        call.frame, call.enclosing = here.flow, here.task
+        return call
 
     def announce(self) -> None:
         """Enter Pending; if the run does not start soon, it can be seen waiting."""
@@ -147,7 +159,7 @@ async def run_task(call: TaskCall, ports: Ports) -> None:
             lease = await slots.acquire_task_slots(record.tags, record.id)
         await _attempts(call, ports)
     except BaseException as error:
-        _crash(call, error)
+        crash(call, error)
         raise
     finally:
         if lease is not None:
@@ -176,7 +188,7 @@ async def prepare(call: TaskCall, ports: Ports) -> bool:
         if call.wait_for:
             record.task_inputs["wait_for"] = sources
     else:
-        record.task_inputs = {name: [] for name in parameters}
+        record.task_inputs = record.task_inputs or {name: [] for name in parameters}
     if call.enclosing is not None:
         record.task_inputs["__parents__"] = [{"input_type": "task_run", "id": call.enclosing.record.id_text}]
     if call.dependencies:
@@ -213,9 +225,7 @@ def _run_name(task: Task[..., Any], parameters: dict[str, Any]) -> str:
         takes_parameters = "parameters" in inspect.signature(given).parameters
         name = given(parameters=parameters) if takes_parameters else given()
         if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's function may return anything
-            raise TypeError(
-                f"Callable {hook_name(given)!r} for 'task_run_name' returned type {type(name).__name__} but a string is required."
-            )
+            raise TypeError(f"Callable {hook_name(given)!r} for 'task_run_name' returned type {type(name).__name__} but a string is required.")
         return name
     return render_run_name(str(given), parameters, "task_run_name")
 
@@ -233,8 +243,12 @@ async def _attempts(call: TaskCall, ports: Ports) -> None:
             delay = await next_delay(call, outcome, ports)
             if delay is not None:
                 name = "Retrying"
+                if outcome.transaction is not None:
+                    await outcome.transaction.discard()
                 await _wait_to_retry(call, outcome, delay, ports)
                 continue
+        if outcome.transaction is not None:
+            await settle(call, outcome)
         await conclude(call, outcome, ports)
         return
 
@@ -243,9 +257,7 @@ async def _wait_to_retry(call: TaskCall, outcome: Outcome, delay: float, ports: 
     record = call.record
     left = record.retries - record.run_count + 1
     if delay <= 0:
-        _log(
-            call, INFO, "%s - Retry %d/%d will start immediately", outcome.message, record.run_count, record.retries, exc_info=outcome.error
-        )
+        _log(call, INFO, "%s - Retry %d/%d will start immediately", outcome.message, record.run_count, record.retries, exc_info=outcome.error)
         return
     at = clock.now_us() + int(delay * 1_000_000)
     record.enter("SCHEDULED", "AwaitingRetry", outcome.message, details={"scheduled_time": clock.from_us(at).isoformat()})
@@ -263,6 +275,10 @@ async def conclude(call: TaskCall, outcome: Outcome, ports: Ports) -> None:
     record.enter(outcome.kind, outcome.name, outcome.message, outcome.metadata, outcome.details, data=outcome.data)
     if frame is not None and outcome.kind == "COMPLETED":
         remember_origin(outcome.value, record, frame)
+    if task.asset_deps or "headrace.engine.materialize" in sys.modules:  # no task can materialize before that module was imported
+        from headrace.engine.assets import follow
+
+        follow(call, outcome)
     hooks = task.on_completion_hooks if outcome.kind == "COMPLETED" else task.on_failure_hooks if outcome.kind == "FAILED" else ()
     if hooks:
         await run_hooks(hooks, lambda: (task, record.model(), record.state()), frame, record, ports)
@@ -274,7 +290,8 @@ async def conclude(call: TaskCall, outcome: Outcome, ports: Ports) -> None:
         _log(call, ERROR, "Finished in state %s(%r)", outcome.name, outcome.message)
 
 
-def _crash(call: TaskCall, error: BaseException) -> None:
+def crash(call: TaskCall, error: BaseException) -> None:
+    """Say that something outside the task's code stopped it. Does nothing when the run has ended."""
     record = call.record
     if record.is_final:
         return

@@ -1,0 +1,3 @@
+"""Front desk: errors."""
+
+from headrace.model.errors import *  # noqa: F403

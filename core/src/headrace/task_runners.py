@@ -1,0 +1,7 @@
+"""Front desk: task runners."""
+
+from headrace.engine.task_runners.base import TaskRunner
+from headrace.engine.task_runners.processes import ProcessPoolTaskRunner
+from headrace.engine.task_runners.threads import ConcurrentTaskRunner, ThreadPoolTaskRunner
+
+__all__ = ["ConcurrentTaskRunner", "ProcessPoolTaskRunner", "TaskRunner", "ThreadPoolTaskRunner"]
