@@ -32,3 +32,15 @@ def headrace_blocks() -> list[Offer]:
             )
         ),
     ]
+
+
+@hookimpl
+def headrace_serializers() -> list[Offer]:
+    """Serializers of results that need no other distribution."""
+    return [
+        Offer("pickle", "headrace.serializers:PickleSerializer", "Any picklable value, with cloudpickle"),
+        Offer("json", "headrace.serializers:JSONSerializer", "Values as JSON text, dates, models and dataclasses too"),
+        Offer("compressed", "headrace.serializers:CompressedSerializer", "What another serializer makes, compressed"),
+        Offer("compressed/pickle", "headrace.serializers:CompressedPickleSerializer", "Pickles, compressed"),
+        Offer("compressed/json", "headrace.serializers:CompressedJSONSerializer", "JSON text, compressed"),
+    ]

@@ -104,7 +104,7 @@ def _files(values: dict[str, str], kinds: Sequence[Kind], offers: dict[Kind, Off
         "examples": "".join(f"\n{line}" for line in examples) + ("\n    " if examples else ""),
         "table": f"{README_START}\n{readme_table(record)}\n{README_END}",
         "click": '\n  "click>=8.1",' if Kind.COMMAND in kinds else "",
-        "exports": ", ".join(f'"{_attribute(offer)}": "{_PARTS[kind].module}"' for kind, offer in offers.items()),
+        "exports": "\n".join(f'    "{_attribute(offer)}": "{_PARTS[kind].module}",' for kind, offer in offers.items()),
         "names": ", ".join(f'"{name}"' for name in sorted(_attribute(offer) for offer in offers.values())),
     }
     source = f"src/{values['package']}"
