@@ -1,0 +1,107 @@
+"""The documented client objects. Each method is written once, as a coroutine in `methods`; the blocking client drives it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+
+from headrace.client.bridge import drive
+from headrace.client.connect import current_client
+from headrace.client.methods.admin import AdminMethods
+from headrace.client.methods.blocks import BlockMethods
+from headrace.client.methods.flow_runs import FlowRunMethods
+from headrace.client.methods.flows import FlowMethods
+from headrace.client.methods.task_runs import TaskRunMethods
+from headrace.model.endpoints.base import Endpoint
+
+R = TypeVar("R")
+
+
+class _Session:
+    """Opening and closing, which the documented clients must be. They share the process-wide client, so closing one closes nothing."""
+
+    def __init__(self) -> None:
+        self._is_open = False
+        self._was_closed = False
+
+    def _open(self) -> None:
+        if self._was_closed:
+            raise RuntimeError("This client is closed and cannot be used again. Call get_client() for a new one.")
+        if self._is_open:
+            raise RuntimeError("This client is open already. Call get_client() for another one.")
+        self._is_open = True
+
+    def _close(self) -> None:
+        self._is_open = False
+        self._was_closed = True
+
+    async def call(self, endpoint: Endpoint[R], body: Any = None, **parameters: Any) -> R:
+        """Perform `endpoint`; see `Client.call`."""
+        return await current_client().call(endpoint, body, **parameters)
+
+
+class _Methods(FlowMethods, FlowRunMethods, TaskRunMethods, BlockMethods, AdminMethods):
+    """Every documented method. A noun adds its mixin here."""
+
+
+class HeadraceClient(_Methods, _Session):
+    """Reach the operations from async code: `async with get_client() as client: await client.read_flow_runs()`."""
+
+    async def __aenter__(self) -> HeadraceClient:
+        self._open()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._close()
+
+    def __enter__(self) -> None:
+        raise RuntimeError("The async client is opened with `async with`. For plain `with` use get_client(sync_client=True).")
+
+    def __exit__(self, *_: object) -> None:
+        raise RuntimeError("The async client is closed by `async with`.")
+
+
+def _driven(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def blocking(*args: Any, **kwargs: Any) -> Any:
+        return drive(method(*args, **kwargs))
+
+    return blocking
+
+
+class SyncHeadraceClient(_Session):
+    """Reach the operations from blocking code: `with get_client(sync_client=True) as client: client.read_flow_runs()`.
+
+    It has the methods of `HeadraceClient`, each of which returns its value.
+    """
+
+    def __enter__(self) -> SyncHeadraceClient:
+        self._open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._close()
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Callable[..., Any]: ...
+
+
+for _name, _method in inspect.getmembers(_Methods, inspect.isfunction):
+    if not _name.startswith("_"):
+        setattr(SyncHeadraceClient, _name, _driven(_method) if inspect.iscoroutinefunction(_method) else _method)
+
+
+@overload
+def get_client(httpx_settings: dict[str, Any] | None = None, sync_client: Literal[False] = False) -> HeadraceClient: ...
+@overload
+def get_client(httpx_settings: dict[str, Any] | None = None, *, sync_client: Literal[True]) -> SyncHeadraceClient: ...
+def get_client(httpx_settings: dict[str, Any] | None = None, sync_client: bool = False) -> HeadraceClient | SyncHeadraceClient:
+    """Return a client for the present settings, async or, with `sync_client`, blocking.
+
+    Without an API URL it works on the database directly, and `httpx_settings` mean nothing.
+    """
+    return SyncHeadraceClient() if sync_client else HeadraceClient()

@@ -1,0 +1,36 @@
+"""What is answered."""
+
+from headrace.model.flow_runs import FlowRunBulkDeleteResponse, FlowRunPaginationResponse
+from headrace.model.flows import FlowBulkDeleteResponse, FlowPaginationResponse
+from headrace.model.orchestration import (
+    FlowRunBulkSetStateResponse,
+    FlowRunOrchestrationResult,
+    OrchestrationResult,
+    SetStateStatus,
+    StateAbortDetails,
+    StateAcceptDetails,
+    StateRejectDetails,
+    StateResponseDetails,
+    StateWaitDetails,
+)
+from headrace.model.run_queries import HistoryResponse, HistoryResponseState
+from headrace.model.task_runs import TaskRunPaginationResponse
+
+__all__ = [
+    "FlowBulkDeleteResponse",
+    "FlowPaginationResponse",
+    "FlowRunBulkDeleteResponse",
+    "FlowRunBulkSetStateResponse",
+    "FlowRunOrchestrationResult",
+    "FlowRunPaginationResponse",
+    "HistoryResponse",
+    "HistoryResponseState",
+    "OrchestrationResult",
+    "SetStateStatus",
+    "StateAbortDetails",
+    "StateAcceptDetails",
+    "StateRejectDetails",
+    "StateResponseDetails",
+    "StateWaitDetails",
+    "TaskRunPaginationResponse",
+]
