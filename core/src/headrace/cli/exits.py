@@ -1,7 +1,7 @@
 """What a command exits with, and how an error is told. One table for all commands.
 
 0 done · 1 refused, or the run failed · 2 wrong usage · 3 not permitted · 4 not found · 5 a fault of the program or the server
-· 6 the run was cancelled · 7 the server cannot be reached · 8 not done in time · 130 interrupted
+· 6 the run was cancelled · 7 the server cannot be reached · 8 not done in time · 130 interrupted (128 and the number of the signal)
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ NOT_FOUND = 4
 FAULT = 5
 CANCELLED = 6
 TIMED_OUT = 8
-INTERRUPTED = 130
+SIGNALLED = 128
+INTERRUPTED = SIGNALLED + 2
 
 
 def report(error: Exception, debug: bool = False) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from headrace.cli.exits import INTERRUPTED, USAGE, report
+from headrace.cli.exits import INTERRUPTED, SIGNALLED, USAGE, report
 from headrace.cli.table import ALIASES, COMMANDS
 
 if TYPE_CHECKING:
@@ -121,6 +121,12 @@ def run(arguments: Sequence[str]) -> int:
         return 1
     except Exception as error:  # noqa: BLE001  # the border of the process: told to the user, with a status of its own
         return report(error, debug=options.debug)
+    except BaseException as error:
+        from headrace.model.errors import TerminationSignal
+
+        if isinstance(error, TerminationSignal):
+            return SIGNALLED + error.signal
+        raise
     return outcome if type(outcome) is int else 0
 
 

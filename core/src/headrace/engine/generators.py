@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from headrace.engine.flow_run import FlowCall
     from headrace.engine.task import Task
     from headrace.engine.task_run import TaskCall
+    from headrace.model.states import State
 
 END: Any = object()
 
@@ -160,6 +161,24 @@ def iterate_flow(flow: Flow[..., Any], parameters: dict[str, Any], wait_for: Ite
         _refuse_state("flow", flow.name)
     call = FlowCall(flow, parameters, list(wait_for) if wait_for else None)
     return _iterate_flow(call, ASYNC) if flow.isasync else drive_iter(_iterate_flow(call, BLOCKING))
+
+
+def exhaust_flow(call: FlowCall) -> State:
+    """Run a prepared call of a generator flow to its end, dropping what it yields, and return the final state."""
+
+    async def exhaust(ports: Ports) -> None:
+        try:
+            async for _ in _iterate_flow(call, ports):
+                pass
+        except Exception:
+            if call.outcome is None or call.outcome.error is None:
+                raise  # no failure of the user's code, which the state tells
+
+    if call.flow.isasync:
+        bridge.run_awaitable(exhaust(ASYNC))
+    else:
+        drive(exhaust(BLOCKING))
+    return call.record.state
 
 
 async def _iterate_flow(call: FlowCall, ports: Ports) -> AsyncGenerator[Any, None]:

@@ -1,0 +1,186 @@
+"""What the commands for flow runs and task runs share: filters, paging, times and log lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+import click
+
+from headrace.cli.render import fail
+
+if TYPE_CHECKING:
+    from headrace.model.endpoints.base import Endpoint
+    from headrace.model.logs import Log
+    from headrace.model.states import State
+
+R = TypeVar("R")
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+PAGE = 200
+STATE_NAMES = (
+    "Scheduled",
+    "Late",
+    "AwaitingRetry",
+    "AwaitingConcurrencySlot",
+    "Resuming",
+    "Pending",
+    "Submitting",
+    "InfrastructurePending",
+    "NotReady",
+    "Running",
+    "Retrying",
+    "Completed",
+    "Cached",
+    "RolledBack",
+    "Failed",
+    "TimedOut",
+    "Crashed",
+    "Cancelling",
+    "Cancelled",
+    "Paused",
+    "Suspended",
+)
+STATE_TYPES = ("SCHEDULED", "PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "CRASHED", "PAUSED", "CANCELLING")
+_LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
+_SPAN = re.compile(r"(\d+)\s*([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def call(endpoint: Endpoint[R], body: Any = None, **parameters: Any) -> R:
+    """Perform an endpoint with the client of the settings in force."""
+    from headrace.client.bridge import drive
+    from headrace.client.connect import current_client
+
+    return drive(current_client().call(endpoint, body, **parameters))
+
+
+def collect(limit: int, fetch: Callable[[int, int], Sequence[R]]) -> list[R]:
+    """Return at most `limit` objects of `fetch(offset, count)`, asking for no more than a page at a time."""
+    found: list[R] = []
+    while len(found) < limit:
+        count = min(PAGE, limit - len(found))
+        page = fetch(len(found), count)
+        found += page
+        if len(page) < count:
+            break
+    return found
+
+
+# --- options ------------------------------------------------------------------------------------------------------------
+
+
+def limit_option(default: int) -> Callable[[CommandT], CommandT]:
+    """Give a command the option `--limit`."""
+    return click.option("--limit", type=click.IntRange(min=1), default=default, show_default=True, help="List no more than this many.")
+
+
+def state_options(command: CommandT) -> CommandT:
+    """Give a command the options `--state` and `--state-type`, both repeatable."""
+    kinds = click.Choice(STATE_TYPES, case_sensitive=False)
+    command = click.option("--state-type", "state_types", type=kinds, multiple=True, help="Only runs in a state of this type. Repeatable.")(command)
+    return click.option(
+        "--state", "states", multiple=True, metavar="NAME", callback=_state_names, help="Only runs in the state of this name. Repeatable."
+    )(command)
+
+
+def _state_names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    known = {name.lower(): name for name in STATE_NAMES}
+    for value in values:
+        if value.lower() not in known:
+            from headrace.model.errors import near
+
+            hint = near(value.capitalize(), STATE_NAMES)
+            raise click.BadParameter(f"There is no state {value!r}. {hint} States are: {', '.join(STATE_NAMES)}.".replace("  ", " "))
+    return tuple(known[value.lower()] for value in values)
+
+
+class Since(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]  # generic since click 8.4 alone
+    """A moment in the past: a span as `2h`, `30m` or `7d`, or a date and time (UTC without an offset)."""
+
+    name = "span or time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        span = _SPAN.fullmatch(value.strip())
+        if span is not None:
+            from headrace.model.clock import now
+
+            return now() - timedelta(**{_UNITS[span[2]]: int(span[1])})
+        try:
+            moment = datetime.fromisoformat(value.strip())
+        except ValueError:
+            self.fail(f"{value!r} is neither a span (2h, 30m, 7d) nor a date (2024-05-01, 2024-05-01T10:00:00Z).", param, ctx)
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def log_options(command: CommandT) -> CommandT:
+    """Give a command the options that choose log lines: `head`, `tail`, `count`, `reverse`."""
+    for decorate in (
+        click.option("-r", "--reverse", is_flag=True, help="Newest first."),
+        click.option("-n", "--num-logs", "count", type=click.IntRange(min=1), default=None, help="How many; 20 with --head or --tail."),
+        click.option("-t", "--tail", is_flag=True, help="Only the last lines."),
+        click.option("-h", "--head", is_flag=True, help="Only the first lines."),
+    ):
+        command = decorate(command)
+    return command
+
+
+# --- logs ---------------------------------------------------------------------------------------------------------------
+
+
+def read_logs(filters: Any, head: bool, tail: bool, count: int | None, reverse: bool) -> list[Log]:
+    """Return the lines that the options choose, oldest first unless `reverse`. Raises a usage error for head and tail together."""
+    from headrace.model.endpoints.logs import FILTER_LOGS
+    from headrace.model.logs import LogSort
+    from headrace.model.run_queries import LogQuery
+
+    if head and tail:
+        raise click.UsageError("--head and --tail exclude each other.")
+    newest_first = tail or (reverse and not head)
+    sort = LogSort.TIMESTAMP_DESC if newest_first else LogSort.TIMESTAMP_ASC
+    most = count if count is not None else 20 if head or tail else None
+    limit = most if most is not None else 1_000_000_000
+
+    def fetch(offset: int, wanted: int) -> Sequence[Log]:
+        return call(FILTER_LOGS, LogQuery(logs=filters, sort=sort, offset=offset, limit=wanted))
+
+    logs = collect(limit, fetch)
+    return logs if newest_first == reverse else logs[::-1]
+
+
+def print_logs(logs: Iterable[Log], owners: dict[UUID, str]) -> None:
+    """Print log lines for people. `owners` says who a line is of, by id of the task run, else of the flow run."""
+    for log in logs:
+        owner = owners.get(log.task_run_id or log.flow_run_id or UUID(int=0), "")
+        level = _LEVELS.get(log.level, str(log.level))
+        click.echo(f"{local(log.timestamp, 'milliseconds')} | {level:<7} | {owner}{' - ' if owner else ''}{log.message}")
+
+
+# --- cells --------------------------------------------------------------------------------------------------------------
+
+
+def local(moment: datetime | None, precision: str = "seconds") -> str:
+    """Return a time as people read it, in the machine's zone; "" for none."""
+    if moment is None:
+        return ""
+    return moment.astimezone().replace(tzinfo=None).isoformat(" ", precision)
+
+
+def state_cell(state: State | None) -> str:
+    """Return a state's name; "" for none."""
+    return (state.name or "") if state is not None else ""
+
+
+def open_in_browser(kind: str, run_id: UUID) -> None:
+    """Open the page of a run in the user interface. Ends the command where there is none."""
+    from headrace.settings import get_current_settings
+
+    url = get_current_settings().ui_url
+    if not url:
+        fail("There is no user interface to open: runs are kept in the embedded database.", "Set HEADRACE_API_URL or HEADRACE_UI_URL.")
+    click.launch(f"{url.rstrip('/')}/runs/{kind}/{run_id}")
