@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from headrace.client.spool import recover
 from headrace.settings import get_current_settings
 
 if TYPE_CHECKING:
@@ -14,16 +15,18 @@ _clients: dict[str, EmbeddedClient] = {}
 
 
 def current_client() -> Client:
-    """Return the client of this process for the present settings."""
-    url = _connection_url()
+    """Return the client of this process for the present settings.
+
+    The first call also looks for processes that died, delivers what they left and marks their runs Crashed.
+    """
+    settings = get_current_settings()
+    url = settings.server.database.connection_url.get_secret_value()
     client = _clients.get(url)
     if client is None:
         from headrace.client.embedded import EmbeddedClient
         from headrace.store.database import Database
 
         client = _clients.setdefault(url, EmbeddedClient(Database(url)))
+        recover(settings.home / "spool", client)
     return client
 
-
-def _connection_url() -> str:
-    return get_current_settings().server.database.connection_url.get_secret_value()

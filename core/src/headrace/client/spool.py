@@ -168,13 +168,16 @@ class Spool:
             os.close(self._fd)
 
 
-def recover(folder: Path, client: Client, own: UUID | None = None) -> int:
-    """Deliver what dead processes left in `folder`, and mark their unfinished runs Crashed. Returns how many owners were dead."""
+def recover(folder: Path, client: Client) -> int:
+    """Deliver what dead processes left in `folder`, and mark their unfinished runs Crashed. Returns how many owners were dead.
+
+    A file whose owner lives is locked, this process's own too, and left alone.
+    """
     try:
         files = [entry.path for entry in os.scandir(folder) if entry.name.endswith(FILE_SUFFIX)]
     except FileNotFoundError:
         return 0
-    return sum(_recover_file(Path(file), client) for file in files if own is None or str(own) not in file)
+    return sum(_recover_file(Path(file), client) for file in files)
 
 
 def _recover_file(path: Path, client: Client) -> bool:
