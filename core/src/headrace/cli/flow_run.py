@@ -9,8 +9,9 @@ from uuid import UUID
 
 import click
 
+from headrace.cli.asking import confirm_delete
 from headrace.cli.exits import REFUSED
-from headrace.cli.render import confirm_delete, emit, fail, output_option, yes_option
+from headrace.cli.render import emit, fail, output_option, yes_option
 from headrace.cli.runs import (
     Since,
     call,

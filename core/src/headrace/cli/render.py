@@ -36,20 +36,6 @@ def fail(message: str, hint: str | None = None, code: int = 1) -> NoReturn:
     raise CommandFailed(message, hint, code)
 
 
-def confirm_delete(what: str, yes: bool) -> None:
-    """Ask before `what` (as "variable 'x'") is deleted, unless `yes`.
-
-    An answer of no ends the command with nothing changed; where nobody can answer it ends with status 2.
-    """
-    if yes:
-        return
-    from headrace.cli.config import is_interactive
-
-    if not is_interactive():
-        fail(f"Deleting {what} needs a confirmation, and nobody is here to give it.", "Add --yes to delete it.", code=2)
-    click.confirm(f"Delete {what}?", abort=True)
-
-
 def yes_option(command: CommandT) -> CommandT:
     """Give a command the option `-y/--yes`, passed as `yes`: do it without asking."""
     return click.option("-y", "--yes", is_flag=True, help="Do it without asking.")(command)
