@@ -70,14 +70,14 @@ def _keyed(call: TaskCall, context: TaskRunContext) -> Keeping:
     context.result_store_factory = partial(store_for_task, task, call.enclosing, call.frame)
     policy = task.cache_policy
     if task.result_storage_key is not None:
-        from headrace.engine import runtime
+        from headrace.engine.runtime import deployment, flow_run, task_run
 
         key: str | None = storage_key_from(
             task.result_storage_key,
             parameters=call.parameters,
-            flow_run=runtime.flow_run,
-            task_run=runtime.task_run,
-            deployment=runtime.deployment,
+            flow_run=flow_run,
+            task_run=task_run,
+            deployment=deployment,
         )
     else:
         flow_parameters = call.frame.parameters if call.frame is not None else {}

@@ -6,7 +6,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from headrace.client.bridge import blocking
+from headrace.client.bridge import blocking, drive
 from headrace.engine.dependencies import PLAIN
 from headrace.engine.futures import HeadraceFuture, resolve_futures_to_states
 from headrace.model.errors import (
@@ -162,7 +162,7 @@ def result_of_record(record: TaskRecord, raise_on_failure: bool) -> Any:
     last = record.states[-1]
     if last[1] == "COMPLETED":
         return value_of_record(record)
-    return get_state_result(record.state(), raise_on_failure)
+    return drive(aget_state_result(record.state(), raise_on_failure))
 
 
 def value_of_future(future: HeadraceFuture[Any]) -> Any:
