@@ -144,12 +144,19 @@ class BaseTransaction:
 
     @property
     def logger(self) -> Any:
-        """Where messages go: the given logger, else `headrace.transactions`."""
-        if self._logger is None:
-            import logging
+        """Where messages go: the given logger, else that of the present run, else `headrace.transactions`."""
+        if self._logger is not None:
+            return self._logger
+        from headrace.engine.context import current
 
-            self._logger = logging.getLogger("headrace.transactions")
-        return self._logger
+        here = current()
+        if here.task is not None or here.flow is not None:
+            from headrace.engine.logs import get_run_logger
+
+            return get_run_logger()
+        import logging
+
+        return logging.getLogger("headrace.transactions")
 
     def get_parent(self) -> BaseTransaction | None:
         """Return the enclosing transaction; None at the top."""
@@ -360,7 +367,7 @@ class BaseTransaction:
         parent = self._parent
         while parent is not None and parent.state in (TransactionState.ACTIVE, TransactionState.STAGED):
             parent.failure = error
-            parent.logger.warning(
+            parent.logger.info(
                 "%s is rolled back, and nothing more in it is kept, because %s failed inside of it: %s: %s",
                 _capital(parent.label), self.label, type(error).__name__, error,
             )  # fmt: skip

@@ -10,7 +10,6 @@ from headrace.client.bridge import drive
 from headrace.engine.locking.base import Patience
 from headrace.model import clock
 
-
 POLL_SECONDS = 0.01
 """A look into memory costs a microsecond, so those who wait look often."""
 
