@@ -8,11 +8,13 @@ whoever can lock it knows that the owner is dead, delivers the rest and marks th
 from __future__ import annotations
 
 import atexit
+import errno
 import fcntl
 import json
 import os
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event, Lock, RLock, Thread
 from typing import Any, Protocol
@@ -28,6 +30,7 @@ BATCH_RECORDS_MAX = 1_000
 DELIVERY_INTERVAL_SECONDS = 0.1
 ANNOUNCE_AFTER_SECONDS = 0.05
 BACKLOG_RECORDS_MAX = 20_000
+FILE_BYTES_MAX = 4_000_000
 FILE_SUFFIX = ".spool"
 
 Json = dict[str, Any] | list[Any]
@@ -47,7 +50,7 @@ class Spool:
     def __init__(self, folder: Path, client: Client) -> None:
         """Make the file in `folder` and lock it. Raises `StoreError` when the folder cannot be written."""
         self.owner_id: UUID = ids.new()
-        self.path = folder / f"{self.owner_id}{FILE_SUFFIX}"
+        self._folder = folder
         self._client = client
         self._queue: deque[tuple[str, Json]] = deque()
         self._open: dict[int, tuple[float, OpenRecord]] = {}
@@ -57,10 +60,12 @@ class Spool:
         self._closed = False
         self._failure: BaseException | None = None
         self._thread: Thread | None = None
+        self._appended = 0
+        self._delivered = 0
+        self._retired: deque[tuple[int, _File]] = deque()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            self._file = _File(folder / f"{self.owner_id}.0{FILE_SUFFIX}")
         except OSError as error:
             raise _unusable(folder, error) from error
 
@@ -95,12 +100,11 @@ class Spool:
         line = json.dumps((kind, record), separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
         with self._append_lock:
             try:
-                written = os.write(self._fd, line)
-                if written != len(line):
-                    raise OSError(28, "No space left on device")
+                self._file.append(line)
             except OSError as error:
-                raise _unusable(self.path, error) from error
+                raise _unusable(self._file.path, error) from error
             self._queue.append((kind, record))
+            self._appended += 1
         if self._thread is None:
             self._start()
         if len(self._queue) >= BACKLOG_RECORDS_MAX:
@@ -125,9 +129,21 @@ class Spool:
         with self._append_lock:
             for _ in range(count):
                 self._queue.popleft()
-            if not self._queue:
-                os.ftruncate(self._fd, 0)
+            self._delivered += count
+            self._make_room()
         return count
+
+    def _make_room(self) -> None:
+        """Drop what was delivered from the disk: empty the file when it holds nothing else, start another when it has grown."""
+        while self._retired and self._retired[0][0] <= self._delivered:
+            self._retired.popleft()[1].remove()
+        if not self._queue:
+            self._file.empty()
+        elif self._file.size_bytes >= FILE_BYTES_MAX:
+            number = int(self._file.path.name.split(".")[1]) + 1
+            fresh = _File(self._folder / f"{self.owner_id}.{number}{FILE_SUFFIX}")
+            self._retired.append((self._appended, self._file))
+            self._file = fresh
 
     def _start(self) -> None:
         with self._append_lock:
@@ -163,9 +179,45 @@ class Spool:
         try:
             self.flush()
         finally:
-            if not self._queue:
-                self.path.unlink(missing_ok=True)
-            os.close(self._fd)
+            for _, file in self._retired:
+                file.close()
+            if self._queue:
+                self._file.close()
+            else:
+                self._file.remove()
+
+
+class _File:
+    """One file of records, locked for as long as this process has it open."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size_bytes = 0
+        self._fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+
+    def append(self, line: bytes) -> None:
+        """Write a line, whole or not at all."""
+        written = os.write(self._fd, line)
+        if written != len(line):
+            os.ftruncate(self._fd, self.size_bytes)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.size_bytes += written
+
+    def empty(self) -> None:
+        """Forget all lines."""
+        if self.size_bytes:
+            os.ftruncate(self._fd, 0)
+            self.size_bytes = 0
+
+    def close(self) -> None:
+        """Let go of the file; what is in it is for the next process."""
+        os.close(self._fd)
+
+    def remove(self) -> None:
+        """Delete the file."""
+        self.path.unlink(missing_ok=True)
+        os.close(self._fd)
 
 
 def recover(folder: Path, client: Client) -> int:
@@ -174,32 +226,36 @@ def recover(folder: Path, client: Client) -> int:
     A file whose owner lives is locked, this process's own too, and left alone.
     """
     try:
-        files = [entry.path for entry in os.scandir(folder) if entry.name.endswith(FILE_SUFFIX)]
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(FILE_SUFFIX))
     except FileNotFoundError:
         return 0
-    return sum(_recover_file(Path(file), client) for file in files)
+    owners = dict.fromkeys(name.split(".")[0] for name in names)
+    return sum(_recover_owner(UUID(owner), [folder / name for name in names if name.startswith(owner)], client) for owner in owners)
 
 
-def _recover_file(path: Path, client: Client) -> bool:
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False  # gone, or another user's
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not path.exists():
-            return False  # another process was quicker
-        with os.fdopen(os.dup(fd), "rb") as lines:
-            records = _read(lines.read())
-        for start in range(0, len(records), BATCH_RECORDS_MAX):
-            drive(client.call(_record_endpoint(), _as_body(records[start : start + BATCH_RECORDS_MAX])))
-        drive(client.call(_crash_endpoint(), id=UUID(path.name.removesuffix(FILE_SUFFIX))))
-        path.unlink(missing_ok=True)
-        return True
-    except BlockingIOError:
-        return False  # its owner lives
-    finally:
-        os.close(fd)
+def _recover_owner(owner: UUID, files: list[Path], client: Client) -> bool:
+    """Take over all files of an owner if it is dead. Its runs are marked only when all its records are delivered."""
+    with ExitStack() as held:
+        descriptors: list[int] = []
+        for file in files:
+            try:
+                descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+                held.callback(os.close, descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return False  # its owner lives, another process is at it, or it is another user's
+            if not file.exists():
+                return False  # another process was quicker
+            descriptors.append(descriptor)
+        for descriptor in descriptors:
+            with os.fdopen(os.dup(descriptor), "rb") as lines:
+                records = _read(lines.read())
+            for start in range(0, len(records), BATCH_RECORDS_MAX):
+                drive(client.call(_record_endpoint(), _as_body(records[start : start + BATCH_RECORDS_MAX])))
+        drive(client.call(_crash_endpoint(), id=owner))
+        for file in files:
+            file.unlink(missing_ok=True)
+    return True
 
 
 def _read(content: bytes) -> list[tuple[str, Json]]:
