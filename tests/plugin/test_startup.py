@@ -38,7 +38,7 @@ def environment(monkeypatch):
 
 def run(site, **policy):
     registry = site.registry(enabled=True, **policy)
-    return {summary.plugin: summary for summary in run_startup_hooks(startup.context("http://api"), registry)}
+    return {summary.plugin: summary for summary in run_startup_hooks(startup.context(), registry)}
 
 
 def test_variables_reach_the_process_and_its_children(site):
@@ -60,7 +60,8 @@ def test_a_setting_that_a_hook_sets_holds_at_once(site):
     assert get_current_settings().tasks.default_retries == 7
 
 
-def test_the_context_says_version_url_and_gives_loggers(site, caplog):
+def test_the_context_says_version_url_and_gives_loggers(site, caplog, monkeypatch):
+    monkeypatch.setenv("HEADRACE_API_URL", "http://api")
     site.install(
         "dummy-env",
         hook("ctx.logger_factory('dummy').error('%s at %s', bool(ctx.headrace_version), ctx.api_url)"),

@@ -158,7 +158,6 @@ def diagnose(output: str | None) -> None:
 
     from headrace.plugin import startup
     from headrace.plugin.registry import Registry
-    from headrace.settings import get_current_settings
 
     policy = _registry().policy
     registry = Registry(replace(policy, strict=False))  # strict mode would end this before it could show anything
@@ -171,7 +170,7 @@ def diagnose(output: str | None) -> None:
         "deny": sorted(policy.deny) or None,
     }
     records = [record for record in registry.records() if not record.is_builtin]
-    summaries = startup.run_startup_hooks(startup.context(get_current_settings().api.url), registry)
+    summaries = startup.run_startup_hooks(startup.context(), registry)
     hooks: list[dict[str, Any]] = [
         {
             "plugin": one.plugin,

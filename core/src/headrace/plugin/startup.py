@@ -94,7 +94,7 @@ _is_done = False
 _hook_threads = threading.local()
 
 
-def run_once(api_url: str | None = None) -> list[SetupSummary]:
+def run_once() -> list[SetupSummary]:
     """Run the startup hooks if `plugins.enabled` is on and this process has not done so; return what they did.
 
     Every further call returns an empty list: one from inside a hook at once, one from another thread when the hooks are
@@ -113,15 +113,17 @@ def run_once(api_url: str | None = None) -> list[SetupSummary]:
         from headrace.plugin.registry import get_registry
 
         try:
-            return run_startup_hooks(context(api_url), get_registry())
+            return run_startup_hooks(context(), get_registry())
         finally:
             _is_done = True
 
 
-def context(api_url: str | None = None) -> HookContext:
+def context() -> HookContext:
     """Make the context that hooks are given. Their loggers are children of `headrace.plugins`."""
     from headrace.plugin.discovery import installed_version
+    from headrace.settings import get_current_settings
 
+    api_url = get_current_settings().api.url
     return HookContext(installed_version("headrace") or "0", api_url, lambda name: _logger.getChild(name))
 
 

@@ -45,7 +45,7 @@ _PARTS: dict[Kind, _Part] = {
         "Where $words is and how to log in",
         '"${slug}-credentials": {"url": "https://example.com", "token": "hidden-value"}',
     ),
-    Kind.STEP: _Part("steps", "write_${package}_note", "$package.steps.write_${package}_note", "Write a note beside the code"),
+    Kind.STEP: _Part("steps", "write_${word}_note", "$package.steps.write_${word}_note", "Write a note beside the code"),
     Kind.SERIALIZER: _Part("serializers", "${title}Serializer", "${slug}-lines", "Text with one line for each item"),
     Kind.COMMAND: _Part("commands", "group", "$slug", "Commands for $words"),
 }
@@ -79,6 +79,7 @@ def create(name: str, folder: Path, kinds: Sequence[Kind] = (Kind.BLOCK,), core_
         "package": package,
         "title": "".join(part.capitalize() for part in slug.split("-")),
         "words": slug.replace("-", " "),
+        "word": slug.replace("-", "_"),
         "core": core_version,
     }
     offers = {kind: _offer(kind, values) for kind in kinds}
