@@ -11,6 +11,7 @@ import atexit
 import errno
 import fcntl
 import json
+import logging
 import os
 from collections import deque
 from collections.abc import Callable
@@ -50,7 +51,7 @@ class Spool:
     def __init__(self, folder: Path, client: Client) -> None:
         """Make the file in `folder` and lock it. Raises `StoreError` when the folder cannot be written."""
         self.owner_id: UUID = ids.new()
-        self._folder = folder
+        self.folder = folder
         self._client = client
         self._queue: deque[tuple[str, Json]] = deque()
         self._open: dict[int, tuple[float, OpenRecord]] = {}
@@ -141,7 +142,7 @@ class Spool:
             self._file.empty()
         elif self._file.size_bytes >= FILE_BYTES_MAX:
             number = int(self._file.path.name.split(".")[1]) + 1
-            fresh = _File(self._folder / f"{self.owner_id}.{number}{FILE_SUFFIX}")
+            fresh = _File(self.folder / f"{self.owner_id}.{number}{FILE_SUFFIX}")
             self._retired.append((self._appended, self._file))
             self._file = fresh
 
@@ -313,7 +314,10 @@ def close_process_spool() -> None:
     with _spool_lock:
         spool, _spool = _spool, None
     if spool is not None:
-        spool.close()
+        try:
+            spool.close()
+        except StoreError as error:  # the process ends: say what was not delivered, and where it waits
+            logging.getLogger("headrace.client").error("Some records wait in %s for the next process. %s", spool.folder, error)
 
 
 def _after_fork() -> None:

@@ -25,7 +25,7 @@ from headrace.engine.startup import start_once
 from headrace.engine.state_results import aget_state_result, crash_message
 from headrace.engine.subflows import ParentLink, reusable_child
 from headrace.model import clock
-from headrace.model.errors import Abort, FlowRunTimeoutError, ParameterTypeError, Pause, UpstreamTaskError
+from headrace.model.errors import Abort, FlowRunTimeoutError, ParameterTypeError, Pause, StoreError, UpstreamTaskError
 
 if TYPE_CHECKING:
     from headrace.engine.flow import Flow
@@ -93,24 +93,24 @@ async def _run_and_answer(call: FlowCall, ports: Ports, return_state: bool) -> A
 async def run_flow(call: FlowCall, ports: Ports) -> State:
     """Run the flow and return its final state, whatever its code did. Raises signals, interrupts and errors of the store."""
     try:
-        ended = await prepare(call, ports)
-        if ended is not None:
-            return ended
-        while True:
-            state = await call.record.begin(ports)
-            if not state.is_running():
-                return state
-            outcome = call.outcome = await _attempt(call, ports)
-            ended = await finish(call, outcome, ports)
-            if ended is not None:
-                return ended
-    except (Pause, Abort):
-        raise
+        state = await _run_until_ended(call, ports)
     except BaseException as error:
         await crash(call, error, ports)
+        close(call, error)
         raise
-    finally:
-        close(call)
+    close(call)
+    return state
+
+
+async def _run_until_ended(call: FlowCall, ports: Ports) -> State:
+    ended = await prepare(call, ports)
+    while ended is None:
+        state = await call.record.begin(ports)
+        if not state.is_running():
+            return state
+        outcome = call.outcome = await _attempt(call, ports)
+        ended = await finish(call, outcome, ports)
+    return ended
 
 
 async def prepare(call: FlowCall, ports: Ports) -> State | None:
@@ -125,8 +125,10 @@ async def prepare(call: FlowCall, ports: Ports) -> State | None:
     return await _refuse(call, problem, ports) if problem is not None else None
 
 
-def close(call: FlowCall) -> None:
-    """Tell the parent, and have everything of an outermost run delivered."""
+def close(call: FlowCall, error: BaseException | None = None) -> None:
+    """Tell the parent, and have everything of an outermost run delivered. With a broken store as the `error` there is nothing left to do."""
+    if isinstance(error, StoreError):
+        return
     if call.link is not None:
         call.link.finish(call.record.state if call.record.exists else None)
     if call.enclosing.flow is None:
@@ -241,6 +243,8 @@ async def _run_body(call: FlowCall, frame: FlowRunContext, ports: Ports) -> Outc
                 value = list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     except TimeLimitReached:
         return timed_out(flow.timeout_seconds or 0, "Flow", FlowRunTimeoutError)
+    except StoreError:
+        raise
     except Exception as error:  # noqa: BLE001  # the border to the user's code: what it raises becomes the run's state
         return failed(error, "Flow")
     return completed(value)
@@ -326,9 +330,13 @@ async def _final_hooks(call: FlowCall, state: State, ports: Ports) -> None:
 
 
 async def crash(call: FlowCall, error: BaseException, ports: Ports) -> None:
-    """Say that something outside the flow's code stopped it. Does nothing when the run has ended or does not exist."""
+    """Say that something outside the flow's code stopped it.
+
+    Does nothing when the run has ended, does not exist, was told to pause or stop, or when the store itself is what is broken: the next process
+    that can write marks the run, as its owner is dead then.
+    """
     record = call.record
-    if not record.exists or record.state.is_final():
+    if isinstance(error, (Pause, Abort, StoreError)) or not record.exists or record.state.is_final():
         return
     message = crash_message(error)
     spool().flush()

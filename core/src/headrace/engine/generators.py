@@ -182,9 +182,10 @@ def exhaust_flow(call: FlowCall) -> State:
 
 
 async def _iterate_flow(call: FlowCall, ports: Ports) -> AsyncGenerator[Any, None]:
-    from headrace.engine.flow_run import finish, open_frame, prepare
+    from headrace.engine.flow_run import close, crash, finish, open_frame, prepare
 
     record = call.record
+    broken: BaseException | None = None
     try:
         refused = await prepare(call, ports)
         if refused is not None:
@@ -211,17 +212,13 @@ async def _iterate_flow(call: FlowCall, ports: Ports) -> AsyncGenerator[Any, Non
             if outcome.error is not None:
                 raise outcome.error
             return
-    except (GeneratorExit, Exception):
-        raise
     except BaseException as error:
-        from headrace.engine.flow_run import crash
-
-        await crash(call, error, ports)
+        broken = error
+        if not isinstance(error, (GeneratorExit, Exception)):
+            await crash(call, error, ports)
         raise
     finally:
-        from headrace.engine.flow_run import close
-
-        close(call)
+        close(call, broken)
 
 
 async def _flow_values(call: FlowCall, frame: FlowRunContext, ports: Ports) -> AsyncGenerator[Any, None]:

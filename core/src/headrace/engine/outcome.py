@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.engine.ports import Ports, TimeLimitReached
 from headrace.engine.prints import redirected
 from headrace.engine.state_results import Aggregate, failure_message, is_state, returned_states
-from headrace.model.errors import TaskRunTimeoutError
+from headrace.model.errors import StoreError, TaskRunTimeoutError
 
 if TYPE_CHECKING:
     from headrace.engine.task_run import TaskCall
@@ -86,6 +86,8 @@ async def run_body(call: TaskCall, ports: Ports) -> Outcome:
             value = list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     except TimeLimitReached:
         return timed_out(task.timeout_seconds or 0, "Task", TaskRunTimeoutError)
+    except StoreError:
+        raise
     except Exception as error:  # noqa: BLE001  # the border to the user's code: what it raises becomes the run's state
         return failed(error)
     return completed(value)

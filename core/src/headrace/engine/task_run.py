@@ -21,7 +21,7 @@ from headrace.engine.retries import next_delay
 from headrace.engine.state_results import crash_message, result_of_record
 from headrace.engine.task_record import TaskRecord
 from headrace.model import clock
-from headrace.model.errors import UpstreamTaskError
+from headrace.model.errors import StoreError, UpstreamTaskError
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -158,6 +158,8 @@ async def run_task(call: TaskCall, ports: Ports) -> None:
 
             lease = await slots.acquire_task_slots(record.tags, record.id)
         await _attempts(call, ports)
+    except StoreError:
+        raise  # it cannot be recorded; the next process that can write marks the run
     except BaseException as error:
         crash(call, error)
         raise
