@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -17,7 +18,9 @@ nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "types", "tests", "scenarios", "plugins", "build", "demo"]
 
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # byte code is part of what is measured and shipped, and makes the second process fast
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # byte code makes the second process start fast, and is part of what is measured
+os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))  # where uv stands beside nox
+os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
 
 ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
@@ -177,5 +180,5 @@ def constraints(session: nox.Session) -> None:
 def fresh_environment(session: nox.Session, name: str) -> str:
     """Make an empty environment beside the session's own, and return its interpreter."""
     folder = Path(session.create_tmp()).resolve() / name
-    session.run("uv", "venv", "--quiet", "--clear", "--python", session.python or "python", str(folder), external=True)
+    session.run("uv", "venv", "--quiet", "--clear", "--python", sys.executable, str(folder), external=True)
     return str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
