@@ -16,7 +16,9 @@ from headrace.artifacts import Artifact, LinkArtifact, MarkdownArtifact, TableAr
 from headrace.client import current_run
 from headrace.client.bridge import drive
 from headrace.client.connect import current_client
-from headrace.model.artifacts import ArtifactUpdate, CountArtifacts, CountLatestArtifacts, FilterArtifacts, FilterLatestArtifacts
+from headrace.model.artifact_queries import CountArtifacts, CountLatestArtifacts, FilterArtifacts, FilterLatestArtifacts
+from headrace.model.artifacts import ArtifactUpdate
+from headrace.model.endpoints import artifact_queries as queries
 from headrace.model.endpoints import artifacts as endpoints
 from headrace.model.endpoints.events import FILTER_EVENTS
 from headrace.model.errors import ObjectNotFound
@@ -102,10 +104,10 @@ def test_the_latest_version_of_a_key_is_its_collection_and_all_stay_in_history()
     second = artifacts.create_markdown_artifact("2", key="report")
     artifacts.create_markdown_artifact("unlisted")
     assert call(endpoints.READ_LATEST_ARTIFACT, key="report").id == second
-    [collection] = call(endpoints.FILTER_LATEST_ARTIFACTS, FilterLatestArtifacts())
+    [collection] = call(queries.FILTER_LATEST_ARTIFACTS, FilterLatestArtifacts())
     assert (collection.key, collection.latest_id, collection.data) == ("report", second, "2")
-    assert call(endpoints.COUNT_LATEST_ARTIFACTS, CountLatestArtifacts()) == 1
-    assert call(endpoints.COUNT_ARTIFACTS, CountArtifacts()) == 3
+    assert call(queries.COUNT_LATEST_ARTIFACTS, CountLatestArtifacts()) == 1
+    assert call(queries.COUNT_ARTIFACTS, CountArtifacts()) == 3
     call(endpoints.DELETE_ARTIFACT, id=second)
     assert call(endpoints.READ_LATEST_ARTIFACT, key="report").id == first
     call(endpoints.DELETE_ARTIFACT, id=first)
@@ -152,7 +154,7 @@ def test_artifacts_are_filtered_and_sorted() -> None:
     artifacts.create_progress_artifact(1, key="c")
 
     def keys(wanted: dict[str, Any] | None = None, **values: Any) -> list[str | None]:
-        found = call(endpoints.FILTER_ARTIFACTS, FilterArtifacts.model_validate({"artifacts": wanted, **values}))
+        found = call(queries.FILTER_ARTIFACTS, FilterArtifacts.model_validate({"artifacts": wanted, **values}))
         return [artifact.key for artifact in found]
 
     assert keys() == ["c", None, "a-one", "b-two"]
@@ -183,3 +185,32 @@ def test_events_tell_of_making_and_changing() -> None:
         ("flow-run", f"prefect.flow-run.{FLOW_RUN}"),
         ("task-run", f"prefect.task-run.{TASK_RUN}"),
     }
+
+
+def test_artifacts_are_found_by_their_runs() -> None:
+    from headrace import flow, task
+
+    @task
+    def publish() -> None:
+        artifacts.create_markdown_artifact("x", key="from-task")
+
+    @flow
+    def report() -> None:
+        publish()
+        artifacts.create_markdown_artifact("x", key="from-flow")
+
+    @flow
+    def other() -> None:
+        artifacts.create_markdown_artifact("x", key="from-other")
+
+    report()
+    other()
+
+    def keys(**scope: Any) -> list[str | None]:
+        body = FilterArtifacts.model_validate({"sort": "KEY_ASC", **scope})
+        assert call(queries.COUNT_LATEST_ARTIFACTS, CountLatestArtifacts.model_validate(scope)) == len(call(queries.FILTER_ARTIFACTS, body))
+        return [artifact.key for artifact in call(queries.FILTER_ARTIFACTS, body)]
+
+    assert keys(flows={"name": {"any_": ["report"]}}) == ["from-flow", "from-task"]
+    assert keys(task_runs={"name": {"like_": "publish"}}) == ["from-task"]
+    assert keys(flow_runs={"state": {"type": {"any_": ["FAILED"]}}}) == []

@@ -91,8 +91,8 @@ def delete(key: str | None, artifact_id: UUID | None, yes: bool) -> None:
 
 
 def _versions(limit: int, key: str | None = None) -> list[Artifact]:
-    from headrace.model.artifacts import ArtifactFilter, ArtifactFilterKey, FilterArtifacts
-    from headrace.model.endpoints.artifacts import FILTER_ARTIFACTS
+    from headrace.model.artifact_queries import ArtifactFilter, ArtifactFilterKey, FilterArtifacts
+    from headrace.model.endpoints.artifact_queries import FILTER_ARTIFACTS
 
     wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key])) if key is not None else None
 
@@ -103,8 +103,8 @@ def _versions(limit: int, key: str | None = None) -> list[Artifact]:
 
 
 def _latest(limit: int) -> list[ArtifactCollection]:
-    from headrace.model.artifacts import ArtifactCollectionSort, FilterLatestArtifacts
-    from headrace.model.endpoints.artifacts import FILTER_LATEST_ARTIFACTS
+    from headrace.model.artifact_queries import ArtifactCollectionSort, FilterLatestArtifacts
+    from headrace.model.endpoints.artifact_queries import FILTER_LATEST_ARTIFACTS
 
     def fetch(offset: int, count: int) -> Sequence[ArtifactCollection]:
         body = FilterLatestArtifacts(sort=ArtifactCollectionSort.UPDATED_DESC, offset=offset, limit=count)

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from headrace.client.bridge import drive
 from headrace.client.connect import current_client
 from headrace.client.methods.admin import AdminMethods
+from headrace.client.methods.artifacts import ArtifactMethods
 from headrace.client.methods.blocks import BlockMethods
+from headrace.client.methods.concurrency import ConcurrencyMethods
 from headrace.client.methods.flow_runs import FlowRunMethods
 from headrace.client.methods.flows import FlowMethods
+from headrace.client.methods.run_inputs import RunInputMethods
 from headrace.client.methods.task_runs import TaskRunMethods
+from headrace.client.methods.variables import VariableMethods
 from headrace.model.endpoints.base import Endpoint
 
 R = TypeVar("R")
@@ -43,7 +47,17 @@ class _Session:
         return await current_client().call(endpoint, body, **parameters)
 
 
-class _Methods(FlowMethods, FlowRunMethods, TaskRunMethods, BlockMethods, AdminMethods):
+class _Methods(
+    FlowMethods,
+    FlowRunMethods,
+    TaskRunMethods,
+    BlockMethods,
+    VariableMethods,
+    ArtifactMethods,
+    RunInputMethods,
+    ConcurrencyMethods,
+    AdminMethods,
+):
     """Every documented method. A noun adds its mixin here."""
 
 

@@ -36,7 +36,7 @@ class AssetProperties(Model):
 
     name: str | None = None
     url: str | None = None
-    description: str | None = Field(None, max_length=DESCRIPTION_LENGTH_MAX)
+    description: str | None = Field(default=None, max_length=DESCRIPTION_LENGTH_MAX)
     owners: list[str] | None = None
 
     def labels(self) -> dict[str, str]:

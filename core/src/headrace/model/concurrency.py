@@ -96,9 +96,9 @@ class ConcurrencyLimitV2Create(Action):
     active: bool = True
     name: LimitName
     limit: int = Field(ge=0)
-    active_slots: int = Field(0, ge=0)
-    denied_slots: int = Field(0, ge=0)
-    slot_decay_per_second: float = Field(0.0, ge=0)
+    active_slots: int = Field(default=0, ge=0)
+    denied_slots: int = Field(default=0, ge=0)
+    slot_decay_per_second: float = Field(default=0.0, ge=0)
 
 
 class ConcurrencyLimitV2Update(Action):
@@ -106,10 +106,10 @@ class ConcurrencyLimitV2Update(Action):
 
     active: bool | None = None
     name: Annotated[str | None, AfterValidator(_checked_new_name)] = None
-    limit: int | None = Field(None, ge=0)
-    active_slots: int | None = Field(None, ge=0)
-    denied_slots: int | None = Field(None, ge=0)
-    slot_decay_per_second: float | None = Field(None, ge=0)
+    limit: int | None = Field(default=None, ge=0)
+    active_slots: int | None = Field(default=None, ge=0)
+    denied_slots: int | None = Field(default=None, ge=0)
+    slot_decay_per_second: float | None = Field(default=None, ge=0)
 
 
 class GlobalConcurrencyLimitCreate(ConcurrencyLimitV2Create):
@@ -130,7 +130,7 @@ class ConcurrencyLeaseHolder(Action):
 class FilterConcurrencyLimits(Model):
     """Body of a list of limits."""
 
-    offset: int = Field(0, ge=0)
+    offset: int = Field(default=0, ge=0)
     limit: int | None = None
 
 
@@ -158,7 +158,7 @@ class DecrementSlots(Model):
 
     slots: int = Field(gt=0)
     names: list[str] = Field(min_length=1)
-    occupancy_seconds: float | None = Field(None, gt=0)
+    occupancy_seconds: float | None = Field(default=None, gt=0)
     create_if_missing: bool | None = None
 
 

@@ -184,7 +184,7 @@ class FilterEvents(Model):
     """Body of the list of events."""
 
     filter: EventFilter | None = None
-    limit: int = Field(PAGE_EVENTS_MAX, ge=0, le=PAGE_EVENTS_MAX)
+    limit: int = Field(default=PAGE_EVENTS_MAX, ge=0, le=PAGE_EVENTS_MAX)
 
 
 class EventPage(Model):

@@ -50,5 +50,5 @@ class FilterFlowRunInputs(Model):
     """Which inputs of a run, oldest first: those whose key begins with `prefix` and is not excluded."""
 
     prefix: str
-    limit: int = Field(1, ge=0)
+    limit: int = Field(default=1, ge=0)
     exclude_keys: list[str] = Field(default_factory=list)

@@ -105,7 +105,7 @@ class VariableSort(StrEnum):
 class FilterVariables(Model):
     """Body of the list of variables."""
 
-    offset: int = Field(0, ge=0)
+    offset: int = Field(default=0, ge=0)
     variables: VariableFilter | None = None
     sort: VariableSort = VariableSort.NAME_ASC
     limit: int | None = None

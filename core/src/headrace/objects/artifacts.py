@@ -14,17 +14,9 @@ from headrace.client.connect import current_client
 from headrace.client.current_run import run_ids
 from headrace.client.interface import Client
 from headrace.model.artifacts import Artifact as ArtifactResponse
-from headrace.model.artifacts import (
-    ArtifactCreate,
-    ArtifactFilter,
-    ArtifactFilterKey,
-    ArtifactKey,
-    ArtifactSort,
-    ArtifactUpdate,
-    FilterArtifacts,
-)
+from headrace.model.artifacts import ArtifactCreate, ArtifactKey, ArtifactUpdate
 from headrace.model.base import Action
-from headrace.model.endpoints.artifacts import CREATE_ARTIFACT, FILTER_ARTIFACTS, UPDATE_ARTIFACT
+from headrace.model.endpoints.artifacts import CREATE_ARTIFACT, UPDATE_ARTIFACT
 from headrace.objects.events import emit_event
 
 
@@ -75,9 +67,11 @@ class Artifact(Action):
     @classmethod
     async def aget(cls, key: str | None = None, client: Client | None = None) -> ArtifactResponse | None:
         """Return the artifact of `key` that changed last, or None."""
+        from headrace.model.artifact_queries import ArtifactFilter, ArtifactFilterKey, ArtifactSort, FilterArtifacts
+        from headrace.model.endpoints.artifact_queries import FILTER_ARTIFACTS
+
         body = FilterArtifacts(
             artifacts=ArtifactFilter(key=ArtifactFilterKey(any_=[key])) if key is not None else None,
-            offset=0,
             limit=1,
             sort=ArtifactSort.UPDATED_DESC,
         )
