@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, model_serializer
+from pydantic import BaseModel, ConfigDict, SecretStr, model_serializer
 
 from headrace.cache_policies import (
     DEEP_SOURCE,
@@ -206,6 +206,16 @@ def test_input_that_cannot_be_hashed_is_named() -> None:
 def test_models_are_hashed_as_they_serialize() -> None:
     assert key(INPUTS, {"o": Named(name="a", bad=NoPickle())}) == key(INPUTS, {"o": Named(name="a", bad=NoPickle())})
     assert key(INPUTS, {"o": Named(name="a", bad=NoPickle())}) != key(INPUTS, {"o": Named(name="b", bad=NoPickle())})
+
+
+class Login(BaseModel):
+    password: SecretStr
+
+
+def test_inputs_that_differ_in_a_secret_have_different_keys() -> None:
+    one, two = (Login(password=SecretStr(text)) for text in ("one", "two"))
+    assert key(INPUTS, {"login": one}) == key(INPUTS, {"login": one.model_copy()})
+    assert key(INPUTS, {"login": one}) != key(INPUTS, {"login": two})
 
 
 def test_hashes_are_the_same_in_every_process() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from headrace.serializers import (
     CompressedJSONSerializer,
@@ -31,6 +31,11 @@ class Colour(Enum):
 class Model(BaseModel):
     x: int
     when: date
+
+
+class Login(BaseModel):
+    user: str
+    password: SecretStr
 
 
 @dataclass
@@ -123,6 +128,13 @@ def test_json_makes_nothing_that_it_could_not_have_written(document: dict[str, A
 def test_dictionary_that_looks_like_one_of_ours_in_part_stays_a_dictionary() -> None:
     value = {"__class__": "3b", "pupils": 20}
     assert JSONSerializer().loads(JSONSerializer().dumps(value)) == value
+
+
+def test_secret_is_neither_shown_nor_lost() -> None:
+    value = Login(user="me", password=SecretStr("hunter2"))
+    with pytest.raises(TypeError, match="Login is not JSON serializable: it holds a secret"):
+        JSONSerializer().dumps([value])
+    assert PickleSerializer().loads(PickleSerializer().dumps(value)) == value
 
 
 def test_class_that_could_not_be_found_again_is_refused_when_writing() -> None:

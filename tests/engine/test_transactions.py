@@ -457,6 +457,14 @@ def test_child_with_the_key_of_its_parent_does_not_wait_for_it(store: ResultStor
     assert not store.is_locked("k")
 
 
+def test_code_in_the_block_reads_and_writes_what_its_transaction_locked(store: ResultStore) -> None:
+    with transaction("k", store, isolation_level=IsolationLevel.SERIALIZABLE):
+        assert not store.exists("k")
+        store.write("draft", key="k")
+        with transaction():
+            assert store.read("k").result == "draft"
+
+
 # --- threads -------------------------------------------------------------------------------------------------------------
 
 

@@ -67,6 +67,9 @@ class LRUCache(Generic[V]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def __reduce__(self) -> tuple[type[LRUCache[V]], tuple[int]]:
+        return type(self), (self._size_max,)  # in another process: empty
+
 
 def default_cache() -> LRUCache[ResultRecord[Any]]:
     """Return a new memory for the records of one store."""
@@ -194,7 +197,7 @@ class ResultStore:
 
     async def afind(self, key: str, holder: str | None = None) -> ResultRecord[Any] | None:
         """Return the valid record under `key`, or None; reads it once, and only waits for a lock that somebody else holds."""
-        if self.lock_manager is not None and not self.lock_manager.is_lock_holder(key, holder or self.generate_default_holder()):
+        if self.lock_manager is not None and not self.lock_manager.is_lock_holder(key, holder or self._present_holder(key)):
             await self.lock_manager.await_for_lock(key)
         result_storage, metadata_storage = await self._storages()
         if metadata_storage is None and not isinstance(result_storage, LocalStorage):
@@ -279,7 +282,7 @@ class ResultStore:
     async def awrite_drafts(self, draft: Draft, holder: str | None = None) -> None:
         """Write what `draft` made: first the value, then what makes it count."""
         if self.lock_manager is not None and self.lock_manager.is_locked(draft.key):
-            holder = holder or self.generate_default_holder()
+            holder = holder or self._present_holder(draft.key)
             if not self.lock_manager.is_lock_holder(draft.key, holder):
                 raise RuntimeError(f"Cannot write the result record with key {draft.key!r}: it is locked by somebody else than {holder!r}.")
         result_storage, metadata_storage = await self._storages()
@@ -328,6 +331,14 @@ class ResultStore:
         from socket import gethostname
 
         return f"{gethostname()}:{os.getpid()}:{get_ident()}"
+
+    def _present_holder(self, key: str) -> str:
+        """Return as whom the present code asks: as its transaction where that has locked the key, else as this thread."""
+        from headrace.engine.transaction_core import get_transaction
+
+        here = get_transaction()
+        found = here.find_locked(key, self.lock_manager) if here is not None else None
+        return found.holder if found is not None else self.generate_default_holder()
 
     def acquire_lock(self, key: str, holder: str | None = None, timeout: float | None = None) -> bool:
         """Lock the record under `key`; False when that was not possible within `timeout` seconds (None: wait for ever)."""

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from headrace.engine.collections import visit_collection
 from headrace.engine.importing import from_qualified_name, to_qualified_name
 from headrace.model.errors import PluginError, near
 
@@ -181,7 +182,7 @@ def encode_object(obj: Any) -> Any:
     """Give JSON a form for what it does not know: `{"__class__": name, "data": …}`, exceptions `{"__exc_type__", "message"}`.
 
     Knows sets, bytes, dates and times, UUIDs, decimals, paths, enumerations, dataclasses and pydantic models. Raises `TypeError`
-    for anything else, and for classes that could not be found again when reading.
+    for anything else, for classes that could not be found again when reading, and for what holds a secret.
     """
     if isinstance(obj, BaseException):
         return {"__exc_type__": to_qualified_name(type(obj)), "message": str(obj)}
@@ -196,12 +197,28 @@ def encode_object(obj: Any) -> Any:
             raise TypeError(f"Object of type {kind.__name__} is not JSON serializable: it is no model, dataclass or known type.")
         if "<locals>" in name or "[" in name:
             raise TypeError(f"Object of type {kind.__name__} is not JSON serializable: {name!r} cannot be imported when it is read.")
-    from pydantic import TypeAdapter
-
+        if _holds_secret(obj):
+            raise TypeError(f"Object of type {kind.__name__} is not JSON serializable: it holds a secret, which JSON would show or lose.")
     try:
-        return {"__class__": name, "data": str(obj) if name.startswith("pathlib.") else TypeAdapter(kind).dump_python(obj, mode="json")}
+        return {"__class__": name, "data": _plain(obj, name, kind)}
     except Exception as error:
         raise TypeError(f"Object of type {kind.__name__} is not JSON serializable: {error}") from error
+
+
+def _plain(obj: Any, name: str, kind: type[Any]) -> Any:
+    from pydantic import TypeAdapter
+
+    if isinstance(obj, BaseModel):
+        return obj.model_dump(mode="json")
+    return str(obj) if name.startswith("pathlib.") else TypeAdapter(kind).dump_python(obj, mode="json")
+
+
+def _holds_secret(obj: Any) -> bool:
+    from pydantic import Secret, SecretBytes, SecretStr
+
+    found: list[Any] = []
+    visit_collection(obj, lambda value: found.append(value) if isinstance(value, (Secret, SecretBytes, SecretStr)) else None)
+    return bool(found)
 
 
 def decode_object(result: dict[str, Any]) -> Any:

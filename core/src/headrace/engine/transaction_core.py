@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from headrace.engine.annotations import NotSet
 from headrace.engine.collections import AutoEnum
-from headrace.engine.locking.base import IsolationLevel
+from headrace.engine.locking.base import IsolationLevel, LockManager
 from headrace.model import ids
 from headrace.model.errors import ConfigurationError, HeadraceException, StoreError
 
@@ -288,9 +288,15 @@ class BaseTransaction:
 
     def _is_locked_above(self) -> BaseTransaction | None:
         """Return the enclosing transaction that holds the lock on the same key, which would otherwise never become free."""
-        here = self._parent
+        if self._parent is None or self.key is None:
+            return None
+        return self._parent.find_locked(self.key, self.store.lock_manager)
+
+    def find_locked(self, key: str, lock_manager: LockManager | None) -> BaseTransaction | None:
+        """Return this transaction or the nearest enclosing one that holds a lock on `key`."""
+        here: BaseTransaction | None = self
         while here is not None:
-            if here._locked and here.key == self.key and here.store.lock_manager == self.store.lock_manager:
+            if here._locked and here.key == key and here.store.lock_manager == lock_manager:
                 return here
             here = here._parent
         return None
