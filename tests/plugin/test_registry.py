@@ -234,6 +234,11 @@ def test_one_failing_hook_leaves_the_others(site):
         ("def headrace_blocks(surprise):\n    return []", "surprise"),
         ("def headrace_blocks(*, surprise):\n    return []", "surprise"),
         ("def headrace_blocks():\n    return [Offer('x', 'not a target', 'X')]", "package.module:attribute"),
+        ("def headrace_blocks():\n    return [Offer('', 'a:b', 'X')]", "name is not empty"),
+        ("def headrace_blocks():\n    return [Offer('x', 'a:b', 'X\\nY')]", "one line"),
+        ("def headrace_blocks():\n    return [Offer('x', 'a:b', 'X', modules='boto3')]", "must be a tuple of names"),
+        ("def headrace_blocks():\n    return [Offer('x', 'a:b', 'X', modules=('a b',))]", "no module's name"),
+        ("def headrace_blocks():\n    yield Offer('x', 'a:b', 'X')\n    raise SystemExit(5)", "SystemExit: 5"),
     ],
 )
 def test_hooks_with_the_wrong_shape_are_explained(site, code, words):
@@ -354,6 +359,76 @@ def test_plugins_in_archives_are_found(site, tmp_path, monkeypatch):
 
     (found,) = discover([archive])
     assert (found.name, found.version, found.target) == ("dummy-zip", "1.0", "dummy_zip.plugin")
+
+
+@pytest.mark.parametrize("error", ["ValueError('odd')", "SystemExit(3)"])
+def test_an_object_that_raises_when_it_is_looked_at_is_broken(site, error):
+    site.install(
+        "dummy-object",
+        f"""
+        class Mine:
+            @property
+            def trap(self):
+                raise {error}
+        Plugin = Mine()
+        """,
+        entry="dummy_object.plugin:Plugin",
+    )
+    site.install("dummy-one")
+    registry = site.registry()
+    assert registry.find("block", "dummy-one-thing")
+    assert states(registry)["dummy-object"] is PluginState.BROKEN
+
+
+def test_a_plugin_may_ask_the_registry_while_it_is_read(site, python):
+    site.install(
+        "dummy-asks",
+        """
+        from headrace.plugin import Offer, get_registry, hookimpl
+        SEEN = [offer.name for offer in get_registry().offers("serializer")]
+
+        @hookimpl
+        def headrace_blocks():
+            return [Offer("asks", "a.b:C", f"Saw {len(SEEN)}")]
+        """,
+    )
+    done = python(
+        """
+        from headrace.plugin import get_registry
+        print(get_registry().find("block", "asks").summary)
+        """
+    )
+    assert done.stdout.startswith("Saw "), done.stderr
+
+
+def test_many_threads_get_one_answer(site):
+    from concurrent.futures import ThreadPoolExecutor
+
+    for number in range(8):
+        site.install(
+            f"dummy-{number}",
+            """
+            from headrace.plugin import Offer, hookimpl
+            @hookimpl
+            def headrace_server_backends():
+                return [Offer("{package}", "{package}.blocks:Thing", "A thing")]
+            """,
+        )
+    registry = site.registry()
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda n: registry.resolve("server_backend", f"dummy_{n % 8}"), range(64)))
+    assert len(set(found)) == 8
+
+
+def test_two_plugins_may_have_one_name(site):
+    site.install("dummy-left", files={"extra.py": ""})
+    site.install("dummy-right")
+    for package in ("dummy_left", "dummy_right"):
+        info = site.folder / f"{package}-1.0.dist-info" / "entry_points.txt"
+        info.write_text(f"[headrace.plugins]\nsame = {package}.plugin\n")
+    registry = site.registry()
+    assert {record.distribution for record in registry.records()} == {"headrace", "dummy-left", "dummy-right"}
+    assert registry.find("block", "dummy-left-thing") != registry.find("block", "dummy-right-thing")
 
 
 # --- what is kept of plugins -----------------------------------------------------------------------------------------

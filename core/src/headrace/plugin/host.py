@@ -94,22 +94,20 @@ class Host:
         self._names[key] = name
         try:
             self._manager.register(plugin, name=key)
+            hooks = sorted(caller.name for caller in self._manager.get_hookcallers(plugin) or ())
+            for implementation in self._of(key, hooks):
+                _check_keywords(implementation)
         except pluggy.PluginValidationError as error:
-            if self._manager.is_registered(plugin):  # older pluggy keeps the half that it had read
-                self._manager.unregister(plugin)
+            self._forget(key, plugin)
             raise ValueError(str(error).replace("\n", ". ")) from error
-        hooks = sorted(caller.name for caller in self._manager.get_hookcallers(plugin) or ())
-        for implementation in self._of(key, hooks):
-            spec = inspect.signature(getattr(specs, implementation.hook)).parameters
-            for parameter in inspect.signature(implementation.function).parameters.values():
-                is_needed = parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty
-                if is_needed and parameter.name not in spec:
-                    self._manager.unregister(plugin)
-                    raise ValueError(
-                        f"Its {implementation.hook} needs the argument {parameter.name!r}, "
-                        f"but that hook is called with {', '.join(spec) or 'no arguments'}."
-                    )
+        except BaseException:
+            self._forget(key, plugin)
+            raise
         return tuple(hooks)
+
+    def _forget(self, key: str, plugin: object) -> None:
+        if self._manager.get_name(plugin) == key:
+            self._manager.unregister(plugin)
 
     def _of(self, key: str, hooks: list[str]) -> list[Implementation]:
         return [i for hook in hooks if hasattr(specs, hook) for i in self.implementations(hook, key)]
@@ -124,6 +122,18 @@ class Host:
             key=lambda impl: (0 if impl.tryfirst else 2 if impl.trylast else 1, impl.plugin_name),
         )
         return [Implementation(self._names[i.plugin_name], i.plugin_name, hook, i.function, _required(i.function)) for i in found]
+
+
+def _check_keywords(implementation: Implementation) -> None:
+    """Refuse keyword-only arguments that the hook is not called with; pluggy looks at the positional ones alone."""
+    offered = inspect.signature(getattr(specs, implementation.hook)).parameters
+    for parameter in inspect.signature(implementation.function).parameters.values():
+        is_needed = parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty
+        if is_needed and parameter.name not in offered:
+            raise ValueError(
+                f"Its {implementation.hook} needs the argument {parameter.name!r}, but that hook is called with "
+                f"{', '.join(offered) or 'no arguments'}."
+            )
 
 
 def _required(function: object) -> bool | None:

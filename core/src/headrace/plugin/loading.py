@@ -28,17 +28,10 @@ def load(candidate: Candidate, host: hosting.Host, import_target: Callable[[str]
     declared = versions.declared_in(modules.source_of(candidate.module) or "")
     if declared is not None and not _is_accepted(plugin, declared):
         return plugin, None
-    imported = hosting.call(lambda: _object(import_target(candidate.target)))
-    if imported.error is not None:
-        _mark_broken(plugin, imported.error)
-        return plugin, None
-    stated = _stated(imported.value, candidate.module)
-    if stated is not None and stated != declared and not _is_accepted(plugin, stated):
-        return plugin, None
-    try:
-        plugin.hooks = host.add(plugin.key, candidate.name, imported.value)
-    except ValueError as error:
-        _mark_broken(plugin, error)
+    read = hosting.call(partial(_read, plugin, host, import_target))
+    if read.error is not None:
+        _mark_broken(plugin, read.error)
+    if plugin.state is not PluginState.READY:
         return plugin, None
     plugin.is_imported = True
     plugin.notes += tuple(_unknown_hooks(plugin.hooks, host.known_hooks))
@@ -50,9 +43,13 @@ def load(candidate: Candidate, host: hosting.Host, import_target: Callable[[str]
     return plugin, Learned(plugin.offers, plugin.hooks, plugin.requires, plugin.notes, _files(candidate.module))
 
 
-def _object(target: object) -> object:
-    """Return the plugin object: a module or an instance as it is, a class called without arguments."""
-    return target() if isinstance(target, type) else target
+def _read(plugin: Loaded, host: hosting.Host, import_target: Callable[[str], object]) -> None:
+    """Import the plugin and give it to the host, unless it turns out to be for another hook API. Raises what it raises."""
+    target = import_target(plugin.candidate.target)
+    found = target() if isinstance(target, type) else target
+    stated = _stated(found, plugin.candidate.module)
+    if stated in (None, plugin.requires) or _is_accepted(plugin, stated):
+        plugin.hooks = host.add(plugin.key, plugin.candidate.name, found)
 
 
 def _stated(plugin: object, module: str) -> str | None:

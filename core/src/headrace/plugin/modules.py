@@ -9,9 +9,9 @@ from pathlib import Path
 
 def spec_of(name: str) -> ModuleSpec | None:
     """Return the spec of a module by its dotted name, importing nothing, or None when there is no such module."""
-    loaded = sys.modules.get(name)
-    if loaded is not None and loaded.__spec__ is not None:
-        return loaded.__spec__
+    loaded = getattr(sys.modules.get(name), "__spec__", None)
+    if isinstance(loaded, ModuleSpec):
+        return loaded
     top, *rest = name.split(".")
     spec = _top_spec(top)
     dotted = top
