@@ -39,7 +39,7 @@ def errors_told() -> Generator[None]:
     except InvalidRequest as error:
         fail(str(error), code=3 if error.status == 403 else 1)
     except (HeadraceException, ValueError, RuntimeError) as error:
-        fail(str(error))
+        fail(_told(error))
 
 
 def complete_blocks(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
@@ -210,6 +210,16 @@ def delete_type(slug: str, yes: bool) -> None:
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
+
+
+def _told(error: Exception) -> str:
+    """Return the message of an error in one line, also if it is pydantic's list of them."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return str(error)
+    problems = error.errors(include_input=False, include_url=False)
+    return "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in problems)
 
 
 def _documents() -> list[BlockDocument]:

@@ -18,14 +18,17 @@ def blocks_in_module(name: str) -> list[type[Block]]:
     try:
         module = pkgutil.resolve_name(name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"Unable to load {name}: {error}. Make sure that the module is installed or below the working directory.") from error
+        raise ValueError(f"Unable to load {name}: {error}. Install the module, or run this in the directory that has it.") from error
     if not isinstance(module, ModuleType):
-        raise ValueError(f"{name} is a {type(module).__name__}, not a module.")  # noqa: TRY004  # the name is wrong, not its type
+        raise ValueError(f"{name} is a {type(module).__name__}, not a module.")  # noqa: TRY004
     return _blocks_in(module)
 
 
 def blocks_in_file(path: str | Path) -> list[type[Block]]:
-    """Run a .py file as a module and return the block classes in it, sorted by slug. Raises ValueError when it is not one, ScriptError when it fails."""
+    """Run a .py file as a module and return the block classes in it, sorted by slug.
+
+    Raises ValueError when it is not a .py file, ScriptError when it fails.
+    """
     from importlib.util import module_from_spec, spec_from_file_location
 
     file = Path(path)
