@@ -7,15 +7,23 @@ from headrace.plugin.offers import Offer
 
 
 @hookimpl
+def headrace_filesystems() -> list[Offer]:
+    """Where results and code can be kept; these are block types too."""
+    return [
+        Offer("local-file-system", "headrace.filesystems:LocalFileSystem", "Files in a directory of this machine"),
+        Offer("remote-file-system", "headrace.filesystems:RemoteFileSystem", "Files on any file system that fsspec knows"),
+        Offer("smb", "headrace.filesystems:SMB", "Files on a SMB share"),
+        Offer("redis-storage-container", "headrace.blocks.redis:RedisStorageContainer", "Files as keys of Redis"),
+    ]
+
+
+@hookimpl
 def headrace_blocks() -> list[Offer]:
     """Block types that need no other distribution."""
     return [
         Offer("secret", "headrace.blocks.system:Secret", "A value that must not be seen"),
         Offer("webhook", "headrace.blocks.webhook:Webhook", "A webhook to call"),
-        Offer("local-file-system", "headrace.filesystems:LocalFileSystem", "Files in a directory of this machine"),
-        Offer("remote-file-system", "headrace.filesystems:RemoteFileSystem", "Files on any file system that fsspec knows"),
-        Offer("smb", "headrace.filesystems:SMB", "Files on a SMB share"),
-        Offer("redis-storage-container", "headrace.blocks.redis:RedisStorageContainer", "Files as keys of Redis"),
+        *headrace_filesystems(),
         *(
             Offer(slug, f"headrace.blocks.notifications:{target}", summary)
             for slug, target, summary in (
@@ -43,4 +51,13 @@ def headrace_serializers() -> list[Offer]:
         Offer("compressed", "headrace.serializers:CompressedSerializer", "What another serializer makes, compressed"),
         Offer("compressed/pickle", "headrace.serializers:CompressedPickleSerializer", "Pickles, compressed"),
         Offer("compressed/json", "headrace.serializers:CompressedJSONSerializer", "JSON text, compressed"),
+    ]
+
+
+@hookimpl
+def headrace_task_runners() -> list[Offer]:
+    """Where submitted tasks can run without another distribution."""
+    return [
+        Offer("thread-pool", "headrace.task_runners:ThreadPoolTaskRunner", "Tasks in threads of the flow's process"),
+        Offer("process-pool", "headrace.task_runners:ProcessPoolTaskRunner", "Tasks in processes on this machine"),
     ]
