@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sqlite3
 import stat
@@ -234,6 +235,21 @@ def test_a_stored_type_without_a_class_names_near_ones() -> None:
         Block.load("cubb/one")
     with pytest.raises(UnknownBlockType, match="Import the module that defines it before loading, or install the plugin"):
         Block.load("cubb/one")
+
+
+def test_a_class_is_found_again_when_a_later_one_of_its_slug_is_gone() -> None:
+    class Twice(Block):
+        x: int = 1
+
+    def define() -> None:
+        class Later(Block):
+            _block_type_slug = "twice"
+
+        assert Block.get_block_class_from_key("twice") is Later
+
+    define()
+    gc.collect()
+    assert Block.get_block_class_from_key("twice") is Twice
 
 
 def test_a_built_in_type_is_found_in_a_fresh_process(home: Path) -> None:
