@@ -110,6 +110,30 @@ def test_the_slot_of_a_killed_holder_is_free_after_its_lease(later: Later) -> No
         assert active("one") == 1
 
 
+HOLDING_FLOW = """
+import time
+from headrace import flow
+from headrace.concurrency.sync import concurrency
+@flow
+def work():
+    with concurrency("one"):
+        print("held", flush=True)
+        time.sleep(600)
+work()
+"""
+
+
+def test_what_a_killed_flow_run_holds_is_free_as_soon_as_somebody_waits_for_it() -> None:
+    create("one", 1)
+    holder = subprocess.Popen([sys.executable, "-c", HOLDING_FLOW], env=os.environ, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    holder.send_signal(signal.SIGKILL)
+    holder.wait(10)
+    with concurrency("one", timeout_seconds=30):  # its lease would last 300 seconds
+        assert active("one") == 1
+
+
 def test_threads_never_overlap_and_slots_are_given_back_after_errors() -> None:
     create("two", 2)
     inside, most, lock = 0, 0, threading.Lock()
@@ -373,6 +397,52 @@ def test_a_new_tag_limit_is_known_two_seconds_later(later: Later) -> None:
     lease = drive(acquire_task_slots(["gpu"], uuid4()))
     assert lease is not None
     drive(release(lease))
+
+
+def test_tasks_with_a_limited_tag_take_turns() -> None:
+    from headrace import flow, task
+
+    call(endpoints.CREATE_TAG_LIMIT, ConcurrencyLimitCreate(tag="gpu", concurrency_limit=1))
+    inside, most = 0, 0
+
+    @task(tags=["gpu", "other"])
+    def work() -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        threading.Event().wait(0.01)
+        inside -= 1
+
+    @flow
+    def all_at_once() -> None:
+        for future in [work.submit() for _ in range(6)]:
+            future.result()
+
+    all_at_once()
+    assert most == 1
+    assert call(endpoints.READ_TAG_LIMIT_BY_TAG, tag="gpu").active_slots == []
+
+
+def test_async_tasks_with_a_limited_tag_take_turns() -> None:
+    from headrace import flow, task
+
+    call(endpoints.CREATE_TAG_LIMIT, ConcurrencyLimitCreate(tag="gpu", concurrency_limit=2))
+    inside, most = 0, 0
+
+    @task(tags=["gpu"])
+    async def work() -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(0.01)
+        inside -= 1
+
+    @flow
+    async def all_at_once() -> None:
+        await asyncio.gather(*(work() for _ in range(6)))
+
+    asyncio.run(all_at_once())
+    assert most == 2
 
 
 def test_the_older_face_holds_the_slot_of_a_tag() -> None:

@@ -15,6 +15,7 @@ from headrace.client.bridge import asleep, drive
 from headrace.client.connect import current_client
 from headrace.client.current_run import run_ids
 from headrace.client.interface import Client
+from headrace.client.spool import recover
 from headrace.model import clock
 from headrace.model.concurrency import (
     LEASE_SECONDS_DEFAULT,
@@ -45,6 +46,7 @@ from headrace.model.errors import (
 from headrace.model.events import Event
 from headrace.objects.events import emit_event
 from headrace.objects.leases import Lease, forget, interrupter, keep, raise_in_thread
+from headrace.settings import get_current_settings
 
 POLL_SECONDS_MIN = 0.01
 POLL_SECONDS_MAX = 0.1  # of the first in line, on a store in this process; over HTTP the server says how long
@@ -52,6 +54,7 @@ PLACE_SECONDS = 0.01  # each place in line waits that much longer before it look
 PLACE_SECONDS_MAX = 0.25
 KNOWN_TAGS_SECONDS = 2.0
 PAGE_LENGTH = 200
+RECOVERY_SECONDS = 2.0  # whoever waits on a store in this process looks that often for processes that died and still hold slots
 
 logger = logging.getLogger("headrace.concurrency")
 
@@ -144,6 +147,7 @@ async def _take(
 ) -> tuple[UUID | None, list[MinimalConcurrencyLimitResponse]]:
     """Take the slots as soon as there are enough, and return their lease, if they have one, and the limits concerned."""
     patience = _Patience(body.names, timeout_seconds, max_retries, _is_embedded(client))
+    looked = clock.monotonic()
     with _Place(body.names) as place:
         while True:
             number = place.number()
@@ -156,6 +160,9 @@ async def _take(
                     return None, await client.call(INCREMENT_SLOTS, body)
                 except SlotsUnavailable as error:
                     seconds = patience.refused(error)
+                    if _is_embedded(client) and clock.monotonic() - looked >= RECOVERY_SECONDS:
+                        recover(get_current_settings().home / "spool", client)
+                        looked = clock.monotonic()
                 except InvalidRequest as error:
                     raise ConcurrencySlotAcquisitionError(f"Unable to acquire concurrency slots on {body.names}: {error}.") from error
             await patience.wait(seconds)

@@ -9,6 +9,7 @@ from headrace.model.endpoints import owners as endpoints
 from headrace.model.orchestration import SetState
 from headrace.model.states import StateCreate, StateType
 from headrace.operations import transitions
+from headrace.operations.slots import release_leases_of_run
 from headrace.operations.table import Operation
 from headrace.store.codec import json_out
 from headrace.store.database import Transaction
@@ -32,6 +33,7 @@ def crash_owned_runs(tx: Transaction, *, id: UUID) -> int:
         for (task,) in tx.sql("SELECT id FROM task_run WHERE flow_run_id = ? AND end_time IS NULL", (run,)):
             transitions.set_task_run_state(tx, UUID(bytes=task), _crashed(TASK_RUN_MESSAGE))
         transitions.set_flow_run_state(tx, UUID(bytes=run), _crashed(FLOW_RUN_MESSAGE))
+        release_leases_of_run(tx, run)
     return len(runs)
 
 

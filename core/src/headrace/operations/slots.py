@@ -122,6 +122,14 @@ def release_lease(tx: Transaction, lease_id: UUID) -> None:
     tx.sql_count("DELETE FROM concurrency_lease WHERE id = ?", (lease_id.bytes,))
 
 
+def release_leases_of_run(tx: Transaction, flow_run_id: bytes) -> None:
+    """Give back what a flow run that died, and its task runs, hold."""
+    tx.sql_count(
+        "DELETE FROM concurrency_lease WHERE holder_id = ? OR holder_id IN (SELECT id FROM task_run WHERE flow_run_id = ?)",
+        (flow_run_id, flow_run_id),
+    )
+
+
 def renew(tx: Transaction, lease_id: UUID, lease_seconds: float) -> None:
     """Hold on to a lease until `lease_seconds` from now. Raises `LeaseGone` when it has expired or was given back."""
     now = clock.now()
