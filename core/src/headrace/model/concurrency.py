@@ -120,6 +120,10 @@ class GlobalConcurrencyLimitUpdate(ConcurrencyLimitV2Update):
     """What changes in a limit, under the name that the client's methods use."""
 
 
+class GlobalConcurrencyLimit(ConcurrencyLimitV2):
+    """A limit, under the name that the client's methods use."""
+
+
 class ConcurrencyLeaseHolder(Action):
     """Who holds the slots of a lease."""
 

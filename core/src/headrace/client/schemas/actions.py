@@ -1,9 +1,36 @@
 """What creates and changes objects."""
 
+from headrace.model.artifacts import ArtifactCreate, ArtifactUpdate
+from headrace.model.concurrency import (
+    ConcurrencyLimitCreate,
+    ConcurrencyLimitV2Create,
+    ConcurrencyLimitV2Update,
+    GlobalConcurrencyLimitCreate,
+    GlobalConcurrencyLimitUpdate,
+)
 from headrace.model.flow_runs import FlowRunCreate, FlowRunUpdate
 from headrace.model.flows import FlowCreate, FlowUpdate
 from headrace.model.logs import LogCreate
 from headrace.model.states import StateCreate
 from headrace.model.task_runs import TaskRunCreate, TaskRunUpdate
+from headrace.model.variables import VariableCreate, VariableUpdate
 
-__all__ = ["FlowCreate", "FlowRunCreate", "FlowRunUpdate", "FlowUpdate", "LogCreate", "StateCreate", "TaskRunCreate", "TaskRunUpdate"]
+__all__ = [
+    "ArtifactCreate",
+    "ArtifactUpdate",
+    "ConcurrencyLimitCreate",
+    "ConcurrencyLimitV2Create",
+    "ConcurrencyLimitV2Update",
+    "FlowCreate",
+    "FlowRunCreate",
+    "FlowRunUpdate",
+    "FlowUpdate",
+    "GlobalConcurrencyLimitCreate",
+    "GlobalConcurrencyLimitUpdate",
+    "LogCreate",
+    "StateCreate",
+    "TaskRunCreate",
+    "TaskRunUpdate",
+    "VariableCreate",
+    "VariableUpdate",
+]

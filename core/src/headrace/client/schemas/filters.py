@@ -1,5 +1,19 @@
 """Filters of lists and counts."""
 
+from headrace.model.artifact_queries import (
+    ArtifactCollectionFilter,
+    ArtifactCollectionFilterFlowRunId,
+    ArtifactCollectionFilterKey,
+    ArtifactCollectionFilterLatestId,
+    ArtifactCollectionFilterTaskRunId,
+    ArtifactCollectionFilterType,
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    ArtifactFilterId,
+    ArtifactFilterKey,
+    ArtifactFilterTaskRunId,
+    ArtifactFilterType,
+)
 from headrace.model.run_filters import (
     FlowFilter,
     FlowFilterDeployment,
@@ -44,8 +58,21 @@ from headrace.model.run_filters import (
     TaskRunFilterSubFlowRuns,
     TaskRunFilterTags,
 )
+from headrace.model.variables import VariableFilter, VariableFilterId, VariableFilterName, VariableFilterTags
 
 __all__ = [
+    "ArtifactCollectionFilter",
+    "ArtifactCollectionFilterFlowRunId",
+    "ArtifactCollectionFilterKey",
+    "ArtifactCollectionFilterLatestId",
+    "ArtifactCollectionFilterTaskRunId",
+    "ArtifactCollectionFilterType",
+    "ArtifactFilter",
+    "ArtifactFilterFlowRunId",
+    "ArtifactFilterId",
+    "ArtifactFilterKey",
+    "ArtifactFilterTaskRunId",
+    "ArtifactFilterType",
     "FlowFilter",
     "FlowFilterDeployment",
     "FlowFilterId",
@@ -88,4 +115,8 @@ __all__ = [
     "TaskRunFilterStateType",
     "TaskRunFilterSubFlowRuns",
     "TaskRunFilterTags",
+    "VariableFilter",
+    "VariableFilterId",
+    "VariableFilterName",
+    "VariableFilterTags",
 ]

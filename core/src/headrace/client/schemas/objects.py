@@ -1,19 +1,29 @@
 """What is stored."""
 
+from headrace.model.artifacts import Artifact, ArtifactCollection
+from headrace.model.concurrency import ConcurrencyLeaseHolder, ConcurrencyLimit, GlobalConcurrencyLimit
 from headrace.model.flow_runs import CreatedBy, FlowRun, FlowRunPolicy
 from headrace.model.flows import Flow
 from headrace.model.logs import Log
+from headrace.model.run_inputs import FlowRunInput
 from headrace.model.states import TERMINAL_STATES, State, StateDetails, StateType
 from headrace.model.task_runs import Constant, FlowRunResult, Parameter, TaskRun, TaskRunPolicy, TaskRunResult
+from headrace.model.variables import Variable
 
 __all__ = [
     "TERMINAL_STATES",
+    "Artifact",
+    "ArtifactCollection",
+    "ConcurrencyLeaseHolder",
+    "ConcurrencyLimit",
     "Constant",
     "CreatedBy",
     "Flow",
     "FlowRun",
+    "FlowRunInput",
     "FlowRunPolicy",
     "FlowRunResult",
+    "GlobalConcurrencyLimit",
     "Log",
     "Parameter",
     "State",
@@ -22,4 +32,5 @@ __all__ = [
     "TaskRun",
     "TaskRunPolicy",
     "TaskRunResult",
+    "Variable",
 ]

@@ -1,5 +1,6 @@
 """What is answered."""
 
+from headrace.model.concurrency import ConcurrencyLimitWithLeaseResponse, GlobalConcurrencyLimitResponse, MinimalConcurrencyLimitResponse
 from headrace.model.flow_runs import FlowRunBulkDeleteResponse, FlowRunPaginationResponse
 from headrace.model.flows import FlowBulkDeleteResponse, FlowPaginationResponse
 from headrace.model.orchestration import (
@@ -17,14 +18,17 @@ from headrace.model.run_queries import HistoryResponse, HistoryResponseState
 from headrace.model.task_runs import TaskRunPaginationResponse
 
 __all__ = [
+    "ConcurrencyLimitWithLeaseResponse",
     "FlowBulkDeleteResponse",
     "FlowPaginationResponse",
     "FlowRunBulkDeleteResponse",
     "FlowRunBulkSetStateResponse",
     "FlowRunOrchestrationResult",
     "FlowRunPaginationResponse",
+    "GlobalConcurrencyLimitResponse",
     "HistoryResponse",
     "HistoryResponseState",
+    "MinimalConcurrencyLimitResponse",
     "OrchestrationResult",
     "SetStateStatus",
     "StateAbortDetails",

@@ -1,8 +1,18 @@
 """Orders of lists."""
 
+from headrace.model.artifact_queries import ArtifactCollectionSort, ArtifactSort
 from headrace.model.flow_runs import FlowRunSort
 from headrace.model.flows import FlowSort
 from headrace.model.logs import LogSort
 from headrace.model.task_runs import TaskRunSort
+from headrace.model.variables import VariableSort
 
-__all__ = ["FlowRunSort", "FlowSort", "LogSort", "TaskRunSort"]
+__all__ = [
+    "ArtifactCollectionSort",
+    "ArtifactSort",
+    "FlowRunSort",
+    "FlowSort",
+    "LogSort",
+    "TaskRunSort",
+    "VariableSort",
+]
