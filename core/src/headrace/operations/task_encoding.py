@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from headrace.model.task_runs import TaskRun, TaskRunPolicy
+from headrace.model.task_runs import Constant, FlowRunResult, Parameter, TaskInput, TaskRun, TaskRunPolicy, TaskRunResult
 from headrace.operations.encoding import build, lateness, run_time, state_out
 from headrace.store.codec import id_out, json_out, time_out
 
@@ -42,7 +42,7 @@ def task_run_out(row: Sequence[Any], now_us: int) -> TaskRun:
             "tags": json_out(tags) or [],
             "labels": json_out(labels) or {},
             "state_id": id_out(state_id),
-            "task_inputs": json_out(inputs) or {},
+            "task_inputs": {key: [_input(source) for source in sources] for key, sources in json_out(inputs).items()} if inputs else {},
             "state_type": state.type if state else None,
             "state_name": state_name,
             "run_count": run_count,
@@ -57,3 +57,11 @@ def task_run_out(row: Sequence[Any], now_us: int) -> TaskRun:
             "state": state,
         },
     )
+
+
+_INPUTS = {"task_run": TaskRunResult, "flow_run": FlowRunResult, "parameter": Parameter, "constant": Constant}
+
+
+def _input(source: dict[str, Any]) -> TaskInput:
+    values = {**source, "id": UUID(source["id"])} if "id" in source else source
+    return build(_INPUTS[source["input_type"]], values)
