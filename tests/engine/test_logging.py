@@ -160,14 +160,12 @@ class TestRunLogger:
 
     def test_a_context_given_is_used(self) -> None:
         @task
-        def work(context: FlowRunContext) -> None:
-            get_run_logger(context).info("for the flow")
+        def work() -> None:
+            get_run_logger(FlowRunContext.get()).info("for the flow")
 
         @flow
         def outer() -> None:
-            context = FlowRunContext.get()
-            assert context is not None
-            work(context)
+            work()
 
         outer()
         [line] = [log for log in stored() if log.message == "for the flow"]

@@ -12,6 +12,7 @@ from logging.config import dictConfig
 from pathlib import Path
 
 import pytest
+import yaml
 
 from headrace.engine.log_config import default_config
 from headrace.logging.configuration import load_logging_config, setup_logging
@@ -57,6 +58,18 @@ def test_the_default_by_hand_is_the_default_as_data() -> None:
     as_data = described()
     logging.root.handlers[:] = kept
     assert by_hand == as_data
+
+
+def test_the_default_in_the_docs_is_the_default() -> None:
+    page = (Path(__file__).parents[2] / "core" / "docs" / "logging.md").read_text()
+    text = page.split("```yaml\n")[1].split("```")[0]
+    shown = yaml.safe_load(text.replace("${HEADRACE_LOGGING_LEVEL}", "INFO"))
+    default = default_config(get_current_settings())
+    for part in ("formatters", "handlers"):
+        for entry in [*shown[part].values(), *default[part].values()]:
+            for key in {"()", "class"} & entry.keys():
+                entry[key] = entry[key].rpartition(".")[2]  # the docs name the documented modules
+    assert shown == default
 
 
 def test_the_level_setting_holds_for_runs() -> None:

@@ -78,19 +78,22 @@ def _plugin_command(name: str) -> click.Command:
     )
 
 
-@click.group(PROGRAM, cls=Root, no_args_is_help=True, subcommand_metavar="COMMAND [ARGS]...")
-@click.option("-p", "--profile", metavar="NAME", default=None, help="Use this profile; it wins over environment variables.")
-@click.option("--prompt/--no-prompt", "prompt", default=None, help="Ask questions, or never do; by default only on a terminal.")
-@click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
-@click.option("-v", "--version", is_flag=True, help="Print the version and exit.")
-@click.pass_context
-def root(context: click.Context, profile: str | None, prompt: bool | None, debug: bool, version: bool) -> None:
-    """Run Python flows durably, and look at what they did."""
-    if version:
+def _print_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
         from headrace import __version__
 
         click.echo(__version__)
         context.exit()
+
+
+@click.group(PROGRAM, cls=Root, no_args_is_help=True, subcommand_metavar="COMMAND [ARGS]...")
+@click.option("-p", "--profile", metavar="NAME", default=None, help="Use this profile; it wins over environment variables.")
+@click.option("--prompt/--no-prompt", "prompt", default=None, help="Ask questions, or never do; by default only on a terminal.")
+@click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
+@click.option("-v", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version and exit.")
+@click.pass_context
+def root(context: click.Context, profile: str | None, prompt: bool | None, debug: bool) -> None:
+    """Run Python flows durably, and look at what they did."""
     if debug:
         context.ensure_object(Options).debug = True
     if profile is not None:
