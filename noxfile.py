@@ -6,6 +6,7 @@ runs nox. Words after `--` go to the tool that a session runs: `nox -s tests -- 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -148,10 +149,14 @@ def build(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """Run the weather pipeline on real data, twice, then ask the command line what happened."""
     install(session, "./core", "./plugins/headrace-shell")
-    home = Path(session.create_tmp()).resolve()
-    shutil.rmtree(home)
-    home.mkdir()
-    session.run("python", "core/examples/weather_etl.py", env={"HEADRACE_HOME": str(home / "home"), "DEMO_OUTPUT": str(home / "output")})
+    folder = Path(session.create_tmp()).resolve()
+    shutil.rmtree(folder)
+    session.env.update(HEADRACE_HOME=str(folder / "home"), COLUMNS="150")
+    session.run("python", "core/examples/weather_etl.py", "--output", str(folder / "report"))
+    runs = json.loads(session.run("headrace", "flow-run", "ls", "--output", "json", silent=True) or "[]")
+    last = max((run["id"] for run in runs if run["parent_task_run_id"] is None), default="")
+    for words in ("flow-run ls", f"flow-run inspect {last}", f"flow-run logs {last} --tail", "artifact ls", "artifact inspect weather-report"):
+        session.run("headrace", *words.split())
 
 
 @nox.session
