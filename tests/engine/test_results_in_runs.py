@@ -386,3 +386,76 @@ def test_async_flows_have_the_same_caches_and_transactions(ran: list[Any]) -> No
         asyncio.run(main(True))
     assert asyncio.run(main(False)) == ["Completed", "Cached"]
     assert ran == [1, "undo", 1]
+
+
+def test_tasks_inside_a_failing_task_are_rolled_back_with_it(ran: list[Any]) -> None:
+    work = side_effects(ran)
+
+    @task
+    def outer(fails: bool) -> None:
+        work("inner")
+        ran.append("end of outer")
+        if fails:
+            raise ValueError("outer failed")
+
+    @flow
+    def main(fails: bool) -> None:
+        outer(fails)
+
+    main(False)
+    assert ran == ["run inner", "end of outer", "commit"]
+    ran.clear()
+    with pytest.raises(ValueError, match="outer failed"):
+        main(True)
+    assert ran == ["run inner", "end of outer", "rollback nothing"]
+
+
+def test_transaction_opened_in_a_task_shares_its_fate(ran: list[Any]) -> None:
+    work = side_effects(ran)
+
+    @task
+    def middle() -> None:
+        with transaction() as txn:
+            txn.set("note", "of middle")
+            work("inner")
+
+    @task
+    def outer() -> None:
+        middle()
+        raise ValueError("outer failed")
+
+    with pytest.raises(ValueError, match="outer failed"):
+        outer()
+    assert ran == ["run inner", "rollback of middle"]
+
+
+def test_retried_task_undoes_what_its_failed_attempt_staged(ran: list[Any]) -> None:
+    work = side_effects(ran)
+
+    @task(retries=1)
+    def outer() -> None:
+        work("inner")
+        if len(ran) == 1:
+            raise ValueError("once")
+
+    outer()
+    assert ran == ["run inner", "rollback nothing", "run inner", "commit"]
+
+
+def test_async_tasks_inside_a_failing_async_task_are_rolled_back_with_it(ran: list[Any]) -> None:
+    @task
+    async def inner() -> None:
+        ran.append("run")
+
+    @inner.on_rollback
+    async def undo(txn: Any) -> None:
+        ran.append("undo")
+
+    @task
+    async def outer() -> None:
+        await asyncio.gather(inner(), inner())
+        raise ValueError("outer failed")
+
+    with pytest.raises(ValueError, match="outer failed"):
+        asyncio.run(outer())
+    assert ran == ["run", "run", "undo", "undo"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.engine.ports import Ports, TimeLimitReached
 from headrace.engine.prints import redirected
 from headrace.engine.state_results import Aggregate, failure_message, is_state, returned_states
+from headrace.engine.transaction_scope import TaskScope
 from headrace.model.errors import StoreError, TaskRunTimeoutError
 
 if TYPE_CHECKING:
@@ -67,7 +68,15 @@ async def attempt(call: TaskCall, ports: Ports) -> Outcome:
 
     keeping = plan(call)
     if keeping is None:
-        return await run_body(call, ports)
+        with TaskScope(call.record.name, ports.mode) as scope:
+            try:
+                outcome = await run_body(call, ports)
+            except BaseException as error:
+                if scope.transaction is not None:
+                    await scope.transaction.close(error)
+                raise
+        outcome.transaction = scope.transaction
+        return outcome
     return await within_transaction(call, keeping, ports)
 
 

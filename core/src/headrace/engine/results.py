@@ -334,9 +334,9 @@ class ResultStore:
 
     def _present_holder(self, key: str) -> str:
         """Return as whom the present code asks: as its transaction where that has locked the key, else as this thread."""
-        from headrace.engine.transaction_core import get_transaction
+        from headrace.engine.transaction_core import current_transaction
 
-        here = get_transaction()
+        here = current_transaction.get()
         found = here.find_locked(key, self.lock_manager) if here is not None else None
         return found.holder if found is not None else self.generate_default_holder()
 

@@ -217,7 +217,12 @@ def _holds_secret(obj: Any) -> bool:
     from pydantic import Secret, SecretBytes, SecretStr
 
     found: list[Any] = []
-    visit_collection(obj, lambda value: found.append(value) if isinstance(value, (Secret, SecretBytes, SecretStr)) else None)
+
+    def look(value: Any) -> None:
+        if isinstance(value, (Secret, SecretBytes, SecretStr)):
+            found.append(value)
+
+    visit_collection(obj, look)
     return bool(found)
 
 

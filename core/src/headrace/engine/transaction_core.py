@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar, Token
 from threading import RLock, get_ident
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from headrace.engine.annotations import NotSet
 from headrace.engine.collections import AutoEnum
@@ -52,12 +52,31 @@ class TransactionRolledBack(HeadraceException):
 
 current_transaction: ContextVar[BaseTransaction | None] = ContextVar("headrace_transaction", default=None)
 
+
+class Scope(Protocol):
+    """Stands for the transaction of a task run that needs none of its own, until something inside asks for one."""
+
+    def ensure(self) -> BaseTransaction:
+        """Return that transaction; made at the first call."""
+        ...
+
+
+current_scope: ContextVar[Scope | None] = ContextVar("headrace_transaction_scope", default=None)
+
 _tree = RLock()  # guards the moments at which transactions of a tree, in whatever thread, learn of each other; held briefly
 
 
 def get_transaction() -> BaseTransaction | None:
     """Return the transaction that the present code is in, or None."""
-    return current_transaction.get()
+    return _enclosing()
+
+
+def _enclosing() -> BaseTransaction | None:
+    found = current_transaction.get()
+    if found is not None:
+        return found
+    scope = current_scope.get()
+    return scope.ensure() if scope is not None else None
 
 
 class BaseTransaction:
@@ -165,7 +184,7 @@ class BaseTransaction:
     @classmethod
     def get_active(cls) -> BaseTransaction | None:
         """Return the transaction that the present code is in, or None."""
-        return current_transaction.get()
+        return _enclosing()
 
     # --- values --------------------------------------------------------------------------------------------------------
 
@@ -219,7 +238,11 @@ class BaseTransaction:
     def prepare_transaction(self) -> None:
         """Join the enclosing transaction and settle what was left open. Raises `ConfigurationError` for an isolation level that
         the store cannot give."""
-        parent = self._parent = current_transaction.get()
+        self.join(_enclosing())
+
+    def join(self, parent: BaseTransaction | None) -> None:
+        """Become a child of `parent`; None: be the top."""
+        self._parent = parent
         if self.commit_mode is None:
             self.commit_mode = (parent.commit_mode if parent is not None else None) or CommitMode.LAZY
         if self.isolation_level is None:
@@ -345,7 +368,10 @@ class BaseTransaction:
         """Make the enclosing transaction the present one again."""
         if self._token is not None:
             token, self._token = self._token, None
-            current_transaction.reset(token)
+            try:
+                current_transaction.reset(token)
+            except ValueError:  # begun in another context, as by an earlier step of an async generator
+                current_transaction.set(self._parent)
 
     async def _succeed(self) -> None:
         if self.state is TransactionState.ACTIVE:
