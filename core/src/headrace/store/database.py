@@ -147,7 +147,8 @@ class Database:
         self._writer = threading.RLock()  # writers of one process queue here: a lock is fairer than SQLite's polling
         self._opening = threading.Lock()
         self._is_open = False
-        self._memory_lock = threading.RLock()
+        # one connection holds a database in memory, so its readers queue too
+        self._reader = self._writer if self.path is None else _NOTHING
 
     @contextmanager
     def write(self) -> Generator[Transaction, None, None]:
@@ -173,7 +174,7 @@ class Database:
         """Open a transaction that reads one consistent state of the database, whoever writes meanwhile."""
         if self._process != os.getpid():
             self._forget()
-        with self._memory_lock if self.path is None else _NOTHING:
+        with self._reader:
             link = self._take()
             try:
                 link.raw.execute("BEGIN")
@@ -207,7 +208,7 @@ class Database:
                 if not self._is_open:
                     from headrace.store import opening
 
-                    opening.prepare(link.raw, self.path, self.url)
+                    opening.prepare(link.raw, self.path)
                     self._is_open = True
             except sqlite3.Error as error:
                 failures.reraise(error, self.path)

@@ -7,28 +7,36 @@ import sqlite3
 from pathlib import Path
 
 from headrace.model import clock
+from headrace.model.errors import StoreError
 from headrace.store import failures
-from headrace.store.schema import HEAD, creation_script
+from headrace.store.schema import BASE, HEAD, REVISIONS, creation_script
 
 WAL_TRIES_MAX = 200
 
 
-def prepare(raw: sqlite3.Connection, path: Path | None, url: str) -> None:
+def prepare(raw: sqlite3.Connection, path: Path | None) -> None:
     """Make sure that the schema is there and is the newest. Raises `StoreError` for a newer or unusable one."""
     if path is not None:
         _use_wal(raw)
-    found = _version(raw)
-    if found is None:
-        found = _create(raw, path)
-    if found != HEAD:
-        _migrate(raw, path, url, found)
+    found = _version(raw) or _create(raw, path)
+    if found == HEAD:
+        return
+    if found != BASE and found not in REVISIONS:
+        raise StoreError(
+            f"The database {path} was last used by a newer headrace: its schema is {found!r}, and this one knows those up to {HEAD!r}. "
+            "Upgrade headrace (pip install -U headrace), or set HEADRACE_HOME to another folder."
+        )
+    from headrace.store import migrations
+
+    migrations.upgrade(raw, path)
 
 
 def _use_wal(raw: sqlite3.Connection) -> None:
-    """Switch to the write-ahead log. SQLite does not wait for others here, so we do."""
+    """Switch to the write-ahead log, which the file remembers. SQLite does not wait for others here, so we do."""
     for attempt in range(WAL_TRIES_MAX):
         try:
-            raw.execute("PRAGMA journal_mode=WAL")
+            if raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                raw.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as error:
             if not failures.is_busy(error) or attempt == WAL_TRIES_MAX - 1:
@@ -37,13 +45,14 @@ def _use_wal(raw: sqlite3.Connection) -> None:
 
 
 def _version(raw: sqlite3.Connection) -> str | None:
+    """Return the version of the schema, `BASE` when there was one and was taken back, None when there never was one."""
     try:
         row = raw.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.OperationalError as error:
         if "no such table" in str(error):
             return None
         raise
-    return row[0] if row else None
+    return row[0] if row else BASE
 
 
 def _create(raw: sqlite3.Connection, path: Path | None) -> str:
@@ -63,9 +72,3 @@ def _create(raw: sqlite3.Connection, path: Path | None) -> str:
             raw.execute("ROLLBACK")
         raise
     return found
-
-
-def _migrate(raw: sqlite3.Connection, path: Path | None, url: str, found: str) -> None:
-    from headrace.store import migrations
-
-    migrations.bring_to_head(raw, path, url, found)

@@ -33,10 +33,3 @@ SELECT_NEWEST_FIELDS = """SELECT s.fields FROM block_schema s JOIN block_type t 
 SELECT_KEY_IDS = "SELECT DISTINCT key_id FROM block_document"
 SELECT_CAPABILITIES = "SELECT DISTINCT e.value FROM block_schema s, json_each(s.capabilities) e ORDER BY e.value"
 HAS_CAPABILITY = "EXISTS (SELECT 1 FROM json_each(s.capabilities) e WHERE e.value = ?)"
-
-
-def contains(text: str) -> str:
-    """Return the pattern for `LIKE ? ESCAPE '!'` that finds `text` anywhere."""
-    for special in "!%_":
-        text = text.replace(special, f"!{special}")
-    return f"%{text}%"

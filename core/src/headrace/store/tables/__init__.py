@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pkgutil
+
 from sqlalchemy import MetaData
 
 metadata = MetaData(
@@ -16,11 +18,6 @@ metadata = MetaData(
 
 def load_all() -> MetaData:
     """Import every module of tables and return the whole metadata."""
-    import pkgutil
-    from importlib.util import find_spec
-
     for module in pkgutil.iter_modules(__path__):
-        name = f"{__name__}.{module.name}"
-        assert find_spec(name) is not None
-        __import__(name)
+        __import__(f"{__name__}.{module.name}")
     return metadata

@@ -1,0 +1,363 @@
+"""The first schema. Printed from the tables by tests/store/test_schema.py."""
+
+# fmt: off
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from headrace.store import types
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Make every table."""
+    op.create_table('artifact',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('created', types.Timestamp(), nullable=False),
+    sa.Column('updated', types.Timestamp(), nullable=False),
+    sa.Column('key', sa.Text(), nullable=True),
+    sa.Column('type', sa.Text(), nullable=True),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.Column('data', types.Json(), nullable=True),
+    sa.Column('metadata_', types.Json(), nullable=True),
+    sa.Column('flow_run_id', types.Id(), nullable=True),
+    sa.Column('task_run_id', types.Id(), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_artifact'))
+    )
+    op.create_index('ix_artifact__flow_run_id', 'artifact', ['flow_run_id'], unique=False, sqlite_where=sa.text('flow_run_id IS NOT NULL'))
+    op.create_index('ix_artifact__key_id', 'artifact', ['key', 'id'], unique=False, sqlite_where=sa.text('"key" IS NOT NULL'), postgresql_where=sa.text('"key" IS NOT NULL'))
+    op.create_index('ix_artifact__task_run_id', 'artifact', ['task_run_id'], unique=False, sqlite_where=sa.text('task_run_id IS NOT NULL'))
+    op.create_table('block_type',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('created', types.Timestamp(), nullable=False),
+    sa.Column('updated', types.Timestamp(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('slug', sa.Text(), nullable=False),
+    sa.Column('logo_url', sa.Text(), nullable=True),
+    sa.Column('documentation_url', sa.Text(), nullable=True),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.Column('code_example', sa.Text(), nullable=True),
+    sa.Column('is_protected', sa.Boolean(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_block_type'))
+    )
+    op.create_index('uq_block_type__slug', 'block_type', ['slug'], unique=True)
+    op.create_table('concurrency_lease',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('created', types.Timestamp(), nullable=False),
+    sa.Column('expires', types.Timestamp(), nullable=True),
+    sa.Column('holder_type', sa.Text(), nullable=True),
+    sa.Column('holder_id', types.Id(), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_concurrency_lease'))
+    )
+    op.create_index('ix_concurrency_lease__expires', 'concurrency_lease', ['expires'], unique=False, sqlite_where=sa.text('expires IS NOT NULL'))
+    op.create_index('ix_concurrency_lease__holder_id', 'concurrency_lease', ['holder_id'], unique=False, sqlite_where=sa.text('holder_id IS NOT NULL'))
+    op.create_table('concurrency_limit',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('created', types.Timestamp(), nullable=False),
+    sa.Column('updated', types.Timestamp(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('active', sa.Boolean(), nullable=False),
+    sa.Column('limit', sa.Integer(), nullable=False),
+    sa.Column('denied_slots', sa.Integer(), nullable=False),
+    sa.Column('slot_decay_per_second', sa.Float(), nullable=False),
+    sa.Column('avg_slot_occupancy_seconds', sa.Float(), nullable=False),
+    sa.Column('drained_at', types.Timestamp(), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_concurrency_limit'))
+    )
+    op.create_index('uq_concurrency_limit__name', 'concurrency_limit', ['name'], unique=True)
+    op.create_table('configuration',
+    sa.Column('key', sa.Text(), nullable=False),
+    sa.Column('value', types.Json(), nullable=True),
+    sa.Column('updated', types.Timestamp(), nullable=False),
+    sa.PrimaryKeyConstraint('key', name=op.f('pk_configuration'))
+    )
+    op.create_table('events',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('occurred', types.Timestamp(), nullable=False),
+    sa.Column('received', types.Timestamp(), nullable=False),
+    sa.Column('event', sa.Text(), nullable=False),
+    sa.Column('resource_id', sa.Text(), nullable=False),
+    sa.Column('resource', types.Json(), nullable=False),
+    sa.Column('related', types.Json(), nullable=False),
+    sa.Column('payload', types.Json(), nullable=False),
+    sa.Column('follows', types.Id(), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_events'))
+    )
+    op.create_index('ix_events__event_occurred', 'events', ['event', 'occurred'], unique=False)
+    op.create_index('ix_events__occurred', 'events', ['occurred'], unique=False)
+    op.create_table('flow',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('created', types.Timestamp(), nullable=False),
+    sa.Column('updated', types.Timestamp(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('tags', types.Json(), nullable=True),
+    sa.Column('labels', types.Json(), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_flow')),
+    sa.UniqueConstraint('name', name=op.f('uq_flow__name')),
+    sqlite_with_rowid=False
+    )
+    op.create_table('flow_run_state',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('flow_run_id', types.Id(), nullable=False),
+    sa.Column('timestamp', types.Timestamp(), nullable=False),
+    sa.Column('type', sa.Text(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('message', sa.Text(), nullable=True),
+    sa.Column('data', types.Json(), nullable=True),
+    sa.Column('details', types.Json(), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_flow_run_state')),
+    sqlite_with_rowid=False
+    )
+    op.create_index('ix_flow_run_state__flow_run_id', 'flow_run_state', ['flow_run_id', 'timestamp'], unique=False)
+    op.create_table('log',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('timestamp', types.Timestamp(), nullable=False),
+    sa.Column('level', sa.Integer(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('message', sa.Text(), nullable=False),
+    sa.Column('flow_run_id', types.Id(), nullable=True),
+    sa.Column('task_run_id', types.Id(), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_log')),
+    sqlite_with_rowid=False
+    )
+    op.create_index('ix_log__flow_run_id', 'log', ['flow_run_id', 'timestamp'], unique=False)
+    op.create_index('ix_log__task_run_id', 'log', ['task_run_id', 'timestamp'], unique=False, sqlite_where=sa.text('task_run_id IS NOT NULL'))
+    op.create_index('ix_log__timestamp', 'log', ['timestamp'], unique=False)
+    op.create_table('task_run',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('created', types.Timestamp(), nullable=False),
+    sa.Column('updated', types.Timestamp(), nullable=False),
+    sa.Column('flow_run_id', types.Id(), nullable=True),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('task_key', sa.Text(), nullable=False),
+    sa.Column('dynamic_key', sa.Text(), nullable=False),
+    sa.Column('state_id', types.Id(), nullable=True),
+    sa.Column('state_type', sa.Text(), nullable=True),
+    sa.Column('state_name', sa.Text(), nullable=True),
+    sa.Column('state_timestamp', types.Timestamp(), nullable=True),
+    sa.Column('run_count', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('flow_run_run_count', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('expected_start_time', types.Timestamp(), nullable=True),
+    sa.Column('next_scheduled_start_time', types.Timestamp(), nullable=True),
+    sa.Column('start_time', types.Timestamp(), nullable=True),
+    sa.Column('end_time', types.Timestamp(), nullable=True),
+    sa.Column('total_run_time', sa.BigInteger(), server_default='0', nullable=False),
+    sa.Column('tags', types.Json(), nullable=True),
+    sa.Column('labels', types.Json(), nullable=True),
+    sa.Column('task_inputs', types.Json(), nullable=True),
+    sa.Column('empirical_policy', types.Json(), nullable=True),
+    sa.Column('cache_key', sa.Text(), nullable=True),
+    sa.Column('cache_expiration', types.Timestamp(), nullable=True),
+    sa.Column('task_version', sa.Text(), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_task_run')),
+    sqlite_with_rowid=False
+    )
+    op.create_index('ix_task_run__expected_start_time', 'task_run', ['expected_start_time'], unique=False)
+    op.create_index('ix_task_run__flow_run_id', 'task_run', ['flow_run_id', 'task_key', 'dynamic_key'], unique=False)
+    op.create_table('task_run_cache',
+    sa.Column('cache_key', sa.Text(), nullable=False),
+    sa.Column('state_id', types.Id(), nullable=False),
+    sa.Column('expiration', types.Timestamp(), nullable=True),
+    sa.PrimaryKeyConstraint('cache_key', name=op.f('pk_task_run_cache')),
+    sqlite_with_rowid=False
+    )
+    op.create_table('task_run_state',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('task_run_id', types.Id(), nullable=False),
+    sa.Column('timestamp', types.Timestamp(), nullable=False),
+    sa.Column('type', sa.Text(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('message', sa.Text(), nullable=True),
+    sa.Column('data', types.Json(), nullable=True),
+    sa.Column('details', types.Json(), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_task_run_state')),
+    sqlite_with_rowid=False
+    )
+    op.create_index('ix_task_run_state__task_run_id', 'task_run_state', ['task_run_id', 'timestamp'], unique=False)
+    op.create_table('variable',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('created', types.Timestamp(), nullable=False),
+    sa.Column('updated', types.Timestamp(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('value', types.Json(), nullable=True),
+    sa.Column('tags', types.Json(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_variable'))
+    )
+    op.create_index('uq_variable__name', 'variable', ['name'], unique=True)
+    op.create_table('block_schema',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('created', types.Timestamp(), nullable=False),
+    sa.Column('updated', types.Timestamp(), nullable=False),
+    sa.Column('checksum', sa.Text(), nullable=False),
+    sa.Column('fields', types.Json(), nullable=False),
+    sa.Column('capabilities', types.Json(), nullable=False),
+    sa.Column('version', sa.Text(), nullable=False),
+    sa.Column('block_type_id', types.Id(), nullable=False),
+    sa.ForeignKeyConstraint(['block_type_id'], ['block_type.id'], name=op.f('fk_block_schema__block_type_id__block_type'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_block_schema'))
+    )
+    op.create_index('ix_block_schema__block_type_id', 'block_schema', ['block_type_id'], unique=False)
+    op.create_index('uq_block_schema__checksum_version', 'block_schema', ['checksum', 'version'], unique=True)
+    op.create_table('concurrency_slot',
+    sa.Column('limit_id', types.Id(), nullable=False),
+    sa.Column('lease_id', types.Id(), nullable=False),
+    sa.Column('slots', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['lease_id'], ['concurrency_lease.id'], name=op.f('fk_concurrency_slot__lease_id__concurrency_lease'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['limit_id'], ['concurrency_limit.id'], name=op.f('fk_concurrency_slot__limit_id__concurrency_limit'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('limit_id', 'lease_id', name=op.f('pk_concurrency_slot')),
+    sqlite_with_rowid=False
+    )
+    op.create_index('ix_concurrency_slot__lease_id', 'concurrency_slot', ['lease_id'], unique=False)
+    op.create_table('event_resources',
+    sa.Column('resource_id', sa.Text(), nullable=False),
+    sa.Column('event_id', types.Id(), nullable=False),
+    sa.Column('role', sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(['event_id'], ['events.id'], name=op.f('fk_event_resources__event_id__events'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('resource_id', 'event_id', 'role', name=op.f('pk_event_resources')),
+    sqlite_with_rowid=False
+    )
+    op.create_index('ix_event_resources__event_id', 'event_resources', ['event_id'], unique=False)
+    op.create_table('flow_run',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('created', types.Timestamp(), nullable=False),
+    sa.Column('updated', types.Timestamp(), nullable=False),
+    sa.Column('flow_id', types.Id(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('state_id', types.Id(), nullable=True),
+    sa.Column('state_type', sa.Text(), nullable=True),
+    sa.Column('state_name', sa.Text(), nullable=True),
+    sa.Column('state_timestamp', types.Timestamp(), nullable=True),
+    sa.Column('run_count', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('expected_start_time', types.Timestamp(), nullable=True),
+    sa.Column('next_scheduled_start_time', types.Timestamp(), nullable=True),
+    sa.Column('start_time', types.Timestamp(), nullable=True),
+    sa.Column('end_time', types.Timestamp(), nullable=True),
+    sa.Column('total_run_time', sa.BigInteger(), server_default='0', nullable=False),
+    sa.Column('parameters', types.Json(), nullable=True),
+    sa.Column('context', types.Json(), nullable=True),
+    sa.Column('tags', types.Json(), nullable=True),
+    sa.Column('labels', types.Json(), nullable=True),
+    sa.Column('empirical_policy', types.Json(), nullable=True),
+    sa.Column('parent_task_run_id', types.Id(), nullable=True),
+    sa.Column('owner_id', types.Id(), nullable=True),
+    sa.Column('flow_version', sa.Text(), nullable=True),
+    sa.Column('idempotency_key', sa.Text(), nullable=True),
+    sa.Column('deployment_id', types.Id(), nullable=True),
+    sa.Column('deployment_version', sa.Text(), nullable=True),
+    sa.Column('work_queue_id', types.Id(), nullable=True),
+    sa.Column('work_queue_name', sa.Text(), nullable=True),
+    sa.Column('work_pool_name', sa.Text(), nullable=True),
+    sa.Column('auto_scheduled', sa.Boolean(), server_default='0', nullable=False),
+    sa.Column('infrastructure_document_id', types.Id(), nullable=True),
+    sa.Column('infrastructure_pid', sa.Text(), nullable=True),
+    sa.Column('job_variables', types.Json(), nullable=True),
+    sa.Column('created_by', types.Json(), nullable=True),
+    sa.ForeignKeyConstraint(['flow_id'], ['flow.id'], name=op.f('fk_flow_run__flow_id__flow')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_flow_run')),
+    sqlite_with_rowid=False
+    )
+    op.create_index('ix_flow_run__deployment_id', 'flow_run', ['deployment_id'], unique=False, sqlite_where=sa.text('deployment_id IS NOT NULL'))
+    op.create_index('ix_flow_run__expected_start_time', 'flow_run', ['expected_start_time'], unique=False)
+    op.create_index('ix_flow_run__flow_id_expected_start_time', 'flow_run', ['flow_id', 'expected_start_time'], unique=False)
+    op.create_index('ix_flow_run__owner_id', 'flow_run', ['owner_id'], unique=False, sqlite_where=sa.text('end_time IS NULL'))
+    op.create_index('ix_flow_run__parent_task_run_id', 'flow_run', ['parent_task_run_id'], unique=False, sqlite_where=sa.text('parent_task_run_id IS NOT NULL'))
+    op.create_index('ix_flow_run__state_type_next_scheduled_start_time', 'flow_run', ['state_type', 'next_scheduled_start_time'], unique=False)
+    op.create_index('uq_flow_run__flow_id_idempotency_key', 'flow_run', ['flow_id', 'idempotency_key'], unique=True, sqlite_where=sa.text('idempotency_key IS NOT NULL'))
+    op.create_table('block_document',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('created', types.Timestamp(), nullable=False),
+    sa.Column('updated', types.Timestamp(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('data', sa.Text(), nullable=False),
+    sa.Column('key_id', sa.Text(), nullable=False),
+    sa.Column('is_anonymous', sa.Boolean(), nullable=False),
+    sa.Column('block_type_id', types.Id(), nullable=False),
+    sa.Column('block_schema_id', types.Id(), nullable=False),
+    sa.ForeignKeyConstraint(['block_schema_id'], ['block_schema.id'], name=op.f('fk_block_document__block_schema_id__block_schema'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['block_type_id'], ['block_type.id'], name=op.f('fk_block_document__block_type_id__block_type'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_block_document'))
+    )
+    op.create_index('ix_block_document__block_schema_id', 'block_document', ['block_schema_id'], unique=False)
+    op.create_index('uq_block_document__block_type_id_name', 'block_document', ['block_type_id', 'name'], unique=True)
+    op.create_table('flow_run_input',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('created', types.Timestamp(), nullable=False),
+    sa.Column('updated', types.Timestamp(), nullable=False),
+    sa.Column('flow_run_id', types.Id(), nullable=False),
+    sa.Column('key', sa.Text(), nullable=False),
+    sa.Column('value', sa.Text(), nullable=False),
+    sa.Column('sender', sa.Text(), nullable=True),
+    sa.ForeignKeyConstraint(['flow_run_id'], ['flow_run.id'], name=op.f('fk_flow_run_input__flow_run_id__flow_run'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_flow_run_input'))
+    )
+    op.create_index('uq_flow_run_input__flow_run_id_key', 'flow_run_input', ['flow_run_id', 'key'], unique=True)
+    op.create_table('block_document_reference',
+    sa.Column('parent_document_id', types.Id(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('reference_document_id', types.Id(), nullable=False),
+    sa.ForeignKeyConstraint(['parent_document_id'], ['block_document.id'], name=op.f('fk_block_document_reference__parent_document_id__block_document'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['reference_document_id'], ['block_document.id'], name=op.f('fk_block_document_reference__reference_document_id__block_document'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('parent_document_id', 'name', name=op.f('pk_block_document_reference'))
+    )
+    op.create_index('ix_block_document_reference__reference_document_id', 'block_document_reference', ['reference_document_id'], unique=False)
+
+
+def downgrade() -> None:
+    """Drop every table."""
+    op.drop_index('ix_block_document_reference__reference_document_id', table_name='block_document_reference')
+    op.drop_table('block_document_reference')
+    op.drop_index('uq_flow_run_input__flow_run_id_key', table_name='flow_run_input')
+    op.drop_table('flow_run_input')
+    op.drop_index('uq_block_document__block_type_id_name', table_name='block_document')
+    op.drop_index('ix_block_document__block_schema_id', table_name='block_document')
+    op.drop_table('block_document')
+    op.drop_index('uq_flow_run__flow_id_idempotency_key', table_name='flow_run', sqlite_where=sa.text('idempotency_key IS NOT NULL'))
+    op.drop_index('ix_flow_run__state_type_next_scheduled_start_time', table_name='flow_run')
+    op.drop_index('ix_flow_run__parent_task_run_id', table_name='flow_run', sqlite_where=sa.text('parent_task_run_id IS NOT NULL'))
+    op.drop_index('ix_flow_run__owner_id', table_name='flow_run', sqlite_where=sa.text('end_time IS NULL'))
+    op.drop_index('ix_flow_run__flow_id_expected_start_time', table_name='flow_run')
+    op.drop_index('ix_flow_run__expected_start_time', table_name='flow_run')
+    op.drop_index('ix_flow_run__deployment_id', table_name='flow_run', sqlite_where=sa.text('deployment_id IS NOT NULL'))
+    op.drop_table('flow_run')
+    op.drop_index('ix_event_resources__event_id', table_name='event_resources')
+    op.drop_table('event_resources')
+    op.drop_index('ix_concurrency_slot__lease_id', table_name='concurrency_slot')
+    op.drop_table('concurrency_slot')
+    op.drop_index('uq_block_schema__checksum_version', table_name='block_schema')
+    op.drop_index('ix_block_schema__block_type_id', table_name='block_schema')
+    op.drop_table('block_schema')
+    op.drop_index('uq_variable__name', table_name='variable')
+    op.drop_table('variable')
+    op.drop_index('ix_task_run_state__task_run_id', table_name='task_run_state')
+    op.drop_table('task_run_state')
+    op.drop_table('task_run_cache')
+    op.drop_index('ix_task_run__flow_run_id', table_name='task_run')
+    op.drop_index('ix_task_run__expected_start_time', table_name='task_run')
+    op.drop_table('task_run')
+    op.drop_index('ix_log__timestamp', table_name='log')
+    op.drop_index('ix_log__task_run_id', table_name='log', sqlite_where=sa.text('task_run_id IS NOT NULL'))
+    op.drop_index('ix_log__flow_run_id', table_name='log')
+    op.drop_table('log')
+    op.drop_index('ix_flow_run_state__flow_run_id', table_name='flow_run_state')
+    op.drop_table('flow_run_state')
+    op.drop_table('flow')
+    op.drop_index('ix_events__occurred', table_name='events')
+    op.drop_index('ix_events__event_occurred', table_name='events')
+    op.drop_table('events')
+    op.drop_table('configuration')
+    op.drop_index('uq_concurrency_limit__name', table_name='concurrency_limit')
+    op.drop_table('concurrency_limit')
+    op.drop_index('ix_concurrency_lease__holder_id', table_name='concurrency_lease', sqlite_where=sa.text('holder_id IS NOT NULL'))
+    op.drop_index('ix_concurrency_lease__expires', table_name='concurrency_lease', sqlite_where=sa.text('expires IS NOT NULL'))
+    op.drop_table('concurrency_lease')
+    op.drop_index('uq_block_type__slug', table_name='block_type')
+    op.drop_table('block_type')
+    op.drop_index('ix_artifact__task_run_id', table_name='artifact', sqlite_where=sa.text('task_run_id IS NOT NULL'))
+    op.drop_index('ix_artifact__key_id', table_name='artifact', sqlite_where=sa.text('"key" IS NOT NULL'), postgresql_where=sa.text('"key" IS NOT NULL'))
+    op.drop_index('ix_artifact__flow_run_id', table_name='artifact', sqlite_where=sa.text('flow_run_id IS NOT NULL'))
+    op.drop_table('artifact')

@@ -1,0 +1,289 @@
+CREATE TABLE artifact (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    "key" TEXT,
+    type TEXT,
+    description TEXT,
+    data TEXT,
+    metadata_ TEXT,
+    flow_run_id BLOB,
+    task_run_id BLOB,
+    CONSTRAINT pk_artifact PRIMARY KEY (id)
+);
+CREATE INDEX ix_artifact__flow_run_id ON artifact (flow_run_id) WHERE flow_run_id IS NOT NULL;
+CREATE INDEX ix_artifact__key_id ON artifact ("key", id) WHERE "key" IS NOT NULL;
+CREATE INDEX ix_artifact__task_run_id ON artifact (task_run_id) WHERE task_run_id IS NOT NULL;
+CREATE TABLE block_document (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    data TEXT NOT NULL,
+    key_id TEXT NOT NULL,
+    is_anonymous BOOLEAN NOT NULL,
+    block_type_id BLOB NOT NULL,
+    block_schema_id BLOB NOT NULL,
+    CONSTRAINT pk_block_document PRIMARY KEY (id),
+    CONSTRAINT fk_block_document__block_type_id__block_type FOREIGN KEY(block_type_id) REFERENCES block_type (id) ON DELETE CASCADE,
+    CONSTRAINT fk_block_document__block_schema_id__block_schema FOREIGN KEY(block_schema_id) REFERENCES block_schema (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_block_document__block_schema_id ON block_document (block_schema_id);
+CREATE UNIQUE INDEX uq_block_document__block_type_id_name ON block_document (block_type_id, name);
+CREATE TABLE block_document_reference (
+    parent_document_id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    reference_document_id BLOB NOT NULL,
+    CONSTRAINT pk_block_document_reference PRIMARY KEY (parent_document_id, name),
+    CONSTRAINT fk_block_document_reference__parent_document_id__block_document FOREIGN KEY(parent_document_id) REFERENCES block_document (id) ON DELETE CASCADE,
+    CONSTRAINT fk_block_document_reference__reference_document_id__block_document FOREIGN KEY(reference_document_id) REFERENCES block_document (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_block_document_reference__reference_document_id ON block_document_reference (reference_document_id);
+CREATE TABLE block_schema (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    checksum TEXT NOT NULL,
+    fields TEXT NOT NULL,
+    capabilities TEXT NOT NULL,
+    version TEXT NOT NULL,
+    block_type_id BLOB NOT NULL,
+    CONSTRAINT pk_block_schema PRIMARY KEY (id),
+    CONSTRAINT fk_block_schema__block_type_id__block_type FOREIGN KEY(block_type_id) REFERENCES block_type (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_block_schema__block_type_id ON block_schema (block_type_id);
+CREATE UNIQUE INDEX uq_block_schema__checksum_version ON block_schema (checksum, version);
+CREATE TABLE block_type (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    slug TEXT NOT NULL,
+    logo_url TEXT,
+    documentation_url TEXT,
+    description TEXT,
+    code_example TEXT,
+    is_protected BOOLEAN NOT NULL,
+    CONSTRAINT pk_block_type PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX uq_block_type__slug ON block_type (slug);
+CREATE TABLE concurrency_lease (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    expires BIGINT,
+    holder_type TEXT,
+    holder_id BLOB,
+    CONSTRAINT pk_concurrency_lease PRIMARY KEY (id)
+);
+CREATE INDEX ix_concurrency_lease__expires ON concurrency_lease (expires) WHERE expires IS NOT NULL;
+CREATE INDEX ix_concurrency_lease__holder_id ON concurrency_lease (holder_id) WHERE holder_id IS NOT NULL;
+CREATE TABLE concurrency_limit (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    active BOOLEAN NOT NULL,
+    "limit" INTEGER NOT NULL,
+    denied_slots INTEGER NOT NULL,
+    slot_decay_per_second FLOAT NOT NULL,
+    avg_slot_occupancy_seconds FLOAT NOT NULL,
+    drained_at BIGINT,
+    CONSTRAINT pk_concurrency_limit PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX uq_concurrency_limit__name ON concurrency_limit (name);
+CREATE TABLE concurrency_slot (
+    limit_id BLOB NOT NULL,
+    lease_id BLOB NOT NULL,
+    slots INTEGER NOT NULL,
+    CONSTRAINT pk_concurrency_slot PRIMARY KEY (limit_id, lease_id),
+    CONSTRAINT fk_concurrency_slot__limit_id__concurrency_limit FOREIGN KEY(limit_id) REFERENCES concurrency_limit (id) ON DELETE CASCADE,
+    CONSTRAINT fk_concurrency_slot__lease_id__concurrency_lease FOREIGN KEY(lease_id) REFERENCES concurrency_lease (id) ON DELETE CASCADE
+)
+ WITHOUT ROWID;
+CREATE INDEX ix_concurrency_slot__lease_id ON concurrency_slot (lease_id);
+CREATE TABLE configuration (
+    "key" TEXT NOT NULL,
+    value TEXT,
+    updated BIGINT NOT NULL,
+    CONSTRAINT pk_configuration PRIMARY KEY ("key")
+);
+CREATE TABLE event_resources (
+    resource_id TEXT NOT NULL,
+    event_id BLOB NOT NULL,
+    role TEXT NOT NULL,
+    CONSTRAINT pk_event_resources PRIMARY KEY (resource_id, event_id, role),
+    CONSTRAINT fk_event_resources__event_id__events FOREIGN KEY(event_id) REFERENCES events (id) ON DELETE CASCADE
+)
+ WITHOUT ROWID;
+CREATE INDEX ix_event_resources__event_id ON event_resources (event_id);
+CREATE TABLE events (
+    id BLOB NOT NULL,
+    occurred BIGINT NOT NULL,
+    received BIGINT NOT NULL,
+    event TEXT NOT NULL,
+    resource_id TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    related TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    follows BLOB,
+    CONSTRAINT pk_events PRIMARY KEY (id)
+);
+CREATE INDEX ix_events__event_occurred ON events (event, occurred);
+CREATE INDEX ix_events__occurred ON events (occurred);
+CREATE TABLE flow (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    tags TEXT,
+    labels TEXT,
+    CONSTRAINT pk_flow PRIMARY KEY (id),
+    CONSTRAINT uq_flow__name UNIQUE (name)
+)
+ WITHOUT ROWID;
+CREATE TABLE flow_run (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    flow_id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    state_id BLOB,
+    state_type TEXT,
+    state_name TEXT,
+    state_timestamp BIGINT,
+    run_count INTEGER DEFAULT '0' NOT NULL,
+    expected_start_time BIGINT,
+    next_scheduled_start_time BIGINT,
+    start_time BIGINT,
+    end_time BIGINT,
+    total_run_time BIGINT DEFAULT '0' NOT NULL,
+    parameters TEXT,
+    context TEXT,
+    tags TEXT,
+    labels TEXT,
+    empirical_policy TEXT,
+    parent_task_run_id BLOB,
+    owner_id BLOB,
+    flow_version TEXT,
+    idempotency_key TEXT,
+    deployment_id BLOB,
+    deployment_version TEXT,
+    work_queue_id BLOB,
+    work_queue_name TEXT,
+    work_pool_name TEXT,
+    auto_scheduled BOOLEAN DEFAULT '0' NOT NULL,
+    infrastructure_document_id BLOB,
+    infrastructure_pid TEXT,
+    job_variables TEXT,
+    created_by TEXT,
+    CONSTRAINT pk_flow_run PRIMARY KEY (id),
+    CONSTRAINT fk_flow_run__flow_id__flow FOREIGN KEY(flow_id) REFERENCES flow (id)
+)
+ WITHOUT ROWID;
+CREATE INDEX ix_flow_run__deployment_id ON flow_run (deployment_id) WHERE deployment_id IS NOT NULL;
+CREATE INDEX ix_flow_run__expected_start_time ON flow_run (expected_start_time);
+CREATE INDEX ix_flow_run__flow_id_expected_start_time ON flow_run (flow_id, expected_start_time);
+CREATE INDEX ix_flow_run__owner_id ON flow_run (owner_id) WHERE end_time IS NULL;
+CREATE INDEX ix_flow_run__parent_task_run_id ON flow_run (parent_task_run_id) WHERE parent_task_run_id IS NOT NULL;
+CREATE INDEX ix_flow_run__state_type_next_scheduled_start_time ON flow_run (state_type, next_scheduled_start_time);
+CREATE UNIQUE INDEX uq_flow_run__flow_id_idempotency_key ON flow_run (flow_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE TABLE flow_run_input (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    flow_run_id BLOB NOT NULL,
+    "key" TEXT NOT NULL,
+    value TEXT NOT NULL,
+    sender TEXT,
+    CONSTRAINT pk_flow_run_input PRIMARY KEY (id),
+    CONSTRAINT fk_flow_run_input__flow_run_id__flow_run FOREIGN KEY(flow_run_id) REFERENCES flow_run (id) ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX uq_flow_run_input__flow_run_id_key ON flow_run_input (flow_run_id, "key");
+CREATE TABLE flow_run_state (
+    id BLOB NOT NULL,
+    flow_run_id BLOB NOT NULL,
+    timestamp BIGINT NOT NULL,
+    type TEXT NOT NULL,
+    name TEXT NOT NULL,
+    message TEXT,
+    data TEXT,
+    details TEXT,
+    CONSTRAINT pk_flow_run_state PRIMARY KEY (id)
+)
+ WITHOUT ROWID;
+CREATE INDEX ix_flow_run_state__flow_run_id ON flow_run_state (flow_run_id, timestamp);
+CREATE TABLE log (
+    id BLOB NOT NULL,
+    timestamp BIGINT NOT NULL,
+    level INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    message TEXT NOT NULL,
+    flow_run_id BLOB,
+    task_run_id BLOB,
+    CONSTRAINT pk_log PRIMARY KEY (id)
+)
+ WITHOUT ROWID;
+CREATE INDEX ix_log__flow_run_id ON log (flow_run_id, timestamp);
+CREATE INDEX ix_log__task_run_id ON log (task_run_id, timestamp) WHERE task_run_id IS NOT NULL;
+CREATE INDEX ix_log__timestamp ON log (timestamp);
+CREATE TABLE task_run (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    flow_run_id BLOB,
+    name TEXT NOT NULL,
+    task_key TEXT NOT NULL,
+    dynamic_key TEXT NOT NULL,
+    state_id BLOB,
+    state_type TEXT,
+    state_name TEXT,
+    state_timestamp BIGINT,
+    run_count INTEGER DEFAULT '0' NOT NULL,
+    flow_run_run_count INTEGER DEFAULT '0' NOT NULL,
+    expected_start_time BIGINT,
+    next_scheduled_start_time BIGINT,
+    start_time BIGINT,
+    end_time BIGINT,
+    total_run_time BIGINT DEFAULT '0' NOT NULL,
+    tags TEXT,
+    labels TEXT,
+    task_inputs TEXT,
+    empirical_policy TEXT,
+    cache_key TEXT,
+    cache_expiration BIGINT,
+    task_version TEXT,
+    CONSTRAINT pk_task_run PRIMARY KEY (id)
+)
+ WITHOUT ROWID;
+CREATE INDEX ix_task_run__expected_start_time ON task_run (expected_start_time);
+CREATE INDEX ix_task_run__flow_run_id ON task_run (flow_run_id, task_key, dynamic_key);
+CREATE TABLE task_run_cache (
+    cache_key TEXT NOT NULL,
+    state_id BLOB NOT NULL,
+    expiration BIGINT,
+    CONSTRAINT pk_task_run_cache PRIMARY KEY (cache_key)
+)
+ WITHOUT ROWID;
+CREATE TABLE task_run_state (
+    id BLOB NOT NULL,
+    task_run_id BLOB NOT NULL,
+    timestamp BIGINT NOT NULL,
+    type TEXT NOT NULL,
+    name TEXT NOT NULL,
+    message TEXT,
+    data TEXT,
+    details TEXT,
+    CONSTRAINT pk_task_run_state PRIMARY KEY (id)
+)
+ WITHOUT ROWID;
+CREATE INDEX ix_task_run_state__task_run_id ON task_run_state (task_run_id, timestamp);
+CREATE TABLE variable (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT,
+    tags TEXT NOT NULL,
+    CONSTRAINT pk_variable PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX uq_variable__name ON variable (name);

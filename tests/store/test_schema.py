@@ -1,0 +1,116 @@
+"""The tables, the script that makes a fresh database, and the Alembic line say the same.
+
+After a change of the tables: UPDATE_SCHEMA=1 pytest tests/store/test_schema.py prints the script anew. Until the first release it prints the
+first revision too; after it, a change of the tables gets a revision of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from headrace.store import migrations
+from headrace.store.schema import HEAD, REVISIONS, SCRIPT, creation_script, printed
+from headrace.store.tables import load_all
+
+FIRST = Path(migrations.__file__).parent / "versions/0001_first_schema.py"
+HEADER = '''"""The first schema. Printed from the tables by tests/store/test_schema.py."""
+
+# fmt: off
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from headrace.store import types
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Make every table."""
+'''
+
+
+def first_revision() -> str:
+    """Print the first revision from the tables."""
+    from alembic.autogenerate import produce_migrations, render_python_code
+    from alembic.migration import MigrationContext
+    from sqlalchemy import create_engine
+
+    with create_engine("sqlite://").connect() as connection:
+        context = MigrationContext.configure(connection)
+        found = produce_migrations(context, load_all())
+        assert found.upgrade_ops is not None
+        assert found.downgrade_ops is not None
+        up = render_python_code(found.upgrade_ops, migration_context=context, user_module_prefix="types.")
+        down = render_python_code(found.downgrade_ops, migration_context=context, user_module_prefix="types.")
+    return f'{HEADER}{_code(up)}\n\n\ndef downgrade() -> None:\n    """Drop every table."""\n{_code(down)}\n'
+
+
+def _code(text: str) -> str:
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    return "\n".join(line if line.startswith("    ") else f"    {line}" for line in lines if line.strip())
+
+
+def shape(raw: sqlite3.Connection) -> dict[str, list[str]]:
+    """Return every table and index with the parts of the statement that makes it, spelled and ordered one way."""
+    found = raw.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'alembic_version'")
+    return {name: sorted(re.split(r"[\s\"(),]+", sql)) for name, sql in found}
+
+
+@pytest.fixture
+def fresh() -> sqlite3.Connection:
+    """A database made by the script."""
+    raw = sqlite3.connect(":memory:", isolation_level=None)
+    for statement in creation_script():
+        raw.execute(statement)
+    return raw
+
+
+def test_script_is_printed_from_the_tables() -> None:
+    if os.environ.get("UPDATE_SCHEMA"):
+        SCRIPT.write_text(printed(), encoding="utf-8")
+        creation_script.cache_clear()
+        if len(REVISIONS) == 1:
+            FIRST.write_text(first_revision(), encoding="utf-8")
+    assert SCRIPT.read_text(encoding="utf-8") == printed(), "Run: UPDATE_SCHEMA=1 pytest tests/store/test_schema.py"
+
+
+def test_migrations_lead_to_the_same_schema_and_back(fresh: sqlite3.Connection) -> None:
+    raw = sqlite3.connect(":memory:", isolation_level=None)
+    migrations.run(raw, "upgrade", "head")
+    assert shape(raw) == shape(fresh)
+    assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
+    migrations.run(raw, "downgrade", "base")
+    assert shape(raw) == {}
+    migrations.run(raw, "upgrade", "head")
+    assert shape(raw) == shape(fresh)
+
+
+def test_statements_compile_for_postgresql() -> None:
+    dialect = postgresql.dialect()
+    for table in load_all().sorted_tables:
+        text = str(CreateTable(table).compile(dialect=dialect))
+        assert "BLOB" not in text
+        assert "ROWID" not in text
+        for index in table.indexes:
+            assert str(CreateIndex(index).compile(dialect=dialect)).startswith("CREATE")
+
+
+def test_statements_name_real_tables_and_columns(fresh: sqlite3.Connection) -> None:
+    from headrace.store.statements import runs
+
+    texts = [text for name, text in vars(runs).items() if name.isupper() and isinstance(text, str)]
+    assert len(texts) > 15
+    for text in texts:
+        fresh.execute(f"EXPLAIN {text}", (None,) * text.count("?"))
