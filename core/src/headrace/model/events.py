@@ -124,7 +124,7 @@ class SentEvent(Event):
     """An event that is sent to be stored: it must carry its id and time."""
 
     id: UUID  # pyright: ignore[reportGeneralTypeIssues]  # the point of this shape: what an event may have, this one must
-    occurred: datetime  # pyright: ignore[reportGeneralTypeIssues]
+    occurred: datetime  # pyright: ignore[reportGeneralTypeIssues]  # as above
 
 
 class ReceivedEvent(Event):
