@@ -459,3 +459,26 @@ def test_async_tasks_inside_a_failing_async_task_are_rolled_back_with_it(ran: li
     with pytest.raises(ValueError, match="outer failed"):
         asyncio.run(outer())
     assert ran == ["run", "run", "undo", "undo"]
+
+
+@pytest.mark.parametrize("persist", [False, True])
+def test_task_that_handles_a_failure_inside_keeps_the_rest(ran: list[Any], persist: bool) -> None:
+    work = side_effects(ran)
+
+    @task(persist_result=persist, cache_policy=INPUTS)
+    def outer(x: int) -> str:
+        work("a")
+        try:
+            work("b", fails=True)
+        except ValueError:
+            ran.append("handled")
+        return "done"
+
+    @flow
+    def main() -> str:
+        with transaction():
+            return outer(1)
+
+    assert main() == "done"
+    assert ran == ["run a", "run b", "handled", "commit"]
+    assert outer(1, return_state=True).name == ("Cached" if persist else "Completed")

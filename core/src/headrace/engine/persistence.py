@@ -129,6 +129,7 @@ async def within_transaction(call: TaskCall, keeping: Keeping, ports: Ports) -> 
         write_on_commit=keeping.key is not None,
         label=f"task {record.name!r}",
         lookup_errors="warn",
+        of_task=True,
     )
     await transaction.open()
     try:

@@ -84,6 +84,7 @@ class BaseTransaction:
 
     Use `transaction` or `atransaction` to open one. Besides their arguments: `label` names the owner in messages, as "task 'x'";
     `lookup_errors` says what follows when the store cannot be asked for a record: "raise", or "warn" and go on as if there were none.
+    `of_task`: it belongs to a task run, whose outcome decides: a failure inside that the task handles rolls back only itself.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class BaseTransaction:
         logger: Any = None,
         label: str | None = None,
         lookup_errors: Literal["raise", "warn"] = "raise",
+        of_task: bool = False,
     ) -> None:
         self.key = key
         self.state = TransactionState.PENDING
@@ -113,6 +115,7 @@ class BaseTransaction:
         self._store = store
         self._logger = logger
         self._lookup_errors = lookup_errors
+        self._of_task = of_task
         self._parent: BaseTransaction | None = None
         self._values: dict[str, Any] = {}
         self._staged_value: Any = None
@@ -397,7 +400,7 @@ class BaseTransaction:
         self.failure = error
         await self.undo()
         parent = self._parent
-        while parent is not None and parent.state in (TransactionState.ACTIVE, TransactionState.STAGED):
+        while parent is not None and not parent._of_task and parent.state in (TransactionState.ACTIVE, TransactionState.STAGED):
             parent.failure = error
             parent.logger.info(
                 "%s is rolled back, and nothing more in it is kept, because %s failed inside of it: %s: %s",

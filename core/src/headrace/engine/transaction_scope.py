@@ -47,7 +47,7 @@ class TaskScope:
         parent = self._outer.ensure() if self._outer is not None else None
         with _making:
             if self.transaction is None:
-                made = (AsyncTransaction if self._mode == "async" else Transaction)(label=f"task {self._name!r}")
+                made = (AsyncTransaction if self._mode == "async" else Transaction)(label=f"task {self._name!r}", of_task=True)
                 made.join(parent)
                 made.state = TransactionState.ACTIVE
                 self.transaction = made
