@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,10 @@ from headrace.model import blocks as shapes
 from headrace.model import ids
 from headrace.model.blocks import BlockDocument, BlockDocumentCreate, BlockDocumentUpdate, BlockSchema, BlockSchemaCreate, BlockType, BlockTypeCreate
 from headrace.model.endpoints import blocks as endpoints
+from headrace.model.endpoints.admin import READ_DEFAULT_RESULT_STORAGE, UPDATE_DEFAULT_RESULT_STORAGE
+from headrace.model.endpoints.events import FILTER_EVENTS
 from headrace.model.errors import InvalidRequest, ObjectAlreadyExists, ObjectNotFound
+from headrace.model.events import FilterEvents
 
 STARS = "********"
 
@@ -347,3 +351,53 @@ def test_the_client_methods_reach_the_same() -> None:
     with pytest.raises(ProtectedBlockError):
         drive(client.delete_block_type(protected.id))
     assert [one.slug for one in drive(client.read_block_types())] == ["secret"]
+
+
+# --- what follows ------------------------------------------------------------------------------------------------------------
+
+
+def test_changes_are_events_without_values() -> None:
+    block_type = make_type("thing")
+    schema = make_schema(block_type, secrets=("token",))
+    made = make_document(schema, "one", {"token": "hush-1", "open": "seen-1"})
+    update(made, data={"open": "seen-2"})
+    call(endpoints.DELETE_BLOCK_DOCUMENT, id=made.id)
+    call(endpoints.DELETE_BLOCK_TYPE, id=block_type.id)
+    page = call(FILTER_EVENTS, FilterEvents())
+    about = [(event.event, event.resource.id, event.resource.name) for event in reversed(page.events)]
+    document, type_ = f"prefect.block-document.{made.id}", f"prefect.block-type.{block_type.id}"
+    assert about == [
+        ("prefect.block-type.created", type_, "Thing"),
+        ("prefect.block-document.created", document, "one"),
+        ("prefect.block-document.updated", document, "one"),
+        ("prefect.block-document.deleted", document, "one"),
+        ("prefect.block-type.deleted", type_, "Thing"),
+    ]
+    assert [(one.role, one.id) for one in page.events[1].related] == [("block-type", type_), ("block-schema", f"prefect.block-schema.{schema.id}")]
+    assert "hush-1" not in str(page)
+    assert "seen-" not in str(page)
+
+
+@pytest.mark.parametrize("gone", ["document", "schema", "type"])
+def test_the_default_storage_is_forgotten_with_its_block(gone: str) -> None:
+    block_type = make_type("thing")
+    schema = make_schema(block_type)
+    made, other = make_document(schema, "one", {}), make_document(make_schema(make_type("other")), "two", {})
+    call(UPDATE_DEFAULT_RESULT_STORAGE, UPDATE_DEFAULT_RESULT_STORAGE.body(default_result_storage_block_id=made.id))
+    call(endpoints.DELETE_BLOCK_DOCUMENT, id=other.id)
+    assert call(READ_DEFAULT_RESULT_STORAGE).default_result_storage_block_id == made.id
+    endpoint, id = {
+        "document": (endpoints.DELETE_BLOCK_DOCUMENT, made.id),
+        "schema": (endpoints.DELETE_BLOCK_SCHEMA, schema.id),
+        "type": (endpoints.DELETE_BLOCK_TYPE, block_type.id),
+    }[gone]
+    call(endpoint, id=id)
+    assert call(READ_DEFAULT_RESULT_STORAGE).default_result_storage_block_id is None
+
+
+def test_a_document_can_be_deleted_when_its_key_is_lost(home: Path) -> None:
+    made = make_document(make_schema(make_type("thing")), "one", {})
+    (home / "encryption.key").unlink()
+    call(endpoints.DELETE_BLOCK_DOCUMENT, id=made.id)
+    assert call(endpoints.COUNT_BLOCK_DOCUMENTS) == 0
+    make_document(make_schema(make_type("other")), "two", {})

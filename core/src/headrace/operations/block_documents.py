@@ -19,10 +19,11 @@ from headrace.model.blocks import (
 )
 from headrace.model.endpoints import blocks as endpoints
 from headrace.model.errors import InvalidRequest, ObjectAlreadyExists, ObjectNotFound, StoreError
-from headrace.model.filters import Operator
 from headrace.operations import block_filters as filters
+from headrace.operations.block_changes import forget_missing_default_storage, record_document_change
 from headrace.operations.block_schemas import read_block_schema, schema_out
 from headrace.operations.block_types import read_block_type_by_slug
+from headrace.operations.conditions import Conditions
 from headrace.operations.encoding import build
 from headrace.operations.pages import page_limit
 from headrace.operations.table import Operation
@@ -61,7 +62,9 @@ def create_block_document(tx: Transaction, body: BlockDocumentCreate) -> BlockDo
     owners = (body.block_type_id.bytes, body.block_schema_id.bytes)
     tx.sql(statements.INSERT_DOCUMENT, (id.bytes, now, now, name, sealed.token, sealed.key_id, body.is_anonymous, *owners))
     _write_references(tx, id, references)
-    return read_block_document(tx, id=id)
+    made = read_block_document(tx, id=id)
+    record_document_change(tx, "created", made)
+    return made
 
 
 def read_block_document(tx: Transaction, *, id: UUID, include_secrets: bool = False) -> BlockDocument:
@@ -86,16 +89,19 @@ def read_block_documents_by_type(tx: Transaction, *, slug: str, include_secrets:
 
 def filter_block_documents(tx: Transaction, body: BlockDocumentQuery) -> list[BlockDocument]:
     """List documents."""
-    clause, values = _where(body)
+    where = _where(body)
     order = _ORDER[body.sort or BlockDocumentSort.NAME_ASC]
-    rows = tx.sql(f"{statements.SELECT_DOCUMENTS}{clause} ORDER BY {order} LIMIT ? OFFSET ?", (*values, page_limit(body.limit), body.offset))
+    rows = tx.sql(
+        f"{statements.SELECT_DOCUMENTS} WHERE {where.joined()} ORDER BY {order} LIMIT ? OFFSET ?",
+        (*where.values, page_limit(body.limit), body.offset),
+    )
     return [_document(tx, row, body.include_secrets) for row in rows]
 
 
 def count_block_documents(tx: Transaction, body: BlockDocumentCount) -> int:
     """Count documents."""
-    clause, values = _where(body)
-    found = tx.sql_one(f"SELECT COUNT(*) {statements.DOCUMENTS}{clause}", values)
+    where = _where(body)
+    found = tx.sql_one(f"SELECT COUNT(*) {statements.DOCUMENTS} WHERE {where.joined()}", where.values)
     assert found is not None
     return found[0]
 
@@ -119,12 +125,15 @@ def update_block_document(tx: Transaction, body: BlockDocumentUpdate, *, id: UUI
     sealed = _seal(tx, own)
     tx.sql(statements.UPDATE_DOCUMENT, (clock.now_us(), sealed.token, sealed.key_id, schema_id.bytes, id.bytes))
     _write_references(tx, id, references)
+    record_document_change(tx, "updated", read_block_document(tx, id=id))
 
 
 def delete_block_document(tx: Transaction, *, id: UUID) -> None:
     """Delete a document. Blocks that hold it lose it. Raises ObjectNotFound."""
-    if tx.sql_count("DELETE FROM block_document WHERE id = ?", (id.bytes,)) == 0:
-        raise ObjectNotFound(_missing(id))
+    gone = _built(_row(tx, id), {}, {})  # its values are not needed, so it can go even if its key is lost
+    tx.sql("DELETE FROM block_document WHERE id = ?", (id.bytes,))
+    forget_missing_default_storage(tx)
+    record_document_change(tx, "deleted", gone)
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -141,23 +150,16 @@ def _missing(id: UUID) -> str:
     return f"Block document not found: there is none with the id {id}."
 
 
-def _where(body: BlockDocumentCount) -> tuple[str, list[Any]]:
-    documents, schemas = body.block_documents, body.block_schemas
-    return filters.where(
-        [
-            (filters.of_documents(documents), documents.operator if documents is not None else Operator.and_),
-            (filters.of_types(body.block_types), Operator.and_),
-            (filters.of_schemas(schemas), schemas.operator if schemas is not None else Operator.and_),
-        ]
-    )
+def _where(body: BlockDocumentCount) -> Conditions:
+    where = Conditions()
+    filters.of_documents(where, body.block_documents)
+    filters.of_types(where, body.block_types)
+    filters.of_schemas(where, body.block_schemas)
+    return where
 
 
 def _document(tx: Transaction, row: Row, include_secrets: bool) -> BlockDocument:
     """Read a row of `DOCUMENT_COLUMNS`, `SCHEMA_COLUMNS` and `TYPE_COLUMNS`, with the documents that it refers to."""
-    id = UUID(bytes=row[0])
-    schema = schema_out(row[_SCHEMA_START:])
-    block_type = schema.block_type
-    assert block_type is not None
     data, references = _stored(tx, row)
     shown: dict[str, dict[str, Any]] = {}
     for name, other in references.items():
@@ -165,12 +167,19 @@ def _document(tx: Transaction, row: Row, include_secrets: bool) -> BlockDocument
         data[name] = nested.data
         shown[name] = {"block_document": _summary(nested)}
     if not include_secrets:
-        data = obfuscate(data, schema.fields.get("secret_fields") or [])
+        data = obfuscate(data, schema_out(row[_SCHEMA_START:]).fields.get("secret_fields") or [])
         data = _obfuscate_inline(tx, data)
+    return _built(row, data, shown)
+
+
+def _built(row: Row, data: dict[str, Any], references: dict[str, dict[str, Any]]) -> BlockDocument:
+    schema = schema_out(row[_SCHEMA_START:])
+    block_type = schema.block_type
+    assert block_type is not None
     return build(
         BlockDocument,
         {
-            "id": id,
+            "id": UUID(bytes=row[0]),
             "created": time_out(row[1]),
             "updated": time_out(row[2]),
             "name": row[3],
@@ -180,7 +189,7 @@ def _document(tx: Transaction, row: Row, include_secrets: bool) -> BlockDocument
             "block_type_id": block_type.id,
             "block_type_name": block_type.name,
             "block_type": block_type,
-            "block_document_references": shown,
+            "block_document_references": references,
             "is_anonymous": bool(row[6]),
         },
     )

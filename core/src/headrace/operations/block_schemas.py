@@ -11,6 +11,8 @@ from headrace.model.blocks import BlockSchema, BlockSchemaCreate, BlockSchemaQue
 from headrace.model.endpoints import blocks as endpoints
 from headrace.model.errors import ObjectNotFound
 from headrace.operations import block_filters as filters
+from headrace.operations.block_changes import forget_missing_default_storage
+from headrace.operations.conditions import Conditions
 from headrace.operations.encoding import build
 from headrace.operations.pages import page_limit
 from headrace.operations.table import Operation
@@ -95,11 +97,11 @@ def read_block_schema_by_checksum(tx: Transaction, *, checksum: str, version: st
 
 def filter_block_schemas(tx: Transaction, body: BlockSchemaQuery) -> list[BlockSchema]:
     """List block schemas, the newest first."""
-    wanted = body.block_schemas
-    clause, values = filters.where([(filters.of_schemas(wanted), wanted.operator)] if wanted is not None else [])
+    where = Conditions()
+    filters.of_schemas(where, body.block_schemas)
     rows = tx.sql(
-        f"{statements.SELECT_SCHEMAS}{clause} ORDER BY s.created DESC, s.id DESC LIMIT ? OFFSET ?",
-        (*values, page_limit(body.limit), body.offset),
+        f"{statements.SELECT_SCHEMAS} WHERE {where.joined()} ORDER BY s.created DESC, s.id DESC LIMIT ? OFFSET ?",
+        (*where.values, page_limit(body.limit), body.offset),
     )
     return [schema_out(row) for row in rows]
 
@@ -108,6 +110,7 @@ def delete_block_schema(tx: Transaction, *, id: UUID) -> None:
     """Delete a block schema and the documents saved with it. Raises ObjectNotFound."""
     if tx.sql_count("DELETE FROM block_schema WHERE id = ?", (id.bytes,)) == 0:
         raise ObjectNotFound(f"Block schema not found: there is none with the id {id}.")
+    forget_missing_default_storage(tx)
 
 
 def read_block_capabilities(tx: Transaction) -> list[str]:

@@ -16,10 +16,11 @@ from headrace.model.blocks import (
 )
 from headrace.model.endpoints import blocks as endpoints
 from headrace.model.errors import InvalidRequest, ObjectAlreadyExists, ObjectNotFound, near
-from headrace.model.filters import Operator
 from headrace.operations import block_filters as filters
 from headrace.operations import block_schemas
+from headrace.operations.block_changes import forget_missing_default_storage, record_type_change
 from headrace.operations.block_schemas import type_out
+from headrace.operations.conditions import Conditions
 from headrace.operations.pages import page_limit
 from headrace.operations.table import Operation
 from headrace.plugin import Kind, builtin, get_registry
@@ -47,7 +48,9 @@ def create_block_type(tx: Transaction, body: BlockTypeCreate) -> BlockType:
     id = ids.new()
     shown = (body.logo_url, body.documentation_url, body.description, body.code_example)
     tx.sql(statements.INSERT_TYPE, (id.bytes, now, now, body.name, body.slug, *shown, body.slug in PROTECTED_SLUGS))
-    return read_block_type(tx, id=id)
+    made = read_block_type(tx, id=id)
+    record_type_change(tx, "created", made)
+    return made
 
 
 def read_block_type(tx: Transaction, *, id: UUID) -> BlockType:
@@ -69,16 +72,14 @@ def read_block_type_by_slug(tx: Transaction, *, slug: str) -> BlockType:
 
 def filter_block_types(tx: Transaction, body: BlockTypeQuery) -> list[BlockType]:
     """List block types by name; with a filter of schemas, those that have a schema that matches."""
-    conditions = [(filters.of_types(body.block_types), Operator.and_)]
-    of_schemas = filters.of_schemas(body.block_schemas)
-    if body.block_schemas is not None and of_schemas.parts:
-        having = filters.Condition()
-        text = of_schemas.joined(body.block_schemas.operator)
-        having.add(f"EXISTS (SELECT 1 FROM block_schema s WHERE s.block_type_id = t.id AND {text})", *of_schemas.values)
-        conditions.append((having, Operator.and_))
-    clause, values = filters.where(conditions)
+    where = Conditions()
+    filters.of_types(where, body.block_types)
+    if body.block_schemas is not None:
+        having = Conditions()
+        filters.of_schemas(having, body.block_schemas)
+        where.add(f"EXISTS (SELECT 1 FROM block_schema s WHERE s.block_type_id = t.id AND {having.joined()})", *having.values)
     page = (page_limit(body.limit), body.offset)
-    rows = tx.sql(f"{statements.SELECT_TYPES}{clause} ORDER BY t.name, t.slug LIMIT ? OFFSET ?", (*values, *page))
+    rows = tx.sql(f"{statements.SELECT_TYPES} WHERE {where.joined()} ORDER BY t.name, t.slug LIMIT ? OFFSET ?", (*where.values, *page))
     return [type_out(row) for row in rows]
 
 
@@ -88,6 +89,7 @@ def update_block_type(tx: Transaction, body: BlockTypeUpdate, *, id: UUID) -> No
     changes = body.model_dump(exclude_unset=True)
     assignments = ", ".join(f"{name} = ?" for name in ("updated", *changes))
     tx.sql(f"UPDATE block_type SET {assignments} WHERE id = ?", (clock.now_us(), *changes.values(), id.bytes))
+    record_type_change(tx, "updated", read_block_type(tx, id=id))
 
 
 def delete_block_type(tx: Transaction, *, id: UUID) -> None:
@@ -96,6 +98,8 @@ def delete_block_type(tx: Transaction, *, id: UUID) -> None:
     if found.is_protected:
         raise InvalidRequest(f"protected block types cannot be deleted: {found.slug!r} is part of headrace.", status=403)
     tx.sql("DELETE FROM block_type WHERE id = ?", (id.bytes,))
+    forget_missing_default_storage(tx)
+    record_type_change(tx, "deleted", found)
 
 
 def install_system_block_types(tx: Transaction) -> None:
