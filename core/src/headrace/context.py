@@ -13,6 +13,7 @@ from headrace.engine.context import (
 from headrace.engine.context import FlowRunContext as EngineContext
 from headrace.settings.context import (
     SettingsContext,
+    get_profile_context,
     get_settings_context,
     refresh_global_settings_context,
     root_settings_context,
@@ -25,6 +26,7 @@ __all__ = [
     "SettingsContext",
     "TagsContext",
     "TaskRunContext",
+    "get_profile_context",
     "get_run_context",
     "get_settings_context",
     "hydrated_context",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 import click
 
@@ -56,7 +56,7 @@ def emit(data: Any, output: str | None, table: Table | None = None) -> None:
         _print_table(table)
         return
     plain = _plain(data)
-    items: list[Any] = plain if isinstance(plain, list) else [plain]  # pyright: ignore[reportUnknownVariableType]
+    items = cast("list[Any]", plain) if isinstance(plain, list) else [plain]
     if output == "json":
         click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
     elif output == "jsonl":
@@ -64,18 +64,22 @@ def emit(data: Any, output: str | None, table: Table | None = None) -> None:
             click.echo(json.dumps(item, ensure_ascii=False))
     elif output == "name":
         for item in items:
-            click.echo(str(item.get("name", item.get("id", ""))) if isinstance(item, dict) else str(item))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+            click.echo(_name_of(cast("dict[str, Any]", item)) if isinstance(item, dict) else str(item))
     else:
         import yaml
 
         click.echo(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), nl=False)
 
 
+def _name_of(item: dict[str, Any]) -> str:
+    return str(item.get("name", item.get("id", "")))
+
+
 def _plain(data: Any) -> Any:
     if isinstance(data, list | tuple):
-        return [_plain(item) for item in data]  # pyright: ignore[reportUnknownVariableType]
+        return [_plain(item) for item in cast("list[Any]", data)]
     if isinstance(data, dict):
-        return {str(key): _plain(value) for key, value in data.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return {str(key): _plain(value) for key, value in cast("dict[Any, Any]", data).items()}
     if hasattr(data, "model_dump"):
         return data.model_dump(mode="json")
     if data is None or isinstance(data, str | int | float):

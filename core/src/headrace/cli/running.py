@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import click
@@ -49,7 +49,7 @@ def read_parameters(pairs: Sequence[str], document: str | None) -> dict[str, Any
             raise click.BadParameter(f"--params is no valid JSON: {error}") from error
         if not isinstance(read, dict):
             raise click.BadParameter(f'--params must be a JSON object, as {{"name": 1}}, not a {type(read).__name__}.')
-        parameters.update(read)  # pyright: ignore[reportUnknownArgumentType]  # JSON
+        parameters.update(cast("dict[str, Any]", read))
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -25,7 +25,7 @@ def command(omit_integrations: bool, output: str | None) -> None:
         return
     for name, value in data.items():
         if isinstance(value, dict):
-            _print_part(name, value)  # pyright: ignore[reportUnknownArgumentType]  # made below
+            _print_part(name, cast("dict[str, str]", value))
         else:
             click.echo(f"{_title(name) + ':':<20}{value}")
 

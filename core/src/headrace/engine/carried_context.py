@@ -25,13 +25,13 @@ class ContextWrappedCallable(Generic[P, R]):
             return self._fn(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
+        import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # it has none
 
-        return _load, (cloudpickle.dumps((self._fn, self._context)),)  # pyright: ignore[reportUnknownMemberType]
+        return _load, (cloudpickle.dumps((self._fn, self._context)),)  # pyright: ignore[reportUnknownMemberType]  # untyped
 
 
 def _load(content: bytes) -> ContextWrappedCallable[..., Any]:
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
+    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # it has none
 
     return ContextWrappedCallable(*cloudpickle.loads(content))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from headrace.engine.flow import Flow
 from headrace.engine.importing import import_object
@@ -28,14 +28,14 @@ def load_flow_from_entrypoint(entrypoint: str, use_placeholder_flow: bool = True
         raise
     if not isinstance(found, Flow):
         raise _no_flow(entrypoint, found)
-    return found  # pyright: ignore[reportUnknownVariableType]  # the user's own
+    return cast("Flow[..., Any]", found)
 
 
 def load_function_and_convert_to_flow(entrypoint: str) -> Flow[..., Any]:
     """Return the flow at an entrypoint; a plain function there is made a flow that logs its prints. Raises as `load_flow_from_entrypoint`."""
     found = _load(entrypoint)
     if isinstance(found, Flow):
-        return found  # pyright: ignore[reportUnknownVariableType]  # the user's own
+        return cast("Flow[..., Any]", found)
     if not callable(found):
         raise MissingFlowError(f"{entrypoint!r} names a {type(found).__name__}, which is neither a flow nor a function.")
     return Flow(found, log_prints=True)
@@ -107,7 +107,7 @@ def _load(entrypoint: str) -> Any:
 
 
 def _flow_names(owner: Any) -> list[str]:
-    names: dict[str, Any] = vars(owner) if hasattr(owner, "__dict__") else {}
+    names = cast("dict[str, Any]", getattr(owner, "__dict__", {}))
     return [name for name, value in names.items() if isinstance(value, Flow)]
 
 

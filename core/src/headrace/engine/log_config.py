@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from string import Template
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from headrace.engine import log_format
 from headrace.engine.log_console import HeadraceConsoleHandler
@@ -127,7 +127,7 @@ def _leaves(config: Config, prefix: str = "") -> list[tuple[str, tuple[Config, s
     for key, value in config.items():
         name = prefix + str(key).upper().replace(".", "_").replace("-", "_")
         if isinstance(value, dict):
-            found += _leaves(value, f"{name}_")  # pyright: ignore[reportUnknownArgumentType]  # parsed from YAML
+            found += _leaves(cast("Config", value), f"{name}_")
         else:
             found.append((name, (config, key)))
     return found
@@ -143,7 +143,7 @@ def _read(path: Path, settings: Settings) -> Config:
         raise ConfigurationError(f"The logging configuration {str(path)!r} cannot be read: {error}") from error
     if not isinstance(config, dict):
         raise ConfigurationError(f"The logging configuration {str(path)!r} must be a mapping, as `logging.config.dictConfig` takes.")
-    return config  # pyright: ignore[reportUnknownVariableType]  # parsed from YAML
+    return cast("Config", config)
 
 
 # --- putting it in force ------------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def _foreign_handlers() -> list[logging.Handler]:
 def _has_console(handlers: list[logging.Handler]) -> bool:
     terminals = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
     return any(
-        isinstance(handler, logging.StreamHandler) and handler.level <= logging.INFO and handler.stream in terminals  # pyright: ignore[reportUnknownMemberType]
+        isinstance(handler, logging.StreamHandler) and handler.level <= logging.INFO and handler.stream in terminals  # pyright: ignore[reportUnknownMemberType]  # generic in its stream
         for handler in handlers
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 from headrace.settings import get_current_settings
 
@@ -35,9 +35,11 @@ def redact_substr(obj: Any, substr: str) -> Any:
     if isinstance(obj, str):
         return obj.replace(substr, MASK)
     if isinstance(obj, dict):
-        return {redact_substr(key, substr): redact_substr(value, substr) for key, value in obj.items()}  # pyright: ignore[reportUnknownVariableType]
+        mapping = cast("dict[Any, Any]", obj)
+        return {redact_substr(key, substr): redact_substr(value, substr) for key, value in mapping.items()}
     if isinstance(obj, list | tuple | set):
-        return type(obj)(redact_substr(item, substr) for item in obj)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        items = cast("list[Any]", obj)
+        return type(items)(redact_substr(item, substr) for item in items)
     return obj
 
 

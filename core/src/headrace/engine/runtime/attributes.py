@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from headrace.model.errors import near
@@ -32,7 +32,7 @@ def read(part: str, name: str, getters: Getters) -> Any:
 
 def _as_type_of(value: Any, text: str, variable: str) -> Any:
     if isinstance(value, dict | list | set | tuple):
-        kind = type(value).__name__  # pyright: ignore[reportUnknownArgumentType]
+        kind = type(cast("object", value)).__name__
         raise ValueError(  # noqa: TRY004  # documented
             f"{variable} would replace a {kind}, but only single values can be replaced by a variable."
         )
