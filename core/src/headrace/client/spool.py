@@ -16,6 +16,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from threading import Event, Lock, RLock, Thread
 from typing import Any, Protocol
@@ -30,7 +31,10 @@ from headrace.model.errors import StoreError
 BATCH_RECORDS_MAX = 1_000
 DELIVERY_INTERVAL_SECONDS = 0.1
 ANNOUNCE_AFTER_SECONDS = 0.05
-BACKLOG_RECORDS_MAX = 20_000
+BACKLOG_RECORDS_MAX = 2_000
+"""When so many records wait, whoever appends another delivers them first: memory stays bounded however fast runs end."""
+
+ANNOUNCED_AT_ONCE_MAX = 100
 FILE_BYTES_MAX = 4_000_000
 FILE_SUFFIX = ".spool"
 
@@ -165,11 +169,21 @@ class Spool:
         if not self._open:
             return
         before = monotonic() - ANNOUNCE_AFTER_SECONDS
-        for since, record in list(self._open.values()):
-            if since <= before:
-                payload = record.unsent()
-                if payload is not None:
-                    self._append("t", payload)
+        for key in self._oldest_open():
+            since, record = self._open.get(key, (before, None))
+            if since > before:
+                break
+            self._open.pop(key, None)
+            payload = record.unsent() if record is not None else None
+            if payload is not None:
+                self._append("t", payload)
+
+    def _oldest_open(self) -> list[int]:
+        """Return the keys of the records that have been open longest; the rest of a crowd is announced later, or ends before."""
+        try:
+            return list(islice(self._open, ANNOUNCED_AT_ONCE_MAX))
+        except RuntimeError:
+            return []  # one was added or removed meanwhile: the next look comes soon
 
     def close(self) -> None:
         """Deliver what is left and remove the file. What cannot be delivered stays on disk for the next process."""

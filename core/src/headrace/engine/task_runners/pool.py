@@ -8,20 +8,18 @@ submission cannot deadlock a bounded pool.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from queue import SimpleQueue
 
 from headrace.engine import futures
-from headrace.model.clock import monotonic
 
 START_THREADS = 4
 GROWTH_TICK_SECONDS = 0.005
-BUSY_SHARE = 0.7
-"""When the process computes for more than this share of the time, more threads would only get in each other's way …"""
-BUSY_GROWTH_TICKS = 20
-"""… so one is added only every so many ticks, for tasks that spin while they wait for another."""
+STALLED_TICKS = 2
+"""When no task has ended for so many ticks while others are queued, the threads are waiting: their number is doubled."""
+STEADY_GROWTH_TICKS = 20
+"""And one is added every so many ticks in any case, for tasks that spin while they wait for a queued one."""
 
 Work = Callable[[], None]
 
@@ -36,6 +34,7 @@ class Pool:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._idle = 0
+        self._ended = 0
         self._lent = 0
         self._running_slots = threading.Semaphore(limit) if limit is not None else None
         self._grower: threading.Thread | None = None
@@ -80,9 +79,9 @@ class Pool:
             self._grower.start()
 
     def _grow(self) -> None:
-        ticks = 0
-        wall, computed = monotonic(), time.process_time()
         pause = threading.Event()
+        ticks = stalled = 0
+        ended = self._ended
         while True:
             pause.wait(GROWTH_TICK_SECONDS)
             waiting = self._queue.qsize()
@@ -91,11 +90,12 @@ class Pool:
                     self._grower = None
                 return
             ticks += 1
-            wall_before, computed_before = wall, computed
-            wall, computed = monotonic(), time.process_time()
-            if (computed - computed_before) / (wall - wall_before) < BUSY_SHARE:
-                self._spawn(waiting)
-            elif ticks % BUSY_GROWTH_TICKS == 0:
+            stalled = stalled + 1 if self._ended == ended else 0
+            ended = self._ended
+            if stalled >= STALLED_TICKS:
+                stalled = 0
+                self._spawn(min(waiting, max(START_THREADS, len(self._threads))))
+            elif ticks % STEADY_GROWTH_TICKS == 0:
                 self._spawn(1)
 
     def _work(self) -> None:
@@ -104,6 +104,7 @@ class Pool:
         while True:
             with self._lock:
                 self._idle += 1
+                self._ended += 1
             work = self._queue.get()
             with self._lock:
                 self._idle -= 1
