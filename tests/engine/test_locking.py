@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pickle
 import signal
@@ -11,7 +10,6 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,131 +18,19 @@ import pytest
 from headrace.locking.filesystem import FileSystemLockManager
 from headrace.locking.memory import MemoryLockManager
 from headrace.locking.protocol import LockManager
-from headrace.model import clock, ids
+from headrace.testing import LockContract
 
 
-@pytest.fixture(params=["memory", "files"])
-def locks(request: pytest.FixtureRequest, tmp_path: Path) -> LockManager:
-    return MemoryLockManager() if request.param == "memory" else FileSystemLockManager(tmp_path / "locks")
+class TestMemoryLocks(LockContract):
+    @pytest.fixture
+    def locks(self) -> LockManager:
+        return MemoryLockManager()
 
 
-@pytest.fixture
-def key() -> str:
-    return f"a/strange key: {ids.random_hex(4)}"
-
-
-class HeldClock(clock.SystemClock):
-    """A clock that a test can move on."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def now(self) -> datetime:
-        return super().now() + timedelta(seconds=self.ahead)
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self.ahead
-
-    def sleep(self, seconds: float) -> None:
-        self.ahead += seconds
-
-
-def test_it_is_a_lock_manager(locks: LockManager) -> None:
-    assert isinstance(locks, LockManager)
-
-
-def test_only_one_holder_at_a_time(locks: LockManager, key: str) -> None:
-    assert locks.acquire_lock(key, "a")
-    assert not locks.acquire_lock(key, "b", acquire_timeout=0)
-    assert locks.is_locked(key)
-    assert locks.is_lock_holder(key, "a")
-    assert not locks.is_lock_holder(key, "b")
-    locks.release_lock(key, "a")
-    assert not locks.is_locked(key)
-    assert locks.acquire_lock(key, "b", acquire_timeout=0)
-
-
-def test_holder_may_ask_again(locks: LockManager, key: str) -> None:
-    assert locks.acquire_lock(key, "a")
-    assert locks.acquire_lock(key, "a", acquire_timeout=0)
-
-
-def test_keys_do_not_stand_in_each_others_way(locks: LockManager, key: str) -> None:
-    assert locks.acquire_lock(key, "a")
-    assert locks.acquire_lock(key.replace("/", "%2F"), "b", acquire_timeout=0)
-
-
-def test_release_by_another_is_refused(locks: LockManager, key: str) -> None:
-    with pytest.raises(ValueError, match="No lock on .* is held by 'b'"):
-        locks.release_lock(key, "b")
-    locks.acquire_lock(key, "a")
-    with pytest.raises(ValueError, match="'a' holds it"):
-        locks.release_lock(key, "b")
-
-
-def test_lease_ends(locks: LockManager, key: str) -> None:
-    with clock.use(HeldClock()) as time:
-        assert locks.acquire_lock(key, "a", hold_timeout=10)
-        assert not locks.acquire_lock(key, "b", acquire_timeout=0)
-        time.ahead += 11  # type: ignore[attr-defined]  # the held clock
-        assert not locks.is_locked(key)
-        assert not locks.is_lock_holder(key, "a")
-        assert locks.acquire_lock(key, "b", acquire_timeout=0)
-
-
-def test_waiting_gives_up_after_its_time(locks: LockManager, key: str) -> None:
-    locks.acquire_lock(key, "a")
-    with clock.use(HeldClock()):
-        assert not locks.acquire_lock(key, "b", acquire_timeout=5)
-        assert not locks.wait_for_lock(key, timeout=5)
-
-
-def test_waiting_ends_when_the_lock_is_released(locks: LockManager, key: str) -> None:
-    locks.acquire_lock(key, "a")
-    with ThreadPoolExecutor(2) as pool:
-        waiting = pool.submit(locks.wait_for_lock, key, 30)
-        locks.release_lock(key, "a")
-        assert waiting.result()
-
-
-def test_async_names_wait_without_blocking_the_loop(locks: LockManager, key: str) -> None:
-    async def main() -> list[str]:
-        lines: list[str] = []
-
-        async def work(name: str) -> None:
-            assert await locks.aacquire_lock(key, name)
-            lines.append(f"{name} in")
-            await asyncio.sleep(0)
-            lines.append(f"{name} out")
-            locks.release_lock(key, name)
-
-        await asyncio.gather(*(work(str(number)) for number in range(40)))
-        assert await locks.await_for_lock(key, 1)
-        return lines
-
-    lines = asyncio.run(main())
-    assert [line.split()[1] for line in lines] == ["in", "out"] * 40
-
-
-def test_threads_exclude_each_other(locks: LockManager, key: str) -> None:
-    inside, most = 0, 0
-    guard = threading.Lock()
-
-    def work(name: str) -> None:
-        nonlocal inside, most
-        for _ in range(5):
-            locks.acquire_lock(key, name)
-            with guard:
-                inside += 1
-                most = max(most, inside)
-            with guard:
-                inside -= 1
-            locks.release_lock(key, name)
-
-    with ThreadPoolExecutor(6) as pool:
-        for future in [pool.submit(work, str(number)) for number in range(6)]:
-            future.result()
-    assert most == 1
+class TestFileLocks(LockContract):
+    @pytest.fixture
+    def locks(self, tmp_path: Path) -> LockManager:
+        return FileSystemLockManager(tmp_path / "locks")
 
 
 def test_memory_manager_is_one_in_a_process() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headrace.testing.lock_contract import LockContract
     from headrace.testing.plugin_contract import PluginContract
 
-__all__ = ["PluginContract"]
+__all__ = ["LockContract", "PluginContract"]
 
 
 def __getattr__(name: str) -> Any:
@@ -15,4 +16,8 @@ def __getattr__(name: str) -> Any:
         from headrace.testing.plugin_contract import PluginContract
 
         return PluginContract
+    if name == "LockContract":
+        from headrace.testing.lock_contract import LockContract
+
+        return LockContract
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
