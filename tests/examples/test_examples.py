@@ -1,0 +1,95 @@
+"""Each example, run as its reader runs it: as a program, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "core" / "examples"
+LIMIT_SECONDS = 120
+
+
+def run(*words: str | Path) -> str:
+    """Run a program with this interpreter, and return what it printed; the test fails if it fails."""
+    environment = {**os.environ, "COLUMNS": "200"}
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=LIMIT_SECONDS, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def command_line(*words: str) -> str:
+    return run("-m", "headrace", *words)
+
+
+CASES = {
+    "hello.py": ["Hello, Ada!", "Hello, Grace!", "Finished in state Completed()"],
+    "async_flow.py": ["life: 42; the universe: 42; everything: 42"],
+    "retries.py": ["Retry 2/4", "Read: ready at last"],
+    "secrets_in_blocks.py": ["sent 'all is well' to ada@example.com", "**********"],
+    "concurrency_limit.py": ["8 queries, at most 2 at once"],
+    "plugin_block.py": ["3 lines: one two three"],
+}
+WITH_TESTS_OF_THEIR_OWN = {"approval.py", "weather_etl.py", "weather_service.py"}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_example_prints(name: str) -> None:
+    printed = run(EXAMPLES / name)
+    for expected in CASES[name]:
+        assert expected in printed
+    runs = json.loads(command_line("flow-run", "ls", "--output", "json"))
+    assert [one["state_name"] for one in runs] == ["Completed"]
+
+
+def test_every_example_is_run() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == CASES.keys() | WITH_TESTS_OF_THEIR_OWN
+
+
+def test_a_secret_is_not_in_the_database_or_the_log(home: Path) -> None:
+    printed = run(EXAMPLES / "secrets_in_blocks.py")
+    assert "correct horse" not in printed
+    assert [file.name for file in home.rglob("*") if file.is_file() and b"correct horse" in file.read_bytes()] == []
+
+
+def test_a_paused_run_goes_on_with_the_answer_of_another_process() -> None:
+    words = [sys.executable, "-u", str(EXAMPLES / "approval.py")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as paused:
+        assert paused.stdout is not None
+        try:
+            printed = ""
+            while "Pausing flow" not in printed:
+                line = paused.stdout.readline()
+                assert line, printed
+                printed += line
+            found = re.search(r"Approve the run ([0-9a-f-]{36})", printed)
+            assert found is not None
+            run(EXAMPLES / "approval.py", found[1], "--amount", "50")
+            rest, _ = paused.communicate(timeout=LIMIT_SECONDS)
+        finally:
+            paused.kill()
+    assert "Grace approved 50, so we spend 50" in rest
+    assert paused.returncode == 0
+
+
+def test_the_weather_pipeline_retries_rolls_back_and_caches(tmp_path: Path) -> None:
+    printed = run(EXAMPLES / "weather_etl.py", "--output", tmp_path / "report")
+    assert "Summarised 210 weeks" in printed
+    assert printed.count("Rolled back: weeks.csv is removed") == 2
+    assert "4 times '503, try again' and 4 times with data" in printed
+    assert len((tmp_path / "report" / "weeks.csv").read_text().splitlines()) == 1 + 208
+
+    runs = json.loads(command_line("flow-run", "ls", "--output", "json"))
+    assert [one["state_name"] for one in runs] == ["Completed"] * 4
+    second = max(one["id"] for one in runs if one["parent_task_run_id"] is None)
+    task_runs = json.loads(command_line("task-run", "ls", "--limit", "200", "--output", "json"))
+    of_second = [one for one in task_runs if one["flow_run_id"] == second]
+    assert {one["state_name"] for one in of_second if one["name"].startswith("summarize-")} == {"Cached"}
+    assert {one["state_name"] for one in of_second if one["name"].startswith("check_report-")} == {"Completed", "Failed"}
+    artifacts = json.loads(command_line("artifact", "ls", "--output", "json"))
+    assert {(one["key"], one["type"]) for one in artifacts} == {("weather-report", "markdown"), ("extreme-weeks", "table")}
