@@ -482,3 +482,17 @@ def test_task_that_handles_a_failure_inside_keeps_the_rest(ran: list[Any], persi
     assert main() == "done"
     assert ran == ["run a", "run b", "handled", "commit"]
     assert outer(1, return_state=True).name == ("Cached" if persist else "Completed")
+
+
+def test_result_in_a_saved_block_is_found_by_the_id_in_the_state(tmp_path: Path) -> None:
+    from headrace.client.bridge import drive
+    from headrace.engine.results import read_stored_result
+    from headrace.results import ResultRecordMetadata, resolve_result_storage
+
+    block_id = LocalFileSystem(basepath=str(tmp_path / "mine")).save("mine")
+    store = ResultStore(result_storage=resolve_result_storage(block_id))
+    record = store.create_result_record([1, 2], key="k")
+    store.persist_result_record(record)
+    reference = drive(store.areference(record))
+    assert reference["storage_block_id"] == str(block_id)
+    assert drive(read_stored_result(ResultRecordMetadata.model_validate(json.loads(json.dumps(reference))))) == [1, 2]
