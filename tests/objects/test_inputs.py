@@ -24,7 +24,7 @@ from headrace.input import (
     receive_input,
     send_input,
 )
-from headrace.model.endpoints.flow_runs import CREATE_FLOW_RUN
+from headrace.model.endpoints.flow_runs import CREATE_FLOW_RUN, DELETE_FLOW_RUN
 from headrace.model.endpoints.flows import CREATE_FLOW
 from headrace.model.errors import ObjectAlreadyExists, ObjectNotFound
 from headrace.model.flow_runs import FlowRunCreate
@@ -185,6 +185,13 @@ def test_single_inputs_are_stored_read_listed_and_deleted() -> None:
 def test_inputs_need_a_run_that_exists() -> None:
     with pytest.raises(ObjectNotFound, match="Flow run not found"):
         send_input("a", uuid4())
+
+
+def test_inputs_go_with_their_run() -> None:
+    run = new_run()
+    send_input("a", run)
+    call(DELETE_FLOW_RUN, id=run)
+    assert filter_flow_run_input("", flow_run_id=run) == []
 
 
 def test_the_keys_of_a_pause_come_from_its_state() -> None:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, create_model
 from headrace.client.bridge import asleep, blocking, drive
 from headrace.client.connect import current_client
 from headrace.client.current_run import run_ids
+from headrace.client.waiting import is_embedded
 from headrace.model import clock, ids
 from headrace.model.endpoints.run_inputs import (
     CREATE_FLOW_RUN_INPUT,
@@ -340,7 +341,7 @@ class GetInputHandler(Generic[R]):
         """Wait for the next input and return it. Raises `TimeoutError` after `timeout` seconds."""
         deadline = None if self.timeout is None else clock.monotonic() + self.timeout
         step = POLL_SECONDS_MIN
-        step_max = min(self.poll_interval, POLL_SECONDS_EMBEDDED_MAX) if hasattr(current_client(), "database") else self.poll_interval
+        step_max = min(self.poll_interval, POLL_SECONDS_EMBEDDED_MAX) if is_embedded(current_client()) else self.poll_interval
         while True:
             found = await self.filter_for_inputs()
             if found:

@@ -16,6 +16,7 @@ from headrace.client.connect import current_client
 from headrace.client.current_run import run_ids
 from headrace.client.interface import Client
 from headrace.client.spool import recover
+from headrace.client.waiting import is_embedded
 from headrace.model import clock
 from headrace.model.concurrency import (
     LEASE_SECONDS_DEFAULT,
@@ -105,10 +106,11 @@ class _Patience:
     def is_over(self) -> bool:
         return self._deadline is not None and clock.monotonic() >= self._deadline
 
-    def refused(self, error: SlotsUnavailable) -> float:
+    def refused(self, error: SlotsUnavailable, is_exact: bool) -> float:
         """Return how long to wait after a refusal. Raises when `max_retries` are used up.
 
-        A store in this process is asked far more often than it advises; only a wait as long as advised counts as one retry.
+        A store in this process is asked far more often than it advises, unless its advice `is_exact`; only a wait as long as advised
+        counts as one retry.
         """
         now = clock.monotonic()
         if self._max_retries is not None and now >= self._retry_at:
@@ -121,7 +123,8 @@ class _Patience:
         if not self._embedded:
             return error.retry_after
         self._step = min(POLL_SECONDS_MAX, self._step * 1.5)
-        return self._step * random.uniform(0.5, 1.0)
+        step = self._step * random.uniform(0.5, 1.0)
+        return min(step, error.retry_after) if is_exact else step
 
     async def wait(self, seconds: float) -> None:
         """Wait, but not beyond the deadline. Raises `AcquireConcurrencySlotTimeoutError` at it."""
@@ -135,10 +138,6 @@ class _Patience:
         await asleep(seconds)
 
 
-def _is_embedded(client: Client) -> bool:
-    return hasattr(client, "database")
-
-
 async def _take(
     client: Client,
     body: IncrementSlots | IncrementSlotsWithLease,
@@ -146,7 +145,7 @@ async def _take(
     max_retries: int | None,
 ) -> tuple[UUID | None, list[MinimalConcurrencyLimitResponse]]:
     """Take the slots as soon as there are enough, and return their lease, if they have one, and the limits concerned."""
-    patience = _Patience(body.names, timeout_seconds, max_retries, _is_embedded(client))
+    patience = _Patience(body.names, timeout_seconds, max_retries, is_embedded(client))
     looked = clock.monotonic()
     with _Place(body.names) as place:
         while True:
@@ -159,8 +158,8 @@ async def _take(
                         return taken.lease_id, taken.limits
                     return None, await client.call(INCREMENT_SLOTS, body)
                 except SlotsUnavailable as error:
-                    seconds = patience.refused(error)
-                    if _is_embedded(client) and clock.monotonic() - looked >= RECOVERY_SECONDS:
+                    seconds = patience.refused(error, is_exact=isinstance(body, IncrementSlots))
+                    if is_embedded(client) and clock.monotonic() - looked >= RECOVERY_SECONDS:
                         recover(get_current_settings().home / "spool", client)
                         looked = clock.monotonic()
                 except InvalidRequest as error:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from headrace.model.concurrency import TAG_PREFIX
+
 AVERAGE_OCCUPANCY_SECONDS = 2.0  # what is assumed of a limit that nobody has used yet
 OCCUPANCY_SECONDS_MIN = 0.1
 WAIT_SECONDS_MIN = 0.01
@@ -87,12 +89,11 @@ def retry_after(room: Room, slots: int, now: datetime, jitter: float) -> float:
     Exact for a decaying limit: the time until enough has drained, and up to a tenth more. Otherwise the average occupancy shared by the
     limit's slots, spread by `jitter` (0 to 1) between half and one and a half of it. At most 30 s, 10 s for limits of tags.
     """
-    most = TAG_WAIT_SECONDS_MAX if room.name.startswith("tag:") else WAIT_SECONDS_MAX
+    most = TAG_WAIT_SECONDS_MAX if room.name.startswith(TAG_PREFIX) else WAIT_SECONDS_MAX
     if room.decays:
         excess = level(room, now) + slots - room.limit
-        seconds = excess / room.decay_per_second * (1 + 0.1 * jitter) + 2e-6  # times are whole microseconds
-    else:
-        seconds = room.average_occupancy_seconds * slots / max(1, room.limit) * (0.5 + jitter)
+        return min(most, max(0.0, excess / room.decay_per_second * (1 + 0.1 * jitter)) + 2e-6)  # times are whole microseconds
+    seconds = room.average_occupancy_seconds * slots / max(1, room.limit) * (0.5 + jitter)
     return min(most, max(WAIT_SECONDS_MIN, seconds))
 
 

@@ -1,0 +1,5 @@
+"""Emitting events."""
+
+from headrace.objects.events import emit_event
+
+__all__ = ["emit_event"]
