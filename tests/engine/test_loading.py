@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headrace import flow
-from headrace.engine.loading import (
+from headrace.flows import (
     is_entrypoint_async,
     load_flow_arguments_from_entrypoint,
     load_flow_from_entrypoint,

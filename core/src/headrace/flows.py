@@ -1,5 +1,38 @@
-"""Front desk: flows."""
+"""Front desk: flows. Finding them by entrypoint is imported when it is used, since code that only defines flows does not need it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from headrace.engine.flow import Flow, flow
 
-__all__ = ["Flow", "flow"]
+if TYPE_CHECKING:
+    from headrace.engine.loading import (
+        is_entrypoint_async,
+        load_flow_arguments_from_entrypoint,
+        load_flow_from_entrypoint,
+        load_function_and_convert_to_flow,
+        load_placeholder_flow,
+        safe_load_flow_from_entrypoint,
+        select_flow,
+    )
+
+__all__ = [
+    "Flow",
+    "flow",
+    "is_entrypoint_async",
+    "load_flow_arguments_from_entrypoint",
+    "load_flow_from_entrypoint",
+    "load_function_and_convert_to_flow",
+    "load_placeholder_flow",
+    "safe_load_flow_from_entrypoint",
+    "select_flow",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from headrace.engine import loading
+
+        return getattr(loading, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +17,10 @@ if TYPE_CHECKING:
 PROGRAM = "headrace"
 
 
-@dataclass
 class Options:
     """What was asked for before the command."""
 
-    debug: bool = False
+    debug = False
 
 
 class Root(click.Group):
