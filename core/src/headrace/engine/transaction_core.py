@@ -15,7 +15,7 @@ from headrace.engine.annotations import NotSet
 from headrace.engine.collections import AutoEnum
 from headrace.engine.locking.base import IsolationLevel, LockManager
 from headrace.model import ids
-from headrace.model.errors import ConfigurationError, HeadraceException, StoreError
+from headrace.model.errors import ConfigurationError, StoreError, TransactionRolledBack
 
 if TYPE_CHECKING:
     from headrace.engine.records import ResultRecord
@@ -44,10 +44,6 @@ class TransactionState(AutoEnum):
     STAGED = AutoEnum.auto()
     COMMITTED = AutoEnum.auto()
     ROLLED_BACK = AutoEnum.auto()
-
-
-class TransactionRolledBack(HeadraceException):
-    """A `with transaction()` block ended well but its work was undone; `__cause__` is what went wrong, if something did."""
 
 
 current_transaction: ContextVar[BaseTransaction | None] = ContextVar("headrace_transaction", default=None)

@@ -16,10 +16,10 @@ from headrace.engine.transaction_core import (
     BaseTransaction,
     CommitMode,
     Hook,
-    TransactionRolledBack,
     TransactionState,
     get_transaction,
 )
+from headrace.model.errors import TransactionRolledBack
 
 if TYPE_CHECKING:
     from headrace.engine.records import ResultRecord

@@ -11,7 +11,7 @@ HeadraceException
 ├── pausing       NotPausedError FlowPauseTimeout FlowRunWaitTimeout
 ├── blocks        BlockMissingCapabilities ProtectedBlockError BlockNotSavedError InvalidBlockRegistration UnknownBlockType
 ├── infrastructure InfrastructureError InfrastructureNotFound InfrastructureNotAvailable InvalidRepositoryURLError
-├── data          SerializationError HashError EventTooLarge StoreError
+├── data          SerializationError HashError EventTooLarge StoreError TransactionRolledBack
 ├── concurrency   ConcurrencySlotAcquisitionError AcquireConcurrencySlotTimeoutError
 ├── plugins       PluginError PluginNotInstalled PluginBroken PluginConflict PluginIncompatible MissingExtra PluginDenied
 └── deployment    StepExecutionError DeploymentApplyError
@@ -285,6 +285,10 @@ class EventTooLarge(HeadraceException):
 
 class StoreError(HeadraceException):
     """The database or the files beside it cannot be used: full disk, read-only home, newer schema."""
+
+
+class TransactionRolledBack(HeadraceException):
+    """A `with transaction()` block ended well but its work was undone; `__cause__` is what went wrong, if something did."""
 
 
 # --- concurrency ----------------------------------------------------------------------------------------------------------------
