@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import socket
 import sqlite3
@@ -66,12 +67,12 @@ class Program:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment(), cwd=self.home, text=True, start_new_session=True
         )
-        before = os.times()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         out, err = process.communicate(timeout=timeout)
-        after = os.times()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
         if process.returncode != 0:
             raise SystemExit(f"{' '.join(command)} failed with {process.returncode}:\n{err[-2000:]}")
-        cpu = after.children_user + after.children_system - before.children_user - before.children_system
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return out, cpu, time.perf_counter() - began
 
     def work(self, name: str, count: int, *options: str) -> dict[str, float]:
@@ -205,7 +206,10 @@ def plugins(ours: Program) -> Iterator[Row]:
         for number in range(50):
             _dummy_plugin(Path(folder), number)
         crowded = Program(ours.python, ours.package, ours.home, {"PYTHONPATH": folder})
-        question = "import time\nfrom headrace.plugin import Kind, get_registry\nb=time.process_time()\nget_registry().offers(Kind.BLOCK)\nprint(time.process_time()-b)"
+        question = (
+            "import time\nfrom headrace.plugin import Kind, get_registry\n"
+            "began = time.process_time()\nget_registry().offers(Kind.BLOCK)\nprint(time.process_time() - began)"
+        )
         line = "from headrace import flow, task"
 
         def asked(program: Program) -> float:

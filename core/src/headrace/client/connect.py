@@ -30,3 +30,10 @@ def current_client() -> Client:
         recover(settings.home / "spool", client)
     return client
 
+
+def forget_client() -> None:
+    """Close the client for the present settings, if there is one; the next call opens another. For tests whose database goes away."""
+    url = get_current_settings().server.database.connection_url.get_secret_value()
+    client = _clients.pop(url, None)
+    if client is not None:
+        client.database.close()
