@@ -76,3 +76,10 @@ def test_links_between_pages_lead_somewhere() -> None:
         if not (ROOT / path.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_every_page_is_listed() -> None:
+    docs = ROOT / "core" / "docs"
+    index = (docs / "index.md").read_text(encoding="utf-8")
+    pages = [page.relative_to(docs).as_posix() for page in sorted(docs.rglob("*.md")) if page.name != "index.md"]
+    assert [page for page in pages if f"({page})" not in index] == []

@@ -7,11 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import headrace_shell
-from headrace_shell import ShellOperation
-
 import headrace
+import headrace_shell
 from headrace import flow, task
+from headrace_shell import ShellOperation
 
 SCRIPTS = Path(sys.executable).parent
 

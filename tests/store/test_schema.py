@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from headrace.store import migrations
+from headrace.store.link import Link
 from headrace.store.schema import HEAD, REVISIONS, SCRIPT, creation_script, printed
 from headrace.store.tables import load_all
 
@@ -65,7 +66,7 @@ def _code(text: str) -> str:
 def shape(raw: sqlite3.Connection) -> dict[str, list[str]]:
     """Return every table and index with the parts of the statement that makes it, spelled and ordered one way."""
     found = raw.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'alembic_version'")
-    return {name: sorted(re.split(r"[\s\"(),]+", sql)) for name, sql in found}
+    return {name: sorted(re.findall(r"[^\s\"(),]+", sql)) for name, sql in found}
 
 
 @pytest.fixture
@@ -87,13 +88,14 @@ def test_script_is_printed_from_the_tables() -> None:
 
 
 def test_migrations_lead_to_the_same_schema_and_back(fresh: sqlite3.Connection) -> None:
-    raw = sqlite3.connect(":memory:", isolation_level=None)
-    migrations.run(raw, "upgrade", "head")
+    link = Link(sqlite3.connect(":memory:", isolation_level=None))
+    raw = link.raw
+    migrations.run(link, "upgrade", "head")
     assert shape(raw) == shape(fresh)
     assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
-    migrations.run(raw, "downgrade", "base")
+    migrations.run(link, "downgrade", "base")
     assert shape(raw) == {}
-    migrations.run(raw, "upgrade", "head")
+    migrations.run(link, "upgrade", "head")
     assert shape(raw) == shape(fresh)
 
 
