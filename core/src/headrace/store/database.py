@@ -17,40 +17,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from headrace.model import clock
 from headrace.model.errors import StoreError
 from headrace.store import failures
+from headrace.store.link import Link
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, CursorResult, Executable, RowMapping, Table
+    from sqlalchemy import CursorResult, Executable, RowMapping, Table
 
 BUSY_TIMEOUT_SECONDS = 60.0
 STATEMENTS_CACHED_MAX = 256
 IDLE_CONNECTIONS_MAX = 16
 
 Row = tuple[Any, ...]
-
-
-class Link:
-    """One connection to the file: the driver's, and SQLAlchemy's around it once a Core statement is used."""
-
-    __slots__ = ("core", "raw")
-
-    def __init__(self, raw: sqlite3.Connection) -> None:
-        self.raw = raw
-        self.core: Connection | None = None
-
-    def as_core(self) -> Connection:
-        if self.core is None:
-            from headrace.store.dialect import wrap
-
-            self.core = wrap(self.raw)
-        return self.core
-
-    def end(self, word: Literal["COMMIT", "ROLLBACK"]) -> None:
-        """End the transaction, on both layers if both took part."""
-        core = self.core
-        if core is not None and core.in_transaction():
-            core.commit() if word == "COMMIT" else core.rollback()
-        if self.raw.in_transaction:
-            self.raw.execute(word)
 
 
 class Transaction:
@@ -191,7 +167,7 @@ class Database:
         idle, self._idle = self._idle, []
         if self._process == os.getpid():
             for link in idle:
-                link.raw.close()
+                link.close()
 
     # --- connections
 
@@ -208,7 +184,7 @@ class Database:
                 if not self._is_open:
                     from headrace.store import opening
 
-                    opening.prepare(link.raw, self.path)
+                    opening.prepare(link, self.path)
                     self._is_open = True
             except sqlite3.Error as error:
                 failures.reraise(error, self.path)
@@ -233,14 +209,14 @@ class Database:
         if self.path is None or len(self._idle) < IDLE_CONNECTIONS_MAX:
             self._idle.append(link)
         else:
-            link.raw.close()
+            link.close()
 
     def _abandon(self, link: Link) -> None:
         """Roll back; a connection that cannot even do that is not used again."""
         try:
             link.end("ROLLBACK")
         except Exception:  # noqa: BLE001  # whatever is broken, the error that brought us here is the one to tell
-            link.raw.close()
+            link.close()
         else:
             self._give(link)
 

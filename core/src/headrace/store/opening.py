@@ -9,13 +9,15 @@ from pathlib import Path
 from headrace.model import clock
 from headrace.model.errors import StoreError
 from headrace.store import failures
+from headrace.store.link import Link
 from headrace.store.schema import BASE, HEAD, REVISIONS, creation_script
 
 WAL_TRIES_MAX = 200
 
 
-def prepare(raw: sqlite3.Connection, path: Path | None) -> None:
+def prepare(link: Link, path: Path | None) -> None:
     """Make sure that the schema is there and is the newest. Raises `StoreError` for a newer or unusable one."""
+    raw = link.raw
     if path is not None:
         _use_wal(raw)
     found = _version(raw) or _create(raw, path)
@@ -28,7 +30,7 @@ def prepare(raw: sqlite3.Connection, path: Path | None) -> None:
         )
     from headrace.store import migrations
 
-    migrations.upgrade(raw, path)
+    migrations.upgrade(link, path)
 
 
 def _use_wal(raw: sqlite3.Connection) -> None:

@@ -5,47 +5,40 @@ A fresh database never comes here: `schema.sql` makes it. Alembic is imported on
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from headrace.model.errors import StoreError
+from headrace.store.link import Link
 
 LOCK_SUFFIX = ".migration-lock"
 
 
-def upgrade(raw: sqlite3.Connection, path: Path | None) -> None:
+def upgrade(link: Link, path: Path | None) -> None:
     """Bring the schema to the newest version. Another process that does the same is waited for; then nothing is left to do."""
     with _only_process(path):
-        run(raw, "upgrade", "head")
+        run(link, "upgrade", "head")
 
 
-def run(raw: sqlite3.Connection, direction: str, revision: str) -> None:
+def run(link: Link, direction: str, revision: str) -> None:
     """Run the line up or down to `revision`, in one transaction."""
     from alembic import command
     from alembic.config import Config
 
-    from headrace.store.dialect import wrap
-
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
-    raw.execute("PRAGMA foreign_keys=OFF")
-    raw.execute("BEGIN IMMEDIATE")
-    core = wrap(raw)
-    config.attributes["connection"] = core
+    config.attributes["connection"] = link.as_core()
+    link.raw.execute("PRAGMA foreign_keys=OFF")
+    link.raw.execute("BEGIN IMMEDIATE")
     try:
         (command.upgrade if direction == "upgrade" else command.downgrade)(config, revision)
-        core.commit()
-        if raw.in_transaction:
-            raw.execute("COMMIT")
+        link.end("COMMIT")
     except BaseException:
-        core.rollback()
-        if raw.in_transaction:
-            raw.execute("ROLLBACK")
+        link.end("ROLLBACK")
         raise
     finally:
-        raw.execute("PRAGMA foreign_keys=ON")
+        link.raw.execute("PRAGMA foreign_keys=ON")
 
 
 @contextmanager
