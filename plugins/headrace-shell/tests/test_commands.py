@@ -287,7 +287,7 @@ def test_an_operation_in_a_flow_logs_with_the_run(caplog):
 
     assert talk() == ["from a flow"]
     (record,) = [record for record in caplog.records if record.getMessage().endswith("stream output: from a flow")]
-    assert record.name.startswith("headrace.flow_runs")
+    assert record.name == "headrace.flow_runs"
 
 
 def test_an_operation_in_an_async_flow():
@@ -340,6 +340,25 @@ def test_the_task_fails_its_run_and_can_be_retried():
         return shell_run_command.with_options(retries=1)("test -f seen || { touch seen; exit 1; }; echo second")
 
     assert flaky() == "second"
+
+
+def test_a_task_that_takes_too_long_ends_its_command():
+    run = shell_run_command.with_options(timeout_seconds=0.5)
+
+    @flow
+    def slow() -> str:
+        return run("echo $$ > pid; sleep 300", return_state=True).name
+
+    assert slow() == "TimedOut"
+    assert ends(int(Path("pid").read_text()))
+
+
+def test_the_task_in_an_async_flow():
+    @flow
+    async def say() -> object:
+        return shell_run_command("echo from an async flow")
+
+    assert asyncio.run(say()) == "from an async flow"
 
 
 def test_output_is_logged_at_the_level_asked_for(caplog):

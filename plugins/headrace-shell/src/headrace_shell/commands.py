@@ -91,7 +91,16 @@ _wait = blocking(_await_end)
 _end = blocking(_aend)
 
 
-class ShellProcess(JobRun[list[str]]):
+class _LogsWithTheRun:
+    """Logs under the run's name: `PID 12 stream output: …` belongs to the run that started the process."""
+
+    @property
+    def logger(self) -> Any:
+        """The run's logger, or an ordinary one outside runs."""
+        return _logger()
+
+
+class ShellProcess(_LogsWithTheRun, JobRun[list[str]]):
     """A shell process that `ShellOperation.trigger` started."""
 
     def __init__(self, shell_operation: ShellOperation, child: ChildProcess) -> None:
@@ -149,7 +158,7 @@ class ShellProcess(JobRun[list[str]]):
     close = blocking(aclose)
 
 
-class ShellOperation(JobBlock[list[str]]):
+class ShellOperation(_LogsWithTheRun, JobBlock[list[str]]):
     """Shell commands that run one after the other in one script.
 
     For short operations use `run`. For long ones use `trigger`, within a `with` block: leaving it ends what still runs.
