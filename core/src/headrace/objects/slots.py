@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
-import random
 import threading
-from collections import deque
 from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
 
-from headrace.client.bridge import asleep, drive
+from headrace.client.bridge import drive
 from headrace.client.connect import current_client
 from headrace.client.current_run import run_ids
 from headrace.client.interface import Client
@@ -37,7 +34,6 @@ from headrace.model.endpoints.concurrency import (
     READ_LIMIT,
 )
 from headrace.model.errors import (
-    AcquireConcurrencySlotTimeoutError,
     ConcurrencySlotAcquisitionError,
     HeadraceException,
     InvalidRequest,
@@ -47,95 +43,14 @@ from headrace.model.errors import (
 from headrace.model.events import Event
 from headrace.objects.events import emit_event
 from headrace.objects.leases import Lease, forget, interrupter, keep, raise_in_thread
+from headrace.objects.slot_waiting import Patience, Place, until_first
 from headrace.settings import get_current_settings
 
-POLL_SECONDS_MIN = 0.01
-POLL_SECONDS_MAX = 0.1  # of the first in line, on a store in this process; over HTTP the server says how long
-PLACE_SECONDS = 0.01  # each place in line waits that much longer before it looks whether it is first
-PLACE_SECONDS_MAX = 0.25
 KNOWN_TAGS_SECONDS = 2.0
 PAGE_LENGTH = 200
 RECOVERY_SECONDS = 2.0  # whoever waits on a store in this process looks that often for processes that died and still hold slots
 
 logger = logging.getLogger("headrace.concurrency")
-
-
-# --- waiting ------------------------------------------------------------------------------------------------------------------------
-
-_lines: dict[tuple[int, frozenset[str]], deque[object]] = {}
-_lines_lock = threading.Lock()
-
-
-class _Place:
-    """A place in this process' line for a set of limits: first come, first served, and one asks for all."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self._key = (os.getpid(), frozenset(names))
-
-    def __enter__(self) -> _Place:
-        with _lines_lock:
-            _lines.setdefault(self._key, deque()).append(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with _lines_lock:
-            line = _lines[self._key]
-            line.remove(self)
-            if not line:
-                del _lines[self._key]
-
-    def number(self) -> int:
-        """Return how many are before this one."""
-        with _lines_lock:
-            return _lines[self._key].index(self)
-
-
-class _Patience:
-    """How long to wait for slots: until `timeout_seconds` have passed, or `max_retries` times as long as the store advises."""
-
-    def __init__(self, names: list[str], timeout_seconds: float | None, max_retries: int | None, embedded: bool) -> None:
-        self._names = ", ".join(repr(name) for name in names)
-        self._timeout_seconds = timeout_seconds
-        self._deadline = None if timeout_seconds is None else clock.monotonic() + timeout_seconds
-        self._max_retries = max_retries
-        self._retries = 0
-        self._retry_at = 0.0
-        self._embedded = embedded
-        self._step = POLL_SECONDS_MIN
-
-    def is_over(self) -> bool:
-        return self._deadline is not None and clock.monotonic() >= self._deadline
-
-    def refused(self, error: SlotsUnavailable, is_exact: bool) -> float:
-        """Return how long to wait after a refusal. Raises when `max_retries` are used up.
-
-        A store in this process is asked far more often than it advises, unless its advice `is_exact`; only a wait as long as advised
-        counts as one retry.
-        """
-        now = clock.monotonic()
-        if self._max_retries is not None and now >= self._retry_at:
-            if self._retries >= self._max_retries:
-                raise ConcurrencySlotAcquisitionError(
-                    f"Could not take slots of {self._names}: {error} Gave up after {self._max_retries} retries."
-                ) from error
-            self._retries += 1
-            self._retry_at = now + error.retry_after
-        if not self._embedded:
-            return error.retry_after
-        self._step = min(POLL_SECONDS_MAX, self._step * 1.5)
-        step = self._step * random.uniform(0.5, 1.0)
-        return min(step, error.retry_after) if is_exact else step
-
-    async def wait(self, seconds: float) -> None:
-        """Wait, but not beyond the deadline. Raises `AcquireConcurrencySlotTimeoutError` at it."""
-        if self._deadline is not None:
-            left = self._deadline - clock.monotonic()
-            if left <= 0:
-                raise AcquireConcurrencySlotTimeoutError(
-                    f"Could not take slots of {self._names} within {self._timeout_seconds} second(s): others hold them."
-                )
-            seconds = min(seconds, left)
-        await asleep(seconds)
 
 
 async def _take(
@@ -145,12 +60,12 @@ async def _take(
     max_retries: int | None,
 ) -> tuple[UUID | None, list[MinimalConcurrencyLimitResponse]]:
     """Take the slots as soon as there are enough, and return their lease, if they have one, and the limits concerned."""
-    patience = _Patience(body.names, timeout_seconds, max_retries, is_embedded(client))
+    patience = Patience(body.names, timeout_seconds, max_retries, is_embedded(client))
     looked = clock.monotonic()
-    with _Place(body.names) as place:
+    with Place(body.names) as place:
         while True:
             number = place.number()
-            seconds = min(PLACE_SECONDS_MAX, PLACE_SECONDS * number)
+            seconds = until_first(number)
             if number == 0 or patience.is_over():
                 try:
                     if isinstance(body, IncrementSlotsWithLease):
