@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from headrace.plugin import startup
+from headrace.plugin.policy import current_policy
 from headrace.plugin.startup import SetupState, run_startup_hooks
 
 HOOK = """
@@ -58,6 +59,18 @@ def test_a_setting_that_a_hook_sets_holds_at_once(site):
     assert get_current_settings().tasks.default_retries == 0
     run(site)
     assert get_current_settings().tasks.default_retries == 7
+
+
+@pytest.mark.parametrize("prefix", ["HEADRACE_PLUGINS_", "HEADRACE_EXPERIMENTS_PLUGINS_"])
+def test_the_policy_comes_from_the_documented_variables(monkeypatch, prefix):
+    for name, value in {
+        "ENABLED": "1", "ALLOW": "aws-plugin,gcp-plugin", "DENY": "legacy-plugin",
+        "SETUP_TIMEOUT_SECONDS": "60", "STRICT": "1", "SAFE_MODE": "1",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(prefix + name, value)
+    policy = current_policy()
+    assert (policy.enabled, policy.strict, policy.safe_mode, policy.setup_timeout_seconds) == (True, True, True, 60)
+    assert (policy.allow, policy.deny) == ({"aws-plugin", "gcp-plugin"}, {"legacy-plugin"})
 
 
 def test_the_context_says_version_url_and_gives_loggers(site, caplog, monkeypatch):

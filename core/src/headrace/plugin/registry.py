@@ -222,7 +222,7 @@ class Registry:
     def _load(self, candidate: Candidate) -> tuple[Loaded, Learned | None]:
         from headrace.plugin import loading  # brings pluggy, which a process that only reads the cache does not need
 
-        plugin, learned = loading.load(candidate, self._hosting(), _import_target, not self.policy.safe_mode)
+        plugin, learned = loading.load(candidate, self._hosting(), import_target, not self.policy.safe_mode)
         if self.policy.safe_mode and plugin.state is PluginState.READY:
             plugin.state = PluginState.DENIED
             plugin.reason = f"{plugin.title} was loaded, but safe mode is on, so none of its hooks is called."
@@ -253,7 +253,7 @@ class Registry:
                 f"{'is' if len(missing) == 1 else 'are'} missing. Install it with {hints}."
             )
         try:
-            found = _import_target(offer.target)
+            found = import_target(offer.target)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # the border to foreign code: SystemExit at import too must not end us
@@ -306,7 +306,8 @@ def _builtin_plugin() -> Loaded:
     return Loaded(found, offers, tuple(kind.hook for kind in offers))
 
 
-def _import_target(target: str) -> object:
+def import_target(target: str) -> object:
+    """Import what `"package.module:attribute"` names, or a module. Raises whatever that raises."""
     module, _, attribute = target.partition(":")
     found: object = importlib.import_module(module)
     for part in filter(None, attribute.split(".")):

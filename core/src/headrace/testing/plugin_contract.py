@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import pkgutil
 import re
@@ -25,7 +24,7 @@ from headrace.plugin.discovery import Candidate
 from headrace.plugin.listing import README_END, README_START, block_schemas, readme_table
 from headrace.plugin.offers import Kind, Offer, PluginRecord, PluginState
 from headrace.plugin.policy import Policy
-from headrace.plugin.registry import Registry
+from headrace.plugin.registry import Registry, import_target
 
 _SECRET_FIELD = re.compile(r"(^|_)(password|passwd|passphrase|secret|token|api_key|private_key|access_key|connection_string|dsn)$")
 _NEW_MODULES = """
@@ -175,17 +174,22 @@ class PluginContract:
         assert not missing, f"Without a docstring: {', '.join(missing)}"
 
     def _own_modules(self) -> Iterator[ModuleType]:
-        package = importlib.import_module(self.package)
+        package = self._module(self.package)
         yield package
         for found in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{self.package}."):
             if found.name.rpartition(".")[2] == "__main__":
                 continue
             try:
-                yield importlib.import_module(found.name)
+                yield self._module(found.name)
             except ModuleNotFoundError as error:
                 optional = {module.partition(".")[0] for _, offer in self.offers() for module in offer.modules}
                 if (error.name or "").partition(".")[0] not in optional:
                     raise
+
+    def _module(self, name: str) -> ModuleType:
+        module = import_target(name)
+        assert isinstance(module, ModuleType)
+        return module
 
     # --- blocks --------------------------------------------------------------------------------------------------
 

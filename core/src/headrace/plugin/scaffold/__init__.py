@@ -18,11 +18,10 @@ from headrace.plugin.offers import Kind, Offer, PluginRecord, PluginState
 _TEMPLATES = Path(__file__).with_name("templates")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _SCHEMAS = """
-import json, sys
-from importlib import import_module
+import json
 from headrace.plugin.listing import block_schemas
-module, _, name = sys.argv[2].partition(":")
-print(json.dumps(block_schemas({sys.argv[1]: getattr(import_module(module), name)}), indent=1))
+from headrace.plugin.registry import import_target
+print(json.dumps(block_schemas({sys.argv[1]: import_target(sys.argv[2])}), indent=1))
 """
 
 
