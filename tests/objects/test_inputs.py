@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from typing import Any
 from uuid import UUID, uuid4
@@ -185,6 +188,22 @@ def test_single_inputs_are_stored_read_listed_and_deleted() -> None:
 def test_inputs_need_a_run_that_exists() -> None:
     with pytest.raises(ObjectNotFound, match="Flow run not found"):
         send_input("a", uuid4())
+
+
+def test_a_receiver_may_have_seen_any_number_of_inputs() -> None:
+    run = new_run()
+    send_input("new", run)
+    seen = {f"strautomaticinput-auto-{number}" for number in range(40_000)}
+    assert list(receive_input(str, flow_run_id=run, timeout=0, exclude_keys=seen)) == ["new"]
+
+
+def test_inputs_of_several_senders_come_in_the_order_of_sending() -> None:
+    run = new_run()
+    code = "import sys; from uuid import UUID; from headrace.input import send_input; send_input(sys.argv[2], UUID(sys.argv[1]))"
+    for name in "cab":
+        subprocess.run([sys.executable, "-c", code, str(run), name], env=os.environ, check=True)
+        send_input(name.upper(), run)
+    assert list(receive_input(str, flow_run_id=run, timeout=0)) == ["c", "C", "a", "A", "b", "B"]
 
 
 def test_inputs_go_with_their_run() -> None:

@@ -12,6 +12,7 @@ from headrace.model.run_inputs import FilterFlowRunInputs, FlowRunInput, FlowRun
 from headrace.operations.conditions import Conditions
 from headrace.operations.pages import page_limit
 from headrace.operations.table import Operation
+from headrace.store.codec import json_in
 from headrace.store.database import Transaction
 
 
@@ -31,11 +32,12 @@ def create_flow_run_input(tx: Transaction, body: FlowRunInputCreate, *, id: UUID
 
 def filter_flow_run_input(tx: Transaction, body: FilterFlowRunInputs, *, id: UUID) -> list[FlowRunInput]:
     where = Conditions()
-    where.add("flow_run_id = ?", id.bytes)
+    where.add("flow_run_id = ? AND key >= ?", id.bytes, body.prefix)
     where.starts("key", [body.prefix])
-    where.any_of("key", body.exclude_keys or None, negated=True)
+    if body.exclude_keys:  # a receiver may have seen more than a statement can have places
+        where.add("key NOT IN (SELECT value FROM json_each(?))", json_in(body.exclude_keys))
     rows = tx.sql(
-        f"SELECT id, created, updated, key, value, sender FROM flow_run_input WHERE {where.joined()} ORDER BY id LIMIT ?",
+        f"SELECT id, created, updated, key, value, sender FROM flow_run_input WHERE {where.joined()} ORDER BY created, id LIMIT ?",
         (*where.values, page_limit(body.limit)),
     )
     return [

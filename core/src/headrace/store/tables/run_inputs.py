@@ -1,4 +1,4 @@
-"""Inputs of flow runs. Ids grow with time, so they give the order in which inputs arrived."""
+"""Inputs of flow runs, in the order of `created`, then `id`: writers follow one another."""
 
 from __future__ import annotations
 
