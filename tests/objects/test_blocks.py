@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import os
+import pickle
+import re
 import sqlite3
 import stat
 import subprocess
@@ -555,6 +558,26 @@ def test_a_damaged_document_says_so(home: Path) -> None:
         raw.execute("UPDATE block_document SET data = substr(data, 1, 60) || 'AAAA' || substr(data, 65)")
     with pytest.raises(StoreError, match="Block document 's' is damaged"):
         Secret.load("s")
+
+
+def test_the_examples_of_the_page_run() -> None:
+    page = Path(__file__).parents[2] / "core" / "docs" / "blocks.md"
+    examples = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    assert len(examples) == 4
+    names: dict[str, Any] = {"__name__": "page"}
+    with pytest.warns(UserWarning, match="another schema"):
+        exec(compile("\n".join(examples), str(page), "exec"), names)
+    assert names["Custom"].load("my-message").number_of_ducks == 42
+    assert names["Warehouse"].load("warehouse").credentials.settings.get_secret_value() == {"mode": "fast"}
+
+
+def test_blocks_travel_by_pickle_and_copy() -> None:
+    block = Inner(token=HUSH)
+    block.save("travels")
+    for travelled in (pickle.loads(pickle.dumps(block)), block.model_copy(), copy.deepcopy(block)):
+        assert travelled == block
+        assert travelled.token.get_secret_value() == HUSH
+        assert travelled.get_block_placeholder() == "headrace.blocks.inner.travels"
 
 
 def test_importing_blocks_brings_no_heavy_package() -> None:

@@ -253,6 +253,18 @@ def test_references_are_expanded_and_follow_the_other_document() -> None:
     assert read(branch) == {"n": 2}
 
 
+def test_a_reference_that_comes_back_as_it_was_read_stays_one() -> None:
+    leaf = make_document(make_schema(make_type("leaf"), secrets=("token",)), "leaf", {"token": "hush", "n": 1})
+    branch = make_document(make_schema(make_type("branch")), "branch", {"leaf": refer(leaf)})
+    for include_secrets in (False, True):
+        update(branch, data={**read(branch, include_secrets), "m": 2}, merge_existing_data=False)
+        assert list(call(endpoints.READ_BLOCK_DOCUMENT, id=branch.id).block_document_references) == ["leaf"]
+    update(branch, data={"leaf": {"token": STARS, "n": 3}})
+    assert call(endpoints.READ_BLOCK_DOCUMENT, id=branch.id).block_document_references == {}
+    assert read(branch) == {"leaf": {"token": "hush", "n": 3}, "m": 2}
+    assert read(leaf) == {"token": "hush", "n": 1}
+
+
 def test_a_block_cannot_hold_itself() -> None:
     schema = make_schema(make_type("thing"))
     first = make_document(schema, "first", {})

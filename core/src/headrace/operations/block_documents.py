@@ -119,6 +119,7 @@ def update_block_document(tx: Transaction, body: BlockDocumentUpdate, *, id: UUI
     old_own, old_references = _stored(tx, row)
     own, references = _split(body.data)
     own = cast("dict[str, Any]", restore(own, old_own))
+    _keep_references(tx, own, references, old_references)
     if body.merge_existing_data:
         own = {**{name: value for name, value in old_own.items() if name not in references}, **own}
         references = {**{name: other for name, other in old_references.items() if name not in own}, **references}
@@ -250,6 +251,20 @@ def _split(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, UUID]]:
         except (TypeError, KeyError, ValueError):
             raise InvalidRequest(f'The reference in field {name!r} must read {{"$ref": {{"block_document_id": "<id>"}}}}.') from None
     return own, references
+
+
+def _keep_references(tx: Transaction, own: dict[str, Any], references: dict[str, UUID], old_references: dict[str, UUID]) -> None:
+    """Put a reference back where its document's values came back as they were read; otherwise keep the secrets hidden in them."""
+    for name, other in old_references.items():
+        if name not in own:
+            continue
+        row = _row(tx, other)
+        seen, clear = _document(tx, row, include_secrets=False).data, _document(tx, row, include_secrets=True).data
+        if own[name] in (seen, clear):
+            del own[name]
+            references[name] = other
+        else:
+            own[name] = restore(own[name], clear)
 
 
 def _write_references(tx: Transaction, id: UUID, references: dict[str, UUID]) -> None:
