@@ -53,4 +53,4 @@ def status_of_run(state: StateType | None) -> int:
 
     if state is StateType.COMPLETED:
         return 0
-    return CANCELLED if state is StateType.CANCELLED else REFUSED
+    return CANCELLED if state in (StateType.CANCELLED, StateType.CANCELLING) else REFUSED

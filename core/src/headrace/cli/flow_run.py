@@ -13,6 +13,7 @@ from headrace.cli.asking import confirm_delete
 from headrace.cli.exits import REFUSED
 from headrace.cli.render import emit, fail, output_option, yes_option
 from headrace.cli.runs import (
+    PAGE,
     Since,
     call,
     collect,
@@ -85,9 +86,16 @@ def list_flow_runs(
 
 
 def _flow_names(runs: Sequence[FlowRun]) -> dict[UUID, str]:
-    from headrace.model.endpoints.flows import READ_FLOW
+    from headrace.model.endpoints.flows import FILTER_FLOWS
+    from headrace.model.run_filters import FlowFilter, FlowFilterId
+    from headrace.model.run_queries import FlowQuery
 
-    return {flow_id: call(READ_FLOW, id=flow_id).name for flow_id in dict.fromkeys(run.flow_id for run in runs)}
+    wanted = list(dict.fromkeys(run.flow_id for run in runs))
+    named: dict[UUID, str] = {}
+    for start in range(0, len(wanted), PAGE):
+        chosen = FlowFilter(id=FlowFilterId(any_=wanted[start : start + PAGE]))
+        named |= {flow.id: flow.name for flow in call(FILTER_FLOWS, FlowQuery(flows=chosen))}
+    return named
 
 
 def _flows_exist(flows: FlowFilter, wanted: Sequence[str]) -> bool:
@@ -147,8 +155,8 @@ def owners(run: FlowRun, task_run_ids: set[UUID]) -> dict[UUID, str]:
 
     named = {run.id: f"Flow run {run.name!r}"}
     wanted = sorted(task_run_ids)
-    for start in range(0, len(wanted), 200):
-        chosen = TaskRunFilter(id=TaskRunFilterId(any_=wanted[start : start + 200]))
+    for start in range(0, len(wanted), PAGE):
+        chosen = TaskRunFilter(id=TaskRunFilterId(any_=wanted[start : start + PAGE]))
         named |= {task.id: f"Task run {task.name!r}" for task in call(FILTER_TASK_RUNS, TaskRunQuery(task_runs=chosen))}
     return named
 
