@@ -235,7 +235,7 @@ def _perform(tx: Transaction, run: Run, decision: Decision, state: State) -> Non
         slots.take_slots(tx, [f"tag:{tag}" for tag in run.tags], 1, lease_seconds=None, holder=holder)
     if Claim.STORE_IN_CACHE in decision.effects:
         details = state.state_details
-        tx.sql(statements.STORE_IN_CACHE, (details.cache_key, state.id.bytes, time_in(details.cache_expiration)))
+        tx.sql(statements.STORE_IN_CACHE, (details.cache_key, run.id.bytes, state.id.bytes, time_in(details.cache_expiration)))
     if not frees_slots(run.books.state_type, state.type):
         return
     if run.tags:

@@ -259,24 +259,24 @@ CREATE INDEX ix_task_run__expected_start_time ON task_run (expected_start_time);
 CREATE INDEX ix_task_run__flow_run_id ON task_run (flow_run_id, task_key, dynamic_key);
 CREATE TABLE task_run_cache (
     cache_key TEXT NOT NULL,
+    task_run_id BLOB NOT NULL,
     state_id BLOB NOT NULL,
     expiration BIGINT,
     CONSTRAINT pk_task_run_cache PRIMARY KEY (cache_key)
 )
  WITHOUT ROWID;
 CREATE TABLE task_run_state (
-    id BLOB NOT NULL,
     task_run_id BLOB NOT NULL,
+    id BLOB NOT NULL,
     timestamp BIGINT NOT NULL,
     type TEXT NOT NULL,
     name TEXT NOT NULL,
     message TEXT,
     data TEXT,
     details TEXT,
-    CONSTRAINT pk_task_run_state PRIMARY KEY (id)
+    CONSTRAINT pk_task_run_state PRIMARY KEY (task_run_id, id)
 )
  WITHOUT ROWID;
-CREATE INDEX ix_task_run_state__task_run_id ON task_run_state (task_run_id, timestamp);
 CREATE TABLE variable (
     id BLOB NOT NULL,
     created BIGINT NOT NULL,

@@ -82,7 +82,7 @@ def _insert(table: str, columns: tuple[str, ...]) -> str:
 
 def _select_run(table: str, columns: tuple[str, ...]) -> str:
     wanted = ", ".join([f"r.{name}" for name in columns] + [f"s.{name}" for name in STATE_FIELDS_OF_RUN])
-    return f"SELECT {wanted} FROM {table} r LEFT JOIN {table}_state s ON s.id = r.state_id"
+    return f"SELECT {wanted} FROM {table} r LEFT JOIN {table}_state s ON s.{table}_id = r.id AND s.id = r.state_id"
 
 
 def _state_columns(run: str) -> tuple[str, ...]:
@@ -160,16 +160,16 @@ RECORD_TASK_RUN = (
     + " WHERE task_run.state_timestamp IS NULL"
     + " OR (excluded.state_timestamp, excluded.state_id) > (task_run.state_timestamp, task_run.state_id)"
 )
-RECORD_TASK_RUN_STATE = INSERT_TASK_RUN_STATE + " ON CONFLICT (id) DO NOTHING"
+RECORD_TASK_RUN_STATE = INSERT_TASK_RUN_STATE + " ON CONFLICT (task_run_id, id) DO NOTHING"
 
 LOG_COLUMNS = ("id", "timestamp", "level", "name", "message", "flow_run_id", "task_run_id")
 RECORD_LOG = _insert("log", LOG_COLUMNS) + " ON CONFLICT (id) DO NOTHING"
 
 SELECT_CACHED_STATE = (
     f"SELECT {', '.join('s.' + name for name in _state_columns('task_run_id'))} FROM task_run_cache c"
-    " JOIN task_run_state s ON s.id = c.state_id WHERE c.cache_key = ? AND (c.expiration IS NULL OR c.expiration > ?)"
+    " JOIN task_run_state s ON s.task_run_id = c.task_run_id AND s.id = c.state_id WHERE c.cache_key = ? AND (c.expiration IS NULL OR c.expiration > ?)"
 )
 STORE_IN_CACHE = (
-    "INSERT INTO task_run_cache (cache_key, state_id, expiration) VALUES (?, ?, ?)"
-    " ON CONFLICT (cache_key) DO UPDATE SET state_id = excluded.state_id, expiration = excluded.expiration"
+    "INSERT INTO task_run_cache (cache_key, task_run_id, state_id, expiration) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (cache_key) DO UPDATE SET task_run_id = excluded.task_run_id, state_id = excluded.state_id, expiration = excluded.expiration"
 )

@@ -11,6 +11,7 @@ task_run_cache = Table(
     "task_run_cache",
     metadata,
     Column("cache_key", Text, primary_key=True),
+    Column("task_run_id", Id, nullable=False),
     Column("state_id", Id, nullable=False),
     Column("expiration", Timestamp),  # NULL: for ever
     sqlite_with_rowid=False,

@@ -161,24 +161,24 @@ def upgrade() -> None:
     op.create_index('ix_task_run__flow_run_id', 'task_run', ['flow_run_id', 'task_key', 'dynamic_key'], unique=False)
     op.create_table('task_run_cache',
     sa.Column('cache_key', sa.Text(), nullable=False),
+    sa.Column('task_run_id', types.Id(), nullable=False),
     sa.Column('state_id', types.Id(), nullable=False),
     sa.Column('expiration', types.Timestamp(), nullable=True),
     sa.PrimaryKeyConstraint('cache_key', name=op.f('pk_task_run_cache')),
     sqlite_with_rowid=False
     )
     op.create_table('task_run_state',
-    sa.Column('id', types.Id(), nullable=False),
     sa.Column('task_run_id', types.Id(), nullable=False),
+    sa.Column('id', types.Id(), nullable=False),
     sa.Column('timestamp', types.Timestamp(), nullable=False),
     sa.Column('type', sa.Text(), nullable=False),
     sa.Column('name', sa.Text(), nullable=False),
     sa.Column('message', sa.Text(), nullable=True),
     sa.Column('data', types.Json(), nullable=True),
     sa.Column('details', types.Json(), nullable=True),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_task_run_state')),
+    sa.PrimaryKeyConstraint('task_run_id', 'id', name=op.f('pk_task_run_state')),
     sqlite_with_rowid=False
     )
-    op.create_index('ix_task_run_state__task_run_id', 'task_run_state', ['task_run_id', 'timestamp'], unique=False)
     op.create_table('variable',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -333,7 +333,6 @@ def downgrade() -> None:
     op.drop_table('block_schema')
     op.drop_index('uq_variable__name', table_name='variable')
     op.drop_table('variable')
-    op.drop_index('ix_task_run_state__task_run_id', table_name='task_run_state')
     op.drop_table('task_run_state')
     op.drop_table('task_run_cache')
     op.drop_index('ix_task_run__flow_run_id', table_name='task_run')
