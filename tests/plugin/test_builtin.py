@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.model.errors import PluginNotInstalled
 from headrace.plugin import catalogue, discovery
 from headrace.plugin.host import Host
 from headrace.plugin.policy import Policy
@@ -46,10 +47,13 @@ def test_the_catalogue_is_in_step_with_the_plugins_of_this_repository():
 
 
 def test_what_is_not_installed_is_named_with_its_distribution():
-    from headrace.model.errors import PluginNotInstalled
-
     with pytest.raises(PluginNotInstalled, match="headrace-shell does: `pip install headrace-shell`"):
         Registry(path=[]).find("block", "shell-operation")
+
+
+def test_a_near_name_is_suggested_once():
+    with pytest.raises(PluginNotInstalled, match=r"Did you mean 'shell-operation'\?"):
+        Registry().find("block", "shell-operatio")
 
 
 def test_asking_for_a_built_in_brings_no_library_of_others():

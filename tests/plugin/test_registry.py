@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.model.errors import MissingExtra, PluginBroken, PluginConflict, PluginNotInstalled
+from headrace.model.errors import MissingExtra, PluginBroken, PluginConflict, PluginDenied, PluginIncompatible, PluginNotInstalled
 from headrace.plugin import Kind, Offer, PluginState
 
 
@@ -92,6 +92,23 @@ def test_a_plugin_that_broke_is_named_to_whoever_asks_for_its_offer(site, tmp_pa
     (site.folder / package / "plugin.py").write_text("raise SystemExit('gone wrong')")
     with pytest.raises(PluginBroken, match=r"'dummy-one-thing' cannot be used.*dummy-one 1.0.*SystemExit: gone wrong"):
         site.registry(cache=tmp_path).find("block", "dummy-one-thing")
+
+
+@pytest.mark.parametrize(
+    ("code", "policy", "error"),
+    [
+        (None, {"deny": frozenset({"dummy-one"})}, PluginDenied),
+        ('HEADRACE_PLUGIN_API_REQUIRES = ">=5"', {}, PluginIncompatible),
+    ],
+)
+def test_an_offer_of_a_plugin_that_is_kept_out_says_so(site, tmp_path, code, policy, error):
+    package = site.install("dummy-one")
+    assert site.registry(cache=tmp_path).find("block", "dummy-one-thing")
+    site.forget()
+    if code:
+        (site.folder / package / "plugin.py").write_text(code)
+    with pytest.raises(error, match="'dummy-one-thing' cannot be used.*dummy-one"):
+        site.registry(cache=tmp_path, **policy).find("block", "dummy-one-thing")
 
 
 def test_two_distributions_offering_one_name_are_both_named_and_neither_is_used(site):
@@ -385,7 +402,7 @@ def test_a_plugin_may_ask_the_registry_while_it_is_read(site, python):
         "dummy-asks",
         """
         from headrace.plugin import Offer, get_registry, hookimpl
-        SEEN = [offer.name for offer in get_registry().offers("serializer")]
+        SEEN = [offer.name for kind in ("serializer", "block") for offer in get_registry().offers(kind)]
 
         @hookimpl
         def headrace_blocks():

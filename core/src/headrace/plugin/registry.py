@@ -10,7 +10,16 @@ from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from headrace.model.errors import MissingExtra, PluginBroken, PluginConflict, PluginError, PluginNotInstalled, near
+from headrace.model.errors import (
+    MissingExtra,
+    PluginBroken,
+    PluginConflict,
+    PluginDenied,
+    PluginError,
+    PluginIncompatible,
+    PluginNotInstalled,
+    near,
+)
 from headrace.plugin import builtin, catalogue, modules
 from headrace.plugin.cache import Learned, OfferCache
 from headrace.plugin.discovery import Candidate, discover, installed_version
@@ -35,6 +44,13 @@ _BASES: dict[Kind, tuple[str, ...]] = {
     Kind.ACTION: ("Action",),
 }
 
+# What is raised for an offer of a plugin in such a state.
+_ERRORS: dict[PluginState, type[PluginError]] = {
+    PluginState.BROKEN: PluginBroken,
+    PluginState.INCOMPATIBLE: PluginIncompatible,
+    PluginState.DENIED: PluginDenied,
+}
+
 Claim = tuple[Loaded, Offer]
 
 
@@ -54,7 +70,7 @@ class Registry:
         self._plugins: list[Loaded] = []
         self._candidates: tuple[Candidate, ...] | None = None
         self._host: Host | None = None
-        self._resolved: dict[str, object] = {}
+        self._resolved: dict[tuple[Kind, str], object] = {}
         self._used: dict[str, PluginRecord] = {}
         self._index: dict[Kind, dict[str, list[Claim]]] = {}
         self._kept: OfferCache | None = None
@@ -78,8 +94,9 @@ class Registry:
     def find(self, kind: Kind | str, name: str) -> Offer:
         """Return the offer of that name or alias, importing nothing of it.
 
-        Raises PluginConflict when two distributions offer the name, PluginBroken when its plugin cannot be loaded, and
-        PluginNotInstalled when nothing installed offers it; that one names what to install, where that is known.
+        Raises PluginConflict when two distributions offer the name; PluginBroken, PluginIncompatible or PluginDenied when
+        its plugin is known to have it but cannot be used; and PluginNotInstalled when nothing installed offers it, with the
+        distribution to install, where that is known.
         """
         return self._claim(Kind(kind), name)[1]
 
@@ -95,11 +112,10 @@ class Registry:
         """
         kind = Kind(kind)
         plugin, offer = self._claim(kind, name)
-        if offer.target not in self._resolved:
-            found = self._import_offer(plugin, kind, offer)
-            self._resolved[offer.target] = found
+        if (kind, offer.target) not in self._resolved:
+            self._resolved[kind, offer.target] = self._import_offer(plugin, kind, offer)
             self._used[plugin.key] = self._record(plugin)
-        return self._resolved[offer.target]
+        return self._resolved[kind, offer.target]
 
     def records(self) -> tuple[PluginRecord, ...]:
         """Return what became of each installed plugin, headrace's own offers first."""
@@ -171,20 +187,22 @@ class Registry:
             return self._index[kind]
 
     def _nobody_offers(self, kind: Kind, name: str) -> PluginError:
-        broken = [p for p in self._plugins if p.state in (PluginState.BROKEN, PluginState.INCOMPATIBLE)]
         first_party = catalogue.bringing(kind, name)
         cache = self._cache()
-        for plugin in broken:
+        for plugin in self._plugins:
+            error = _ERRORS.get(plugin.state)
             last = cache.last_known(plugin.candidate) if cache else None
             offered = last is not None and any(name in offer.names for offer in last.offers.get(kind, ()))
-            if offered or plugin.candidate.distribution == first_party:
-                text = f"The {kind.words} {name!r} cannot be used. {plugin.reason} {plugin.remedy}"
-                return PluginBroken(f"{text} More: `headrace plugins doctor {plugin.candidate.name}`.")
+            if error and (offered or plugin.candidate.distribution == first_party):
+                return error(
+                    f"The {kind.words} {name!r} cannot be used. {plugin.reason} {plugin.remedy} "
+                    f"More: `headrace plugins doctor {plugin.candidate.name}`."
+                )
         sentences = [f"No installed plugin offers the {kind.words} {name!r}."]
         names = [n for o in self._builtin.offers.get(kind, ()) for n in o.names] + list(self._claims(kind))
         if first_party:
             sentences.append(f"{first_party} does: `pip install {first_party}`.")
-        elif suggestion := near(name, [*names, *catalogue.read().get(kind.value, ())]):
+        elif suggestion := near(name, {*names, *catalogue.read().get(kind.value, ())}):
             sentences.append(suggestion)
         elif names:
             sentences.append(f"There {'are' if len(names) > 1 else 'is'}: {', '.join(sorted(names)[:20])}.")
@@ -218,6 +236,7 @@ class Registry:
                     cache.put(candidate, learned)
             if cache:
                 cache.save()
+            self._index.clear()  # of what a plugin that asked meanwhile could see
 
     def _load(self, candidate: Candidate) -> tuple[Loaded, Learned | None]:
         from headrace.plugin import loading  # brings pluggy, which a process that only reads the cache does not need
