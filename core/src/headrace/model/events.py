@@ -48,12 +48,15 @@ class Resource(RootModel[dict[str, str]]):
         return self.root.get(RESOURCE_NAME)
 
     def get(self, label: str, default: str | None = None) -> str | None:
+        """Return the value of a label."""
         return self.root.get(label, default)
 
     def keys(self) -> Iterable[str]:
+        """Return the labels."""
         return self.root.keys()
 
     def items(self) -> Iterable[tuple[str, str]]:
+        """Return labels and values."""
         return self.root.items()
 
     def __getitem__(self, label: str) -> str:

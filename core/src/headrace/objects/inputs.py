@@ -387,6 +387,7 @@ class GetAutomaticInputHandler(GetInputHandler["AutomaticRunInput[T]"], Generic[
         self.with_metadata = with_metadata
 
     def to_instance(self, flow_run_input: FlowRunInput) -> Any:
+        """Return a stored input as its value, or with its metadata. Raises a validation error when it does not fit."""
         instance = super().to_instance(flow_run_input)
         return instance if self.with_metadata else instance.value
 

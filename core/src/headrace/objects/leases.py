@@ -49,6 +49,7 @@ class _Keeper:
         self.thread: threading.Thread | None = None
 
     def keep(self, lease: Lease) -> None:
+        """Renew `lease` from now on."""
         lease.due = clock.monotonic() + RENEW_AFTER * lease.duration_seconds
         with self.changed:
             self.leases.add(lease)
@@ -58,6 +59,7 @@ class _Keeper:
             self.changed.notify()
 
     def forget(self, lease: Lease) -> None:
+        """Stop renewing `lease`."""
         with self.changed:
             self.leases.discard(lease)
 

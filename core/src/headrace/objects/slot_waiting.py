@@ -66,6 +66,7 @@ class Patience:
         self._step = POLL_SECONDS_MIN
 
     def is_over(self) -> bool:
+        """Say whether the time to wait has passed."""
         return self._deadline is not None and clock.monotonic() >= self._deadline
 
     def refused(self, error: SlotsUnavailable, is_exact: bool) -> float:

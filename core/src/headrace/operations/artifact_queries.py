@@ -93,6 +93,7 @@ def _conditions(wanted: ArtifactFilter | ArtifactCollectionFilter | None) -> tup
 
 
 def filter_artifacts(tx: Transaction, body: FilterArtifacts) -> list[Artifact]:
+    """List versions of artifacts."""
     where, values = _where(body)
     rows = tx.sql(
         f"{SELECT_ARTIFACTS} WHERE {where} ORDER BY {_ORDERS[body.sort]} LIMIT ? OFFSET ?", (*values, page_limit(body.limit), body.offset or 0)
@@ -101,6 +102,7 @@ def filter_artifacts(tx: Transaction, body: FilterArtifacts) -> list[Artifact]:
 
 
 def filter_latest_artifacts(tx: Transaction, body: FilterLatestArtifacts) -> list[ArtifactCollection]:
+    """List collections."""
     where, values = _where(body)
     rows = tx.sql(
         f"{_SELECT_LATEST} WHERE {_IS_LATEST} AND {where} ORDER BY {_LATEST_ORDERS[body.sort]} LIMIT ? OFFSET ?",
@@ -110,11 +112,13 @@ def filter_latest_artifacts(tx: Transaction, body: FilterLatestArtifacts) -> lis
 
 
 def count_artifacts(tx: Transaction, body: CountArtifacts) -> int:
+    """Count versions of artifacts."""
     where, values = _where(body)
     return tx.sql(f"SELECT COUNT(*) FROM artifact a WHERE {where}", values)[0][0]
 
 
 def count_latest_artifacts(tx: Transaction, body: CountLatestArtifacts) -> int:
+    """Count collections."""
     where, values = _where(body)
     return tx.sql(f"SELECT COUNT(*) FROM artifact a WHERE {_IS_LATEST} AND {where}", values)[0][0]
 

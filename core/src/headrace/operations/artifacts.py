@@ -18,6 +18,7 @@ SELECT_ARTIFACTS = f"SELECT {ARTIFACT_COLUMNS} FROM artifact a"
 
 
 def values_out(row: Row) -> dict[str, Any]:
+    """Read what a row of `ARTIFACT_COLUMNS` says beside its id and making time."""
     return {
         "updated": clock.from_us(row[2]),
         "key": row[3],
@@ -31,10 +32,12 @@ def values_out(row: Row) -> dict[str, Any]:
 
 
 def artifact_out(row: Row) -> Artifact:
+    """Read a row of `ARTIFACT_COLUMNS`."""
     return Artifact(id=UUID(bytes=row[0]), created=clock.from_us(row[1]), **values_out(row))
 
 
 def create_artifact(tx: Transaction, body: ArtifactCreate) -> Artifact:
+    """Store a new version of an artifact."""
     artifact_id, now = ids.new(), clock.now()
     tx.sql_count(
         """INSERT INTO artifact (id, created, updated, key, type, description, data, metadata_, flow_run_id, task_run_id)
@@ -56,6 +59,7 @@ def create_artifact(tx: Transaction, body: ArtifactCreate) -> Artifact:
 
 
 def read_artifact(tx: Transaction, *, id: UUID) -> Artifact:
+    """Return one version of an artifact. Raises `ObjectNotFound`."""
     row = tx.sql_one(f"{SELECT_ARTIFACTS} WHERE a.id = ?", (id.bytes,))
     if row is None:
         raise ObjectNotFound("Artifact not found.")
@@ -63,6 +67,7 @@ def read_artifact(tx: Transaction, *, id: UUID) -> Artifact:
 
 
 def read_latest_artifact(tx: Transaction, *, key: str) -> Artifact:
+    """Return the latest version of a key. Raises `ObjectNotFound`."""
     row = tx.sql_one(f"{SELECT_ARTIFACTS} WHERE a.key = ? ORDER BY a.id DESC LIMIT 1", (key,))
     if row is None:
         raise ObjectNotFound("Artifact not found.")
@@ -70,6 +75,7 @@ def read_latest_artifact(tx: Transaction, *, key: str) -> Artifact:
 
 
 def update_artifact(tx: Transaction, body: ArtifactUpdate, *, id: UUID) -> None:
+    """Change what is given of one version. Raises `ObjectNotFound`."""
     changes: dict[str, object] = {"updated": clock.to_us(clock.now())}
     for name in body.model_fields_set:
         value = getattr(body, name)
@@ -80,6 +86,7 @@ def update_artifact(tx: Transaction, body: ArtifactUpdate, *, id: UUID) -> None:
 
 
 def delete_artifact(tx: Transaction, *, id: UUID) -> None:
+    """Delete one version. Raises `ObjectNotFound`."""
     if not tx.sql_count("DELETE FROM artifact WHERE id = ?", (id.bytes,)):
         raise ObjectNotFound("Artifact not found.")
 

@@ -47,6 +47,7 @@ from headrace.store.database import Transaction
 
 
 def create_limit(tx: Transaction, body: ConcurrencyLimitV2Create) -> ConcurrencyLimitV2:
+    """Store a new limit. Raises `ObjectAlreadyExists`."""
     return _shown_whole(insert_limit(tx, body.name, body.limit, body), clock.now())
 
 
@@ -80,17 +81,20 @@ def _shown(limit: Limit, now: datetime) -> GlobalConcurrencyLimitResponse:
 
 
 def read_limit(tx: Transaction, *, id_or_name: UUID | str) -> GlobalConcurrencyLimitResponse:
+    """Return a limit with what is taken of it now. Raises `ObjectNotFound`."""
     now = clock.now()
     return _shown(find_limit(tx, id_or_name, now), now)
 
 
 def filter_limits(tx: Transaction, body: FilterConcurrencyLimits) -> list[GlobalConcurrencyLimitResponse]:
+    """List limits by name."""
     now = clock.now()
     rows = tx.sql(f"{LIMITS} ORDER BY l.name LIMIT ? OFFSET ?", (clock.to_us(now), page_limit(body.limit), body.offset))
     return [_shown(limit_out(row), now) for row in rows]
 
 
 def update_limit(tx: Transaction, body: ConcurrencyLimitV2Update, *, id_or_name: UUID | str) -> None:
+    """Change what is given of a limit. Raises `ObjectNotFound`, `ObjectAlreadyExists`."""
     now = clock.now()
     limit = find_limit(tx, id_or_name, now)
     changes = {name: value for name, value in body.model_dump(exclude_unset=True).items() if value is not None}
@@ -105,10 +109,12 @@ def update_limit(tx: Transaction, body: ConcurrencyLimitV2Update, *, id_or_name:
 
 
 def delete_limit(tx: Transaction, *, id_or_name: UUID | str) -> None:
+    """Delete a limit. Raises `ObjectNotFound`."""
     remove_limit(tx, find_limit(tx, id_or_name, clock.now()))
 
 
 def increment_slots(tx: Transaction, body: IncrementSlots) -> list[MinimalConcurrencyLimitResponse]:
+    """Take slots of every limit, all or none, until they are given back. Raises `SlotsUnavailable`, `InvalidRequest`."""
     now = clock.now()
     limits = limits_named(tx, body.names, now)
     admit(limits, body.slots, body.mode, now)
@@ -120,6 +126,7 @@ def increment_slots(tx: Transaction, body: IncrementSlots) -> list[MinimalConcur
 
 
 def decrement_slots(tx: Transaction, body: DecrementSlots) -> list[MinimalConcurrencyLimitResponse]:
+    """Give back slots that were taken without a lease, down to none. What leases hold stays."""
     now = clock.now()
     limits = limits_named(tx, body.names, now)
     for limit in limits:
@@ -135,15 +142,18 @@ def decrement_slots(tx: Transaction, body: DecrementSlots) -> list[MinimalConcur
 
 
 def increment_slots_with_lease(tx: Transaction, body: IncrementSlotsWithLease) -> ConcurrencyLimitWithLeaseResponse:
+    """Take slots of every limit, all or none, for the duration of a lease. Raises `SlotsUnavailable`, `InvalidRequest`."""
     lease_id, limits = take_slots(tx, body.names, body.slots, lease_seconds=body.lease_duration, holder=body.holder, mode=body.mode)
     return ConcurrencyLimitWithLeaseResponse(lease_id=lease_id, limits=minimal(limits))
 
 
 def decrement_slots_with_lease(tx: Transaction, body: ReleaseLease) -> None:
+    """Give back all that a lease holds. An unknown lease is no error."""
     release_lease(tx, body.lease_id)
 
 
 def renew_lease(tx: Transaction, body: RenewLease, *, lease_id: UUID) -> None:
+    """Hold on to a lease. Raises `LeaseGone`."""
     renew(tx, lease_id, body.lease_duration)
 
 

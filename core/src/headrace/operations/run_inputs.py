@@ -31,6 +31,7 @@ def create_flow_run_input(tx: Transaction, body: FlowRunInputCreate, *, id: UUID
 
 
 def filter_flow_run_input(tx: Transaction, body: FilterFlowRunInputs, *, id: UUID) -> list[FlowRunInput]:
+    """List a run's inputs whose key begins so, the oldest first."""
     where = Conditions()
     where.add("flow_run_id = ? AND key >= ?", id.bytes, body.prefix)
     where.starts("key", [body.prefix])
@@ -55,6 +56,7 @@ def filter_flow_run_input(tx: Transaction, body: FilterFlowRunInputs, *, id: UUI
 
 
 def read_flow_run_input(tx: Transaction, *, id: UUID, key: str) -> str:
+    """Return the stored text as it is. Raises `ObjectNotFound`."""
     row = tx.sql_one("SELECT value FROM flow_run_input WHERE flow_run_id = ? AND key = ?", (id.bytes, key))
     if row is None:
         raise ObjectNotFound("Flow run input not found")
@@ -62,6 +64,7 @@ def read_flow_run_input(tx: Transaction, *, id: UUID, key: str) -> str:
 
 
 def delete_flow_run_input(tx: Transaction, *, id: UUID, key: str) -> None:
+    """Delete an input. Raises `ObjectNotFound`."""
     if not tx.sql_count("DELETE FROM flow_run_input WHERE flow_run_id = ? AND key = ?", (id.bytes, key)):
         raise ObjectNotFound("Flow run input not found")
 

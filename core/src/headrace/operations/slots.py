@@ -40,10 +40,12 @@ class Limit:
 
     @property
     def key(self) -> bytes:
+        """The id in storage form."""
         return self.id.bytes
 
 
 def limit_out(row: Row) -> Limit:
+    """Read a row of `LIMITS`."""
     room = rules.Room(row[3], row[5], int(row[10]), row[7], time_out(row[9]), row[8])
     return Limit(UUID(bytes=row[0]), clock.from_us(row[1]), clock.from_us(row[2]), bool(row[4]), row[6], room)
 
@@ -57,6 +59,7 @@ def limits_named(tx: Transaction, names: Iterable[str], now: datetime) -> list[L
 
 
 def find_limit(tx: Transaction, id_or_name: UUID | str, now: datetime) -> Limit:
+    """Return a limit, active or not, by its id or name. Raises `ObjectNotFound`."""
     column, value = "name", id_or_name
     with suppress(ValueError):
         column, value = "id", UUID(str(id_or_name)).bytes
@@ -142,6 +145,7 @@ def renew(tx: Transaction, lease_id: UUID, lease_seconds: float) -> None:
 
 
 def admit(limits: Sequence[Limit], slots: int, mode: str, now: datetime) -> None:
+    """Raise `InvalidRequest` or `SlotsUnavailable` unless `slots` more fit into every one of `limits`."""
     never = rules.refusal([limit.room for limit in limits], slots, mode)
     if never is not None:
         raise InvalidRequest(never)
@@ -153,6 +157,7 @@ def admit(limits: Sequence[Limit], slots: int, mode: str, now: datetime) -> None
 
 
 def add_lease(tx: Transaction, lease_id: UUID, now: datetime, expires: datetime | None, holder: ConcurrencyLeaseHolder | None) -> None:
+    """Store a lease that holds nothing yet; one that is stored already is left as it is."""
     tx.sql_count(
         "INSERT INTO concurrency_lease (id, created, expires, holder_type, holder_id) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (
@@ -205,6 +210,7 @@ def set_active_slots(tx: Transaction, limit: Limit, wanted: int, now: datetime) 
 
 
 def insert_limit(tx: Transaction, name: str, most: int, body: ConcurrencyLimitV2Create | None = None) -> Limit:
+    """Store a new limit. Raises `ObjectAlreadyExists` when the name is taken."""
     now, limit_id = clock.now(), ids.new()
     body = body or ConcurrencyLimitV2Create.model_construct(name=name, limit=most)
     try:
@@ -231,9 +237,11 @@ def insert_limit(tx: Transaction, name: str, most: int, body: ConcurrencyLimitV2
 
 
 def remove_limit(tx: Transaction, limit: Limit) -> None:
+    """Delete a limit with what is held of it."""
     tx.sql_count("DELETE FROM concurrency_limit WHERE id = ?", (limit.key,))
     tx.sql_count("DELETE FROM concurrency_lease WHERE id = ?", (limit.key,))
 
 
 def minimal(limits: Iterable[Limit]) -> list[MinimalConcurrencyLimitResponse]:
+    """Return limits in the shape that answers about slots have."""
     return [MinimalConcurrencyLimitResponse(id=limit.id, name=limit.room.name, limit=limit.room.limit) for limit in limits]

@@ -41,41 +41,46 @@ _TAGGED = "l.name LIKE 'tag:%'"
 
 
 def create_tag_limit(tx: Transaction, body: ConcurrencyLimitCreate) -> ConcurrencyLimit:
+    """Limit a tag, or change its limit."""
     now = clock.now()
     name = TAG_PREFIX + body.tag
     if _row_of(tx, name, now):
-        tx.sql_count(
-            'UPDATE concurrency_limit SET "limit" = ?, updated = ? WHERE name = ?', (body.concurrency_limit, clock.to_us(now), name)
-        )
+        tx.sql_count('UPDATE concurrency_limit SET "limit" = ?, updated = ? WHERE name = ?', (body.concurrency_limit, clock.to_us(now), name))
         return _shown(tx, find_limit(tx, name, now), now)
     return _shown(tx, insert_limit(tx, name, body.concurrency_limit), now)
 
 
 def read_tag_limit(tx: Transaction, *, id: UUID) -> ConcurrencyLimit:
+    """Return the limit of a tag by its id. Raises `ObjectNotFound`."""
     now = clock.now()
     return _shown(tx, _found(tx, id, now), now)
 
 
 def read_tag_limit_by_tag(tx: Transaction, *, tag: str) -> ConcurrencyLimit:
+    """Return the limit of a tag. Raises `ObjectNotFound`."""
     now = clock.now()
     return _shown(tx, _found(tx, TAG_PREFIX + tag, now), now)
 
 
 def filter_tag_limits(tx: Transaction, body: FilterConcurrencyLimits) -> list[ConcurrencyLimit]:
+    """List the limits of tags, by tag."""
     now = clock.now()
     rows = tx.sql(f"{LIMITS} WHERE {_TAGGED} ORDER BY l.name LIMIT ? OFFSET ?", (clock.to_us(now), page_limit(body.limit), body.offset))
     return [_shown(tx, limit_out(row), now) for row in rows]
 
 
 def delete_tag_limit(tx: Transaction, *, id: UUID) -> None:
+    """Delete the limit of a tag by its id. Raises `ObjectNotFound`."""
     remove_limit(tx, _found(tx, id, clock.now()))
 
 
 def delete_tag_limit_by_tag(tx: Transaction, *, tag: str) -> None:
+    """Delete the limit of a tag. Raises `ObjectNotFound`."""
     remove_limit(tx, _found(tx, TAG_PREFIX + tag, clock.now()))
 
 
 def reset_tag_limit(tx: Transaction, body: ResetTagLimit, *, tag: str) -> None:
+    """Free all slots of a tag but those of the named task runs. Raises `ObjectNotFound`."""
     now = clock.now()
     limit = _found(tx, TAG_PREFIX + tag, now)
     set_active_slots(tx, limit, 0, now)
@@ -98,6 +103,7 @@ def increment_tag_slots(tx: Transaction, body: TagSlots) -> list[MinimalConcurre
 
 
 def decrement_tag_slots(tx: Transaction, body: TagSlots) -> list[MinimalConcurrencyLimitResponse]:
+    """Give back a task run's slots of the limits of the tags."""
     limits = limits_named(tx, [TAG_PREFIX + tag for tag in body.names], clock.now())
     for limit in limits:
         tx.sql_count(
@@ -135,9 +141,7 @@ def _holders(tx: Transaction, limit: Limit, now: datetime) -> list[UUID]:
 def _hold(tx: Transaction, limits: Iterable[Limit], task_run_id: UUID, now: datetime) -> None:
     lease_id = ids.new()
     add_lease(tx, lease_id, now, None, ConcurrencyLeaseHolder(type="task_run", id=task_run_id))
-    tx.sql_many(
-        "INSERT INTO concurrency_slot (limit_id, lease_id, slots) VALUES (?, ?, 1)", [(limit.key, lease_id.bytes) for limit in limits]
-    )
+    tx.sql_many("INSERT INTO concurrency_slot (limit_id, lease_id, slots) VALUES (?, ?, 1)", [(limit.key, lease_id.bytes) for limit in limits])
 
 
 def _shown(tx: Transaction, limit: Limit, now: datetime) -> ConcurrencyLimit:

@@ -57,10 +57,12 @@ def create_variable(tx: Transaction, body: VariableCreate) -> Variable:
 
 
 def read_variable(tx: Transaction, *, id: UUID) -> Variable:
+    """Return a variable. Raises `ObjectNotFound`."""
     return _found(tx, "id", id.bytes)
 
 
 def read_variable_by_name(tx: Transaction, *, name: str) -> Variable:
+    """Return the variable of that name. Raises `ObjectNotFound`."""
     return _found(tx, "name", name)
 
 
@@ -72,10 +74,12 @@ def _found(tx: Transaction, column: str, value: bytes | str) -> Variable:
 
 
 def update_variable(tx: Transaction, body: VariableUpdate, *, id: UUID) -> None:
+    """Change what is given of a variable. Raises `ObjectNotFound`, `ObjectAlreadyExists` for a name that is taken."""
     _update(tx, body, "id", id.bytes)
 
 
 def update_variable_by_name(tx: Transaction, body: VariableUpdate, *, name: str) -> None:
+    """Change what is given of the variable of that name; see `update_variable`."""
     _update(tx, body, "name", name)
 
 
@@ -98,10 +102,12 @@ def _update(tx: Transaction, body: VariableUpdate, column: str, value: bytes | s
 
 
 def delete_variable(tx: Transaction, *, id: UUID) -> None:
+    """Delete a variable. Raises `ObjectNotFound`."""
     _delete(tx, "id", id.bytes)
 
 
 def delete_variable_by_name(tx: Transaction, *, name: str) -> None:
+    """Delete the variable of that name. Raises `ObjectNotFound`."""
     _delete(tx, "name", name)
 
 
@@ -132,12 +138,14 @@ def _conditions(wanted: VariableFilter | None) -> tuple[str, list[object]]:
 
 
 def filter_variables(tx: Transaction, body: FilterVariables) -> list[Variable]:
+    """List variables."""
     where, values = _conditions(body.variables)
     rows = tx.sql(f"{_SELECT} WHERE {where} ORDER BY {_ORDERS[body.sort]} LIMIT ? OFFSET ?", (*values, page_limit(body.limit), body.offset))
     return [_variable(row) for row in rows]
 
 
 def count_variables(tx: Transaction, body: CountVariables) -> int:
+    """Count variables."""
     where, values = _conditions(body.variables)
     return tx.sql(f"SELECT COUNT(*) FROM variable WHERE {where}", values)[0][0]
 
