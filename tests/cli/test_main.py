@@ -195,6 +195,12 @@ class TestVersion:
         assert data["python"] == sys.version.split()[0]
         assert data["server"]["type"] == "embedded"
 
+    def test_the_password_of_the_database_is_masked(self) -> None:
+        address = "postgresql+psycopg://someone:sesame@db.example:5432/runs"
+        done = spawn("version", env={**os.environ, "HEADRACE_SERVER_DATABASE_CONNECTION_URL": address})
+        assert "someone:********@db.example:5432/runs" in done.stdout
+        assert "sesame" not in done.stdout + done.stderr
+
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_completion_script_is_printed(shell: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,9 +59,19 @@ def _versions() -> dict[str, Any]:
 
 
 def _database(settings: Any) -> dict[str, str]:
+    url = _without_password(settings.server.database.connection_url.get_secret_value())
+    if not url.startswith("sqlite"):
+        return {"database": url}
     import sqlite3
 
-    return {"database": f"sqlite:///{settings.home}/headrace.db", "sqlite": sqlite3.sqlite_version}
+    return {"database": url, "sqlite": sqlite3.sqlite_version}
+
+
+def _without_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    login, at, place = rest.rpartition("@")
+    user, colon, _ = login.partition(":")
+    return f"{scheme}://{user}{':********' if colon else ''}{at}{place}"
 
 
 def _installed() -> dict[str, str]:
