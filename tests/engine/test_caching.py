@@ -31,8 +31,8 @@ from headrace.cache_policies import (
     CompoundCachePolicy,
     Inputs,
 )
-from headrace.engine.caching import cache_key, effective_policy
-from headrace.engine.storage import file_name
+from headrace.data.caching import cache_key, effective_policy
+from headrace.data.storage import file_name
 from headrace.locking.filesystem import FileSystemLockManager
 from headrace.locking.memory import MemoryLockManager
 from headrace.model.errors import HashError

@@ -486,7 +486,7 @@ def test_task_that_handles_a_failure_inside_keeps_the_rest(ran: list[Any], persi
 
 def test_result_in_a_saved_block_is_found_by_the_id_in_the_state(tmp_path: Path) -> None:
     from headrace.client.bridge import drive
-    from headrace.engine.results import read_stored_result
+    from headrace.data.results import read_stored_result
     from headrace.results import ResultRecordMetadata, resolve_result_storage
 
     block_id = LocalFileSystem(basepath=str(tmp_path / "mine")).save("mine")

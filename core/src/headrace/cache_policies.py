@@ -1,6 +1,6 @@
 """Recipes for the key under which a task's result is looked up before the task runs."""
 
-from headrace.engine.caching import (
+from headrace.data.caching import (
     DEEP_SOURCE,
     DEFAULT,
     FLOW_PARAMETERS,

@@ -1,7 +1,7 @@
 """Reading and writing the results of runs."""
 
-from headrace.engine.records import ResultRecord, ResultRecordMetadata
-from headrace.engine.results import (
+from headrace.data.records import ResultRecord, ResultRecordMetadata
+from headrace.data.results import (
     DEFAULT_STORAGE_KEY_FN,
     LRUCache,
     ResultStore,

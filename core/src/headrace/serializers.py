@@ -1,6 +1,6 @@
 """Serializers: values to bytes and back."""
 
-from headrace.engine.serializers import (
+from headrace.data.serializers import (
     CompressedJSONSerializer,
     CompressedPickleSerializer,
     CompressedSerializer,

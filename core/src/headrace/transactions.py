@@ -1,6 +1,6 @@
 """Work that is committed or rolled back together."""
 
-from headrace.engine.transactions import (
+from headrace.data.transactions import (
     AsyncTransaction,
     BaseTransaction,
     CommitMode,

@@ -111,3 +111,14 @@ def run_awaitable(awaitable: Awaitable[R]) -> R:
 
     with ThreadPoolExecutor(1, thread_name_prefix="headrace-private-loop") as pool:
         return pool.submit(copy_context().run, asyncio.run, finish()).result()
+
+
+async def settle(value: Awaitable[R] | R) -> R:
+    """Return a value that a user's function may have given as an awaitable."""
+    from inspect import isawaitable
+
+    if not isawaitable(value):
+        return value
+    if in_blocking_run():
+        return run_awaitable(value)
+    return await value

@@ -1,25 +1,69 @@
-"""Which runs the code that executes now belongs to. The engine sets it; everything above the client may read it."""
+"""Which runs the code that executes now belongs to. The engine sets it; every room above the client may read it."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
+from typing import Any, Protocol
 from uuid import UUID
 
-RunIds = tuple[UUID | None, UUID | None]
 
-_current: ContextVar[RunIds] = ContextVar("headrace_current_run", default=(None, None))
+class Frame(Protocol):
+    """A run in progress, as far as rooms below the engine need to know it."""
+
+    @property
+    def run_id(self) -> UUID:
+        """The id of the flow run or task run."""
+        ...
+
+    @property
+    def persist_result(self) -> bool:
+        """Whether results are kept in this run."""
+        ...
+
+    @property
+    def result_store(self) -> Any:
+        """Where this run's results go, or None."""
+        ...
+
+    @property
+    def logger(self) -> Any:
+        """What writes to this run's log."""
+        ...
+
+
+RunIds = tuple[UUID | None, UUID | None]
+Frames = tuple[Frame | UUID | None, Frame | UUID | None]
+
+_current: ContextVar[Frames] = ContextVar("headrace_current_run", default=(None, None))
 
 
 def run_ids() -> RunIds:
     """Return the ids of the current flow run and task run, each None where there is none."""
-    return _current.get()
+    flow, task = _current.get()
+    return _id(flow), _id(task)
 
 
-def set_run_ids(flow_run_id: UUID | None, task_run_id: UUID | None) -> Token[RunIds]:
+def _id(one: Frame | UUID | None) -> UUID | None:
+    return one if one is None or isinstance(one, UUID) else one.run_id
+
+
+def frame() -> Frame | None:
+    """Return the innermost run in progress in this process, or None."""
+    flow, task = _current.get()
+    innermost = task or flow
+    return None if isinstance(innermost, UUID) else innermost
+
+
+def set_frames(flow: Frame | None, task: Frame | None) -> Token[Frames]:
     """Say which runs the code in this context belongs to; give the token to `reset` when it ends."""
+    return _current.set((flow, task))
+
+
+def set_run_ids(flow_run_id: UUID | None, task_run_id: UUID | None) -> Token[Frames]:
+    """Say the same for runs that are in progress elsewhere, of which only the ids are known here."""
     return _current.set((flow_run_id, task_run_id))
 
 
-def reset(token: Token[RunIds]) -> None:
-    """Undo the `set_run_ids` that returned `token`."""
+def reset(token: Token[Frames]) -> None:
+    """Undo the `set_frames` or `set_run_ids` that returned `token`."""
     _current.reset(token)

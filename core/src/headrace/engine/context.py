@@ -16,9 +16,9 @@ from headrace.model.errors import MissingContextError
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from headrace.data.results import ResultStore
     from headrace.engine.flow import Flow
     from headrace.engine.futures import HeadraceFuture
-    from headrace.engine.results import ResultStore
     from headrace.engine.subflows import Child
     from headrace.engine.task import Task
     from headrace.engine.task_record import TaskRecord
@@ -49,6 +49,18 @@ class FlowRunContext:
     pauses: int = 0
     _lock: Lock = field(default_factory=Lock)
     _result_store: ResultStore | None = None
+
+    @property
+    def run_id(self) -> UUID:
+        """The id of the flow run."""
+        return self.flow_run.id
+
+    @property
+    def logger(self) -> Any:
+        """What writes to the flow run's log."""
+        from headrace.engine.logs import flow_run_logger
+
+        return flow_run_logger(self.flow_run, self.flow)
 
     @property
     def result_store(self) -> ResultStore | None:
@@ -84,6 +96,18 @@ class TaskRunContext:
     _result_store: ResultStore | None = None
 
     @property
+    def run_id(self) -> UUID:
+        """The id of the task run."""
+        return self.record.id
+
+    @property
+    def logger(self) -> Any:
+        """What writes to the task run's log."""
+        from headrace.engine.logs import get_run_logger
+
+        return get_run_logger(self)
+
+    @property
     def task_run(self) -> TaskRun:
         """The task run as a client would read it now."""
         return self.record.model()
@@ -110,7 +134,7 @@ class RunContext:
     tags: frozenset[str] = frozenset()
 
 
-_current: ContextVar[RunContext] = ContextVar("headrace_run_context", default=RunContext())
+_current: ContextVar[RunContext] = ContextVar("headrace_run_context", default=RunContext())  # noqa: B039  # frozen
 
 
 def current() -> RunContext:
@@ -118,14 +142,12 @@ def current() -> RunContext:
     return _current.get()
 
 
-Entered = tuple[Token[RunContext], Token[current_run.RunIds]]
+Entered = tuple[Token[RunContext], Token[current_run.Frames]]
 
 
 def enter(context: RunContext) -> Entered:
     """Make `context` the present one; give what is returned to `leave`."""
-    flow_run_id: UUID | None = context.flow.flow_run.id if context.flow is not None else None
-    task_run_id: UUID | None = context.task.record.id if context.task is not None else None
-    return _current.set(context), current_run.set_run_ids(flow_run_id, task_run_id)
+    return _current.set(context), current_run.set_frames(context.flow, context.task)
 
 
 def leave(entered: Entered) -> None:

@@ -35,8 +35,8 @@ def find_futures(expr: Any) -> list[HeadraceFuture[Any]]:
 
 def _visit(expr: Any, see: Any) -> Any:
     """Visit `expr` and replace what `see(value, failures allowed)` answers for; None keeps the value."""
-    from headrace.engine.annotations import allow_failure, opaque, quote
-    from headrace.engine.collections import StopVisiting, visit_collection
+    from headrace.data.annotations import allow_failure, opaque, quote
+    from headrace.data.collections import StopVisiting, visit_collection
 
     def visit(value: Any, context: dict[str, Any]) -> Any:
         annotation = context.get("annotation")
@@ -143,7 +143,7 @@ def unwrap(expr: Any) -> Any:
         return expr.value
     if type(expr) in PLAIN:
         return expr
-    from headrace.engine.collections import visit_collection
+    from headrace.data.collections import visit_collection
 
     return visit_collection(expr, lambda value: value.value if isinstance(value, Replaced) else value, return_data=True)
 

@@ -11,7 +11,7 @@ from headrace.engine.functions import UserFunction, check_hooks, check_name, che
 if TYPE_CHECKING:
     from typing import Self
 
-    from headrace.engine.callables import ParameterSchema
+    from headrace.data.callables import ParameterSchema
     from headrace.engine.task_runners.base import TaskRunner
     from headrace.model.flow_runs import FlowRun
     from headrace.model.states import State
@@ -138,7 +138,7 @@ class Flow(Generic[P, R]):
     def parameters(self) -> ParameterSchema:
         """The JSON schema of the flow's parameters."""
         if self._parameters is None:
-            from headrace.engine.callables import parameter_schema
+            from headrace.data.callables import parameter_schema
 
             self._parameters = parameter_schema(self.fn)
         return self._parameters
@@ -276,7 +276,7 @@ def _file_hash(fn: Any) -> str:
         path = inspect.getsourcefile(fn)
         if not path:
             return ""
-        from headrace.engine.hashing import file_hash
+        from headrace.data.hashing import file_hash
 
         return file_hash(path)
     except (TypeError, OSError):

@@ -141,9 +141,7 @@ class FlowRecord:
             state_details=StateDetails(transition_id=ids.new(), flow_run_id=self.run.id),
         )
         while True:
-            answer = await self._client.call(
-                SET_FLOW_RUN_STATE, SetState(state=proposed, force=force), id=self.run.id, owner=spool().owner_id
-            )
+            answer = await self._client.call(SET_FLOW_RUN_STATE, SetState(state=proposed, force=force), id=self.run.id, owner=spool().owner_id)
             if answer.status is SetStateStatus.WAIT and ports is not None:
                 await ports.sleep(float(getattr(answer.details, "delay_seconds", 1)))
                 continue

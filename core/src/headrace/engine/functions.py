@@ -23,7 +23,7 @@ class UserFunction:
         if self.is_classmethod or self.is_staticmethod:
             fn = fn.__func__
         self.fn: Callable[..., Any] = fn
-        target = fn if inspect.isroutine(fn) or inspect.isclass(fn) else getattr(type(fn), "__call__", fn)
+        target = fn if inspect.isroutine(fn) or inspect.isclass(fn) else getattr(type(fn), "__call__", fn)  # noqa: B004  # the method itself is looked at
         self.is_async = inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target)
         self.is_generator = inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target)
         self._signature: inspect.Signature | None = None

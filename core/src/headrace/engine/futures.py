@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
-from headrace.engine.collections import visit_collection
+from headrace.data.collections import visit_collection
 from headrace.model.clock import monotonic
 
 if TYPE_CHECKING:
@@ -227,11 +227,11 @@ def resolve_futures_to_results(expr: Any) -> Any:
 
 
 def _replace(expr: Any, read: Callable[[HeadraceFuture[Any]], Any]) -> Any:
-    from headrace.engine.annotations import quote
+    from headrace.data.annotations import quote
 
     def visit(value: Any, context: dict[str, Any]) -> Any:
         if isinstance(context.get("annotation"), quote):
-            from headrace.engine.collections import StopVisiting
+            from headrace.data.collections import StopVisiting
 
             raise StopVisiting
         if isinstance(value, HeadraceFutureList):

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
+from headrace.data.importing import import_object
 from headrace.engine.flow import Flow
-from headrace.engine.importing import import_object
 from headrace.engine.loading_source import FlowSource, find_source
 from headrace.model.errors import MissingFlowError, ScriptError, UnspecifiedFlowError, near
 

@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from headrace.data.hashing import file_hash
+from headrace.data.importing import safe_load_namespace
 from headrace.engine.flow import Flow
-from headrace.engine.hashing import file_hash
-from headrace.engine.importing import safe_load_namespace
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 

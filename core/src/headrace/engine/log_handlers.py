@@ -124,7 +124,7 @@ class APILogHandler(logging.Handler):
     @classmethod
     async def aflush(cls) -> None:
         """Deliver every record kept so far by handlers of this process, without blocking the event loop."""
-        from headrace.engine.ports import offload
+        from headrace.objects.offload import offload
 
         for handler in _handlers(cls):
             await offload(handler.flush)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from headrace.engine.annotations import BaseAnnotation, unmapped
-from headrace.engine.callables import collapse_variadic_parameters, explode_variadic_parameter, get_parameter_defaults
+from headrace.data.annotations import BaseAnnotation, unmapped
+from headrace.data.callables import collapse_variadic_parameters, explode_variadic_parameter, get_parameter_defaults
 from headrace.engine.futures import HeadraceFuture
 from headrace.model.errors import MappingLengthMismatch, MappingMissingIterable
 

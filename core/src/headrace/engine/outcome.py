@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from headrace.data.transaction_scope import TaskScope
 from headrace.engine.ports import Ports, TimeLimitReached
 from headrace.engine.prints import redirected
 from headrace.engine.state_results import Aggregate, failure_message, is_state, returned_states
-from headrace.engine.transaction_scope import TaskScope
 from headrace.model.errors import StoreError, TaskRunTimeoutError
 
 if TYPE_CHECKING:
+    from headrace.data.transaction_core import BaseTransaction
     from headrace.engine.task_run import TaskCall
-    from headrace.engine.transaction_core import BaseTransaction
 
 
 @dataclass(slots=True)

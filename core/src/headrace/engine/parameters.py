@@ -50,7 +50,7 @@ def _model(flow: Flow[..., Any]) -> tuple[Any, list[str]]:
     names: list[str] = []
     fields: dict[str, Any] = {}
     try:
-        hints = get_type_hints(flow.fn, include_extras=True)
+        hints = get_type_hints(flow.fn if inspect.isroutine(flow.fn) else type(flow.fn).__call__, include_extras=True)
     except Exception:  # noqa: BLE001  # annotations are users' code; those that cannot be read are left to pydantic by name
         hints = {}
     for name, parameter in flow.function.signature.parameters.items():
@@ -82,7 +82,7 @@ def serialize(flow: Flow[..., Any], parameters: dict[str, Any]) -> dict[str, Any
 
 def as_json(value: Any) -> Any:
     """Return a value as JSON data, or "<TypeName>" when it has no such form."""
-    from headrace.engine.annotations import BaseAnnotation
+    from headrace.data.annotations import BaseAnnotation
     from headrace.engine.futures import HeadraceFuture
     from headrace.engine.state_results import is_state
 

@@ -7,20 +7,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from headrace.client.bridge import drive
+from headrace.data.transaction_core import BaseTransaction, current_transaction
 from headrace.engine import logs
-from headrace.engine.transaction_core import BaseTransaction, current_transaction
 from headrace.model import clock
 from headrace.model.errors import SerializationError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from headrace.data.results import ResultStore
     from headrace.engine.context import FlowRunContext, TaskRunContext
     from headrace.engine.flow import Flow
     from headrace.engine.flow_run import FlowCall
     from headrace.engine.outcome import Outcome
     from headrace.engine.ports import Ports
-    from headrace.engine.results import ResultStore
     from headrace.engine.task import Task
     from headrace.engine.task_record import TaskRecord
     from headrace.engine.task_run import TaskCall
@@ -46,7 +46,7 @@ def plan(call: TaskCall) -> Keeping | None:
     if task.persist_result is None and inherited is False and not _tasks_persist_by_default():
         persists = False
     else:
-        from headrace.engine.results import decide_task_persistence
+        from headrace.data.results import decide_task_persistence
 
         persists = decide_task_persistence(task.persist_result, inherited)
     context.persist_result = persists
@@ -62,8 +62,8 @@ def _tasks_persist_by_default() -> bool:
 
 
 def _keyed(call: TaskCall, context: TaskRunContext) -> Keeping:
-    from headrace.engine.caching import cache_key
-    from headrace.engine.results import storage_key_from
+    from headrace.data.caching import cache_key
+    from headrace.data.results import storage_key_from
     from headrace.settings import get_current_settings
 
     task = call.task
@@ -98,7 +98,7 @@ def _warn(call: TaskCall, message: str, *values: Any) -> None:
 
 def store_for_flow(flow: Flow[..., Any], parent: FlowRunContext | None) -> ResultStore:
     """Return the store of a flow's runs: its own options, else the parent's, else the settings'."""
-    from headrace.engine.results import ResultStore
+    from headrace.data.results import ResultStore
 
     base = parent.result_store if parent is not None else None
     return drive((base or ResultStore()).aupdate_for_flow(flow))
@@ -106,7 +106,7 @@ def store_for_flow(flow: Flow[..., Any], parent: FlowRunContext | None) -> Resul
 
 def store_for_task(task: Task[..., Any], enclosing: TaskRunContext | None, frame: FlowRunContext | None) -> ResultStore:
     """Return the store of a task's runs: its own options, else those of the enclosing task or flow, else the settings'."""
-    from headrace.engine.results import ResultStore
+    from headrace.data.results import ResultStore
 
     base = enclosing.result_store if enclosing is not None else None
     if base is None and frame is not None:
@@ -116,8 +116,8 @@ def store_for_task(task: Task[..., Any], enclosing: TaskRunContext | None, frame
 
 async def within_transaction(call: TaskCall, keeping: Keeping, ports: Ports) -> Outcome:
     """Make one attempt in a transaction of its own. The outcome carries the open transaction: see `Outcome.transaction`."""
+    from headrace.data.transactions import AsyncTransaction, Transaction
     from headrace.engine.outcome import run_body
-    from headrace.engine.transactions import AsyncTransaction, Transaction
 
     task, record = call.task, call.record
     kind = AsyncTransaction if ports.mode == "async" else Transaction
@@ -186,7 +186,7 @@ async def settle(call: TaskCall, outcome: Outcome) -> None:
 
 def persists_by_default() -> bool:
     """Say whether a flow outside other flows keeps its result where it does not say so itself."""
-    from headrace.engine.results import decide_flow_persistence
+    from headrace.data.results import decide_flow_persistence
 
     return decide_flow_persistence(None, None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from inspect import isawaitable
 from types import FrameType
@@ -138,21 +138,3 @@ def _deadline(seconds: float) -> Generator[None, None, None]:
     yield
     if clock.monotonic() - began > seconds:
         raise TimeLimitReached
-
-
-async def offload(fn: Callable[..., R], *args: Any) -> R:
-    """Call a function that blocks: directly in a blocking run, in a thread of the loop's pool in an async one."""
-    if bridge.in_blocking_run():
-        return fn(*args)
-    import asyncio
-
-    return await asyncio.to_thread(fn, *args)
-
-
-async def settle(value: Awaitable[R] | R) -> R:
-    """Return a value that a user's function may have given as an awaitable."""
-    if not isawaitable(value):
-        return value
-    if bridge.in_blocking_run():
-        return bridge.run_awaitable(value)
-    return await value

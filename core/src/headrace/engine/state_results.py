@@ -62,7 +62,7 @@ async def aget_state_result(state: State, raise_on_failure: bool = True, retry_r
 
 
 async def _completed_value(state: State, retry: bool) -> Any:
-    from headrace.engine.results import ResultRecord, ResultRecordMetadata
+    from headrace.data.results import ResultRecord, ResultRecordMetadata
 
     data = state.data
     if isinstance(data, HeldResult):
@@ -84,7 +84,7 @@ async def _completed_value(state: State, retry: bool) -> Any:
 
 def _as_metadata(data: Any) -> Any:
     if isinstance(data, dict) and "storage_key" in data:
-        from headrace.engine.results import ResultRecordMetadata
+        from headrace.data.results import ResultRecordMetadata
 
         return ResultRecordMetadata.model_validate(data)
     return data
@@ -92,7 +92,7 @@ def _as_metadata(data: Any) -> Any:
 
 async def _stored_value(metadata: Any, retry: bool) -> Any:
     from headrace.client.bridge import asleep
-    from headrace.engine.results import read_stored_result
+    from headrace.data.results import read_stored_result
 
     for attempt in range(1, STORED_RESULT_ATTEMPTS_MAX + 1):
         try:
@@ -126,7 +126,7 @@ async def aget_state_exception(state: State) -> BaseException:
 
 
 def _is_result(data: Any) -> bool:
-    results = sys.modules.get("headrace.engine.results")
+    results = sys.modules.get("headrace.data.results")
     return results is not None and isinstance(data, results.ResultRecord)
 
 
@@ -236,9 +236,7 @@ async def exception_to_crashed_state(exc: BaseException, result_store: Any = Non
     return Crashed(message=crash_message(exc), data=exc)
 
 
-async def exception_to_failed_state(
-    exc: BaseException | None = None, result_store: Any = None, write_result: bool = False, **kwargs: Any
-) -> State:
+async def exception_to_failed_state(exc: BaseException | None = None, result_store: Any = None, write_result: bool = False, **kwargs: Any) -> State:
     """Return the Failed state for an exception that a run's code raised (default: the one being handled)."""
     from headrace.model.states import Failed
 
@@ -287,7 +285,7 @@ def returned_states(value: Any) -> list[State]:
             found.append(one)
         return one
 
-    from headrace.engine.collections import visit_collection
+    from headrace.data.collections import visit_collection
 
     visit_collection(value, see)
     return found

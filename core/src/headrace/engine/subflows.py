@@ -66,9 +66,7 @@ class ParentLink:
         if state is not None and (not self.record.is_final or self.record.states[-1][1] != state.type.value):
             child = self.frame.children.get(self.key)
             details: dict[str, Any] = {"child_flow_run_id": str(child.run.id)} if child is not None else {}
-            self.record.enter(
-                state.type.value, state.name or state.type.value.capitalize(), state.message, details=details, data=state.data
-            )
+            self.record.enter(state.type.value, state.name or state.type.value.capitalize(), state.message, details=details, data=state.data)
             if child is not None:
                 child.outcome = self.call.outcome
         spool().close_record(self.record)

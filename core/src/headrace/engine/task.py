@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
-from headrace.engine.annotations import NotSet
+from headrace.data.annotations import NotSet
 from headrace.engine.context import current
 from headrace.engine.functions import UserFunction, check_hooks, check_no_reserved_arguments, check_run_name
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Self
 
-    from headrace.engine.caching import CachePolicy
+    from headrace.data.caching import CachePolicy
+    from headrace.data.transactions import Transaction
     from headrace.engine.futures import HeadraceFuture, HeadraceFutureList
-    from headrace.engine.transactions import Transaction
     from headrace.model.states import State
     from headrace.model.task_runs import TaskRun
 
@@ -164,7 +164,7 @@ class Task(Generic[P, R]):
     @property
     def cache_policy(self) -> CachePolicy:
         """What a run's cache key is made of."""
-        from headrace.engine.caching import effective_policy
+        from headrace.data.caching import effective_policy
 
         return effective_policy(self, self._options["cache_policy"])
 
@@ -172,7 +172,7 @@ class Task(Generic[P, R]):
     def task_key(self) -> str:
         """What tells this task from others: its name and a hash of its code."""
         if self._task_key is None:
-            from headrace.engine.hashing import hash_objects
+            from headrace.data.hashing import hash_objects
 
             code = getattr(self.fn, "__code__", None)
             tail = getattr(self.fn, "__qualname__", type(self.fn).__qualname__).split(".")[-1]
@@ -318,9 +318,7 @@ class Task(Generic[P, R]):
     def _require_flow(self, verb: str, advice: str) -> Any:
         frame = current().flow
         if frame is None:
-            raise RuntimeError(
-                f"Unable to determine task runner to use for {verb}: task {self.name!r} is not called from within a flow. {advice}"
-            )
+            raise RuntimeError(f"Unable to determine task runner to use for {verb}: task {self.name!r} is not called from within a flow. {advice}")
         return frame
 
     def __repr__(self) -> str:
@@ -346,9 +344,7 @@ def _checked_delay(delay: Any, retries: int | None) -> float | list[float] | Non
             raise TypeError(f"`retry_delay_seconds` must hold numbers of seconds, got {delays!r}.")
         return delays  # pyright: ignore[reportUnknownVariableType]
     if isinstance(delay, bool) or not isinstance(delay, (int, float)):
-        raise TypeError(
-            f"Invalid `retry_delay_seconds` provided; must be an int, float, list or callable. Received type {type(delay).__name__}."
-        )
+        raise TypeError(f"Invalid `retry_delay_seconds` provided; must be an int, float, list or callable. Received type {type(delay).__name__}.")
     return delay
 
 

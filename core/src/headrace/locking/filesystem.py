@@ -1,5 +1,5 @@
 """Locks for the processes of one machine."""
 
-from headrace.engine.locking.filesystem import FileSystemLockManager
+from headrace.data.locking.filesystem import FileSystemLockManager
 
 __all__ = ["FileSystemLockManager"]

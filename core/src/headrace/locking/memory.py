@@ -1,5 +1,5 @@
 """Locks for threads and coroutines of one process."""
 
-from headrace.engine.locking.memory import MemoryLockManager
+from headrace.data.locking.memory import MemoryLockManager
 
 __all__ = ["MemoryLockManager"]

@@ -1,5 +1,5 @@
 """What a lock manager is."""
 
-from headrace.engine.locking.base import LockManager
+from headrace.data.locking.base import LockManager
 
 __all__ = ["LockManager"]

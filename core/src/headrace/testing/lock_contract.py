@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from headrace.engine.locking.base import LockManager
+from headrace.data.locking.base import LockManager
 from headrace.model import ids
 
 

@@ -122,7 +122,7 @@ async def assert_uses_result_storage(state: State, storage: Any, client: Any = N
 
 
 def _metadata(state: State) -> Any:
-    from headrace.engine.records import ResultRecord, ResultRecordMetadata
+    from headrace.data.records import ResultRecord, ResultRecordMetadata
 
     data = state.data
     if isinstance(data, ResultRecord):

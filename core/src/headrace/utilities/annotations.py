@@ -1,5 +1,5 @@
 """Marks that a caller puts around an argument to say how the engine shall treat it."""
 
-from headrace.engine.annotations import BaseAnnotation, NotSet, allow_failure, freeze, opaque, quote, unmapped
+from headrace.data.annotations import BaseAnnotation, NotSet, allow_failure, freeze, opaque, quote, unmapped
 
 __all__ = ["BaseAnnotation", "NotSet", "allow_failure", "freeze", "opaque", "quote", "unmapped"]

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from headrace.engine.callables import (
+from headrace.data.callables import (
     call_with_parameters,
     cloudpickle_wrapped_call,
     collapse_variadic_parameters,
@@ -18,7 +18,7 @@ from headrace.engine.callables import (
 )
 
 if TYPE_CHECKING:
-    from headrace.engine.parameter_schema import ParameterSchema, generate_parameter_schema
+    from headrace.data.parameter_schema import ParameterSchema, generate_parameter_schema
 
 __all__ = [
     "ParameterSchema",
@@ -40,7 +40,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in ("ParameterSchema", "generate_parameter_schema"):  # these two need pydantic
-        from headrace.engine import parameter_schema as schemas
+        from headrace.data import parameter_schema as schemas
 
         return getattr(schemas, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,6 @@
 """Walking through and reshaping collections."""
 
-from headrace.engine.collections import (
+from headrace.data.collections import (
     AutoEnum,
     StopVisiting,
     batched_iterable,

@@ -1,6 +1,6 @@
 """Names to objects and back, and scripts to modules."""
 
-from headrace.engine.importing import (
+from headrace.data.importing import (
     DelayedImportErrorModule,
     from_qualified_name,
     import_object,

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from headrace.client.bridge import drive
-from headrace.engine.locking.base import IsolationLevel
-from headrace.engine.transaction_core import (
+from headrace.data.locking.base import IsolationLevel
+from headrace.data.transaction_core import (
     BaseTransaction,
     CommitMode,
     Hook,
@@ -22,8 +22,8 @@ from headrace.engine.transaction_core import (
 from headrace.model.errors import TransactionRolledBack
 
 if TYPE_CHECKING:
-    from headrace.engine.records import ResultRecord
-    from headrace.engine.results import ResultStore
+    from headrace.data.records import ResultRecord
+    from headrace.data.results import ResultStore
 
 __all__ = [
     "AsyncTransaction",

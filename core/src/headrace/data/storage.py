@@ -188,7 +188,7 @@ def file_name(key: str) -> str:
         safe = "%2E" + safe[1:]
     if len(safe.encode()) <= NAME_BYTES_MAX:
         return safe
-    from headrace.engine.hashing import stable_hash
+    from headrace.data.hashing import stable_hash
 
     head = safe.encode()[: NAME_BYTES_MAX - 40].decode(errors="ignore")
     return f"{head}%{stable_hash(key)}"

@@ -57,7 +57,7 @@ def hash_objects(*args: Any, hash_algo: Callable[..., Any] = _blake, raise_on_fa
 def _as_json(values: Any) -> bytes:
     import json
 
-    from headrace.engine.serializers import encode_object
+    from headrace.data.serializers import encode_object
 
     def encode(obj: Any) -> Any:
         if isinstance(obj, (set, frozenset)):  # its order differs from process to process

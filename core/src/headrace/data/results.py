@@ -14,16 +14,17 @@ from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from uuid import UUID
 
+from headrace.client import current_run
 from headrace.client.bridge import blocking
-from headrace.engine import storage as storages
-from headrace.engine.locking.base import IsolationLevel, LockManager
-from headrace.engine.records import HEADER_BYTES, ResultRecord, ResultRecordMetadata, metadata_in
-from headrace.engine.storage import LocalStorage, ResultStorage
+from headrace.data import storage as storages
+from headrace.data.locking.base import IsolationLevel, LockManager
+from headrace.data.records import HEADER_BYTES, ResultRecord, ResultRecordMetadata, metadata_in
+from headrace.data.storage import LocalStorage, ResultStorage
 from headrace.model import ids
 from headrace.model.errors import ConfigurationError, MissingResult
 
 if TYPE_CHECKING:
-    from headrace.engine.serializers import Serializer
+    from headrace.data.serializers import Serializer
 
 V = TypeVar("V")
 
@@ -334,7 +335,7 @@ class ResultStore:
 
     def _present_holder(self, key: str) -> str:
         """Return as whom the present code asks: as its transaction where that has locked the key, else as this thread."""
-        from headrace.engine.transaction_core import current_transaction
+        from headrace.data.transaction_core import current_transaction
 
         here = current_transaction.get()
         found = here.find_locked(key, self.lock_manager) if here is not None else None
@@ -485,7 +486,7 @@ def resolve_serializer(serializer: Any) -> Serializer:
 
     Raises `ValidationError` (a `ValueError`) for an unknown type, `TypeError` for anything else.
     """
-    from headrace.engine.serializers import Serializer
+    from headrace.data.serializers import Serializer
 
     if isinstance(serializer, Serializer):
         return serializer
@@ -530,19 +531,13 @@ def decide_flow_persistence(own: bool | None, enclosing: bool | None) -> bool:
 
 def should_persist_result() -> bool:
     """Say whether results are kept in the present run; outside runs, by the settings."""
-    from headrace.engine.context import current
-
-    here = current()
-    frame = here.task or here.flow
+    frame = current_run.frame()
     return get_default_persist_setting() if frame is None else frame.persist_result
 
 
 def get_result_store() -> ResultStore:
     """Return the store of the present run; outside runs, one by the settings."""
-    from headrace.engine.context import current
-
-    here = current()
-    frame = here.task or here.flow
+    frame = current_run.frame()
     found = None if frame is None else frame.result_store
     return found if found is not None else ResultStore()
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from headrace.engine.annotations import NotSet
-from headrace.engine.hashing import hash_objects, stable_hash
-from headrace.engine.locking.base import IsolationLevel, LockManager
-from headrace.engine.storage import file_name
+from headrace.data.annotations import NotSet
+from headrace.data.hashing import hash_objects, stable_hash
+from headrace.data.locking.base import IsolationLevel, LockManager
+from headrace.data.storage import file_name
 from headrace.model.errors import HashError
-
-if TYPE_CHECKING:
-    from headrace.engine.context import TaskRunContext
 
 CacheKeyFn = Callable[[Any, dict[str, Any]], str | None]
 
@@ -60,7 +57,7 @@ class CachePolicy:
             changed.isolation_level = IsolationLevel(isolation_level)
         return changed
 
-    def compute_key(self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any) -> str | None:
         """Return the key of a run, or None when it shall not be cached.
 
         `inputs` are the task's resolved arguments by name, `flow_parameters` those of the enclosing flow. Raises `HashError`
@@ -105,7 +102,7 @@ class CacheKeyFnPolicy(CachePolicy):
 
     cache_key_fn: CacheKeyFn | None = None
 
-    def compute_key(self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any) -> str | None:
         """Ask the function."""
         return None if self.cache_key_fn is None else self.cache_key_fn(task_ctx, inputs)
 
@@ -116,7 +113,7 @@ class CompoundCachePolicy(CachePolicy):
 
     policies: list[CachePolicy] = field(default_factory=list[CachePolicy])
 
-    def compute_key(self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any) -> str | None:
         """Hash the sorted keys of all policies; None when none has one."""
         keys = [policy.compute_key(task_ctx, inputs, flow_parameters, **kwargs) for policy in self.policies]
         present = sorted(key for key in keys if key is not None)
@@ -138,7 +135,7 @@ class _None(CachePolicy):
         """Whether the policy never gives a key."""
         return True
 
-    def compute_key(self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any) -> str | None:
         """Return None."""
         return None
 
@@ -149,7 +146,7 @@ class Inputs(CachePolicy):
 
     exclude: list[str] = field(default_factory=list[str])
 
-    def compute_key(self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any) -> str | None:
         """Hash the inputs. Raises `HashError` that names those which cannot be hashed."""
         if not inputs:
             return None
@@ -174,7 +171,7 @@ class Inputs(CachePolicy):
 class TaskSource(CachePolicy):
     """The key is a hash of the text of the task's own function, not of what it calls."""
 
-    def compute_key(self, task_ctx: TaskRunContext, inputs: Any, flow_parameters: Any, **kwargs: Any) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: Any, flow_parameters: Any, **kwargs: Any) -> str | None:
         """Hash the source text, or the compiled code where there is no text."""
         if not task_ctx:
             return None
@@ -199,11 +196,11 @@ class DeepSource(CachePolicy):
     by their version, where they have one.
     """
 
-    def compute_key(self, task_ctx: TaskRunContext, inputs: Any, flow_parameters: Any, **kwargs: Any) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: Any, flow_parameters: Any, **kwargs: Any) -> str | None:
         """Hash all that was found."""
         if not task_ctx:
             return None
-        from headrace.engine.source import deep_source
+        from headrace.data.source import deep_source
 
         return hash_objects(deep_source(task_ctx.task.fn, _source_of(task_ctx.task)), raise_on_failure=True)
 
@@ -212,7 +209,7 @@ class DeepSource(CachePolicy):
 class FlowParameters(CachePolicy):
     """The key is a hash of the enclosing flow's parameters; none outside flows and for flows without parameters."""
 
-    def compute_key(self, task_ctx: TaskRunContext, inputs: Any, flow_parameters: Any, **kwargs: Any) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: Any, flow_parameters: Any, **kwargs: Any) -> str | None:
         """Hash the parameters."""
         return hash_objects(flow_parameters, raise_on_failure=True) if flow_parameters else None
 
@@ -221,7 +218,7 @@ class FlowParameters(CachePolicy):
 class RunId(CachePolicy):
     """The key is the id of the enclosing flow run, or of the task run where there is none: nothing is found again by other runs."""
 
-    def compute_key(self, task_ctx: TaskRunContext, inputs: Any, flow_parameters: Any, **kwargs: Any) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: Any, flow_parameters: Any, **kwargs: Any) -> str | None:
         """Return the id as text."""
         if not task_ctx:
             return None
@@ -239,7 +236,7 @@ class VERSION(CachePolicy):
         super().__init__(key_storage, isolation_level, lock_manager)
         self.version = version
 
-    def compute_key(self, task_ctx: TaskRunContext, inputs: Any, flow_parameters: Any, **kwargs: Any) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: Any, flow_parameters: Any, **kwargs: Any) -> str | None:
         """Return a hash of the version."""
         return stable_hash("version", self.version)
 

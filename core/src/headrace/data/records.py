@@ -17,7 +17,7 @@ from headrace.model import clock
 from headrace.model.errors import SerializationError
 
 if TYPE_CHECKING:
-    from headrace.engine.serializers import Serializer
+    from headrace.data.serializers import Serializer
 
 R = TypeVar("R")
 
@@ -41,7 +41,7 @@ class ResultRecordMetadata:
     @property
     def serializer(self) -> Serializer:
         """The serializer that reads the value. Raises `RuntimeError` when this process knows none of that type."""
-        from headrace.engine.serializers import serializer_from
+        from headrace.data.serializers import serializer_from
 
         try:
             return serializer_from(self.serializer_values)

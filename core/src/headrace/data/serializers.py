@@ -17,8 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from headrace.engine.collections import visit_collection
-from headrace.engine.importing import from_qualified_name, to_qualified_name
+from headrace.data.collections import visit_collection
+from headrace.data.importing import from_qualified_name, to_qualified_name
 from headrace.model.errors import PluginError, near
 
 _types: dict[str, type[Serializer]] = {}

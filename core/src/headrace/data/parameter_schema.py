@@ -129,14 +129,14 @@ def parse_docstring(docstring: str | None) -> dict[str, str]:
 
 
 def schema_from_entrypoint(entrypoint: str) -> ParameterSchema:
-    """See `headrace.engine.callables.parameter_schema_from_entrypoint`."""
+    """See `headrace.data.callables.parameter_schema_from_entrypoint`."""
     location, _, name = entrypoint.rpartition(":")
     path = _source_file(location)
     source = path.read_text(encoding="utf-8")
     definition = _definition(ast.parse(source), name.split("."))
     if definition is None:
         raise ValueError(f"Could not find the function {name!r} in {str(path)!r}.")
-    from headrace.engine.importing import safe_load_namespace
+    from headrace.data.importing import safe_load_namespace
 
     namespace = safe_load_namespace(source, str(path))
     signature = inspect.Signature(list(_parameters(definition.args, namespace)))

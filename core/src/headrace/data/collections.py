@@ -9,7 +9,7 @@ from enum import StrEnum, auto
 from itertools import islice
 from typing import Any, TypeVar, cast, overload
 
-from headrace.engine.annotations import BaseAnnotation
+from headrace.data.annotations import BaseAnnotation
 
 T = TypeVar("T")
 KT = TypeVar("KT")

@@ -11,15 +11,16 @@ from contextvars import ContextVar, Token
 from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from headrace.engine.annotations import NotSet
-from headrace.engine.collections import AutoEnum
-from headrace.engine.locking.base import IsolationLevel, LockManager
+from headrace.client import bridge, current_run
+from headrace.data.annotations import NotSet
+from headrace.data.collections import AutoEnum
+from headrace.data.locking.base import IsolationLevel, LockManager
 from headrace.model import ids
 from headrace.model.errors import ConfigurationError, StoreError, TransactionRolledBack
 
 if TYPE_CHECKING:
-    from headrace.engine.records import ResultRecord
-    from headrace.engine.results import Draft, ResultStore
+    from headrace.data.records import ResultRecord
+    from headrace.data.results import Draft, ResultStore
 
 Hook = Callable[[Any], Any]
 
@@ -154,7 +155,7 @@ class BaseTransaction:
     def store(self) -> ResultStore:
         """Where records go: the given one, else the parent's, else that of the present run."""
         if self._store is None:
-            from headrace.engine.results import get_result_store
+            from headrace.data.results import get_result_store
 
             parent = self._parent
             self._store = parent.store if parent is not None and parent._store is not None else get_result_store()
@@ -165,13 +166,9 @@ class BaseTransaction:
         """Where messages go: the given logger, else that of the present run, else `headrace.transactions`."""
         if self._logger is not None:
             return self._logger
-        from headrace.engine.context import current
-
-        here = current()
-        if here.task is not None or here.flow is not None:
-            from headrace.engine.logs import get_run_logger
-
-            return get_run_logger()
+        frame = current_run.frame()
+        if frame is not None:
+            return frame.logger
         import logging
 
         return logging.getLogger("headrace.transactions")
@@ -497,12 +494,10 @@ class BaseTransaction:
 
     async def call_hook(self, hook: Hook, hook_type: str) -> None:
         """Call a hook with this transaction, and wait for it if it is async. `hook_type` is "commit" or "rollback"."""
-        from headrace.engine.ports import settle
-
         self.logger.debug("Running %s hook %r of %s", hook_type, getattr(hook, "__name__", hook), self.label)
         token = current_transaction.set(self)
         try:
-            await settle(hook(self))
+            await bridge.settle(hook(self))
         finally:
             current_transaction.reset(token)
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from headrace.engine.annotations import BaseAnnotation, unmapped
+from headrace.data.annotations import BaseAnnotation, unmapped
 from headrace.model.errors import (
     MappingLengthMismatch,
     MappingMissingIterable,
@@ -16,7 +16,7 @@ from headrace.model.errors import (
 )
 
 if TYPE_CHECKING:
-    from headrace.engine.parameter_schema import ParameterSchema
+    from headrace.data.parameter_schema import ParameterSchema
 
 R = TypeVar("R")
 
@@ -162,7 +162,7 @@ def expand_mapping_parameters(func: Callable[..., Any], parameters: dict[str, An
     annotations are put around each item. Raises `MappingMissingIterable` when nothing is iterable, `MappingLengthMismatch`
     when lengths differ.
     """
-    from headrace.engine.collections import isiterable
+    from headrace.data.collections import isiterable
 
     iterables: dict[str, list[Any]] = {}
     constants: dict[str, Any] = {}
@@ -196,7 +196,7 @@ def expand_mapping_parameters(func: Callable[..., Any], parameters: dict[str, An
 
 def parameter_schema(fn: Callable[..., Any]) -> ParameterSchema:
     """Return the JSON schema of a function's parameters: title, type, position, default, description, whether required."""
-    from headrace.engine.parameter_schema import generate_parameter_schema
+    from headrace.data.parameter_schema import generate_parameter_schema
 
     target = getattr(fn, "__func__", fn)
     try:
@@ -208,7 +208,7 @@ def parameter_schema(fn: Callable[..., Any]) -> ParameterSchema:
 
 def parameter_docstrings(docstring: str | None) -> dict[str, str]:
     """Return what a docstring in Google's style says of each parameter, by name."""
-    from headrace.engine.parameter_schema import parse_docstring
+    from headrace.data.parameter_schema import parse_docstring
 
     return parse_docstring(docstring)
 
@@ -219,14 +219,14 @@ def parameter_schema_from_entrypoint(entrypoint: str) -> ParameterSchema:
     The file is read and the function's definition evaluated in what could be run of it. Raises `FileNotFoundError` or
     `ModuleNotFoundError` for a missing file, `ValueError` for a missing function.
     """
-    from headrace.engine.parameter_schema import schema_from_entrypoint
+    from headrace.data.parameter_schema import schema_from_entrypoint
 
     return schema_from_entrypoint(entrypoint)
 
 
 def __getattr__(name: str) -> Any:
     if name == "ParameterSchema":
-        from headrace.engine.parameter_schema import ParameterSchema
+        from headrace.data.parameter_schema import ParameterSchema
 
         return ParameterSchema
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

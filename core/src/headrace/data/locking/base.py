@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from headrace.client.bridge import asleep
-from headrace.engine.collections import AutoEnum
+from headrace.data.collections import AutoEnum
 from headrace.model import clock
 
 POLL_SECONDS_FIRST = 0.005

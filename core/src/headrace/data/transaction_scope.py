@@ -7,11 +7,11 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from headrace.engine.transaction_core import Scope, TransactionState, current_scope
+from headrace.data.transaction_core import Scope, TransactionState, current_scope
 
 if TYPE_CHECKING:
     from headrace.client.bridge import Mode
-    from headrace.engine.transaction_core import BaseTransaction
+    from headrace.data.transaction_core import BaseTransaction
 
 _making = Lock()
 
@@ -42,7 +42,7 @@ class TaskScope:
 
     def ensure(self) -> BaseTransaction:
         """Return the run's transaction; made at the first call, a child of the one that its caller had."""
-        from headrace.engine.transactions import AsyncTransaction, Transaction
+        from headrace.data.transactions import AsyncTransaction, Transaction
 
         parent = self._outer.ensure() if self._outer is not None else None
         with _making:

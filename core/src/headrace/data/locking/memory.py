@@ -7,7 +7,7 @@ from threading import Lock
 from typing import ClassVar, Self
 
 from headrace.client.bridge import drive
-from headrace.engine.locking.base import Patience
+from headrace.data.locking.base import Patience
 from headrace.model import clock
 
 POLL_SECONDS = 0.01

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from headrace.client.bridge import drive
-from headrace.engine.locking.base import Patience
-from headrace.engine.storage import file_name
+from headrace.data.locking.base import Patience
+from headrace.data.storage import file_name
 from headrace.model import clock, ids
 
 
