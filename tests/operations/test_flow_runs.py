@@ -15,7 +15,7 @@ from headrace.model.errors import InvalidRequest, ObjectNotFound
 from headrace.model.flow_runs import FlowRun, FlowRunCreate, FlowRunPolicy, FlowRunSort, FlowRunUpdate
 from headrace.model.flows import FlowCreate
 from headrace.model.logs import LogCreate
-from headrace.model.orchestration import OrchestrationResult, ResumeFlowRun, SetState
+from headrace.model.orchestration import OrchestrationResult, ResumeRun, SetState
 from headrace.model.run_filters import FlowFilter, FlowRunFilter, TaskRunFilter
 from headrace.model.run_inputs import FlowRunInputCreate
 from headrace.model.run_queries import (
@@ -28,6 +28,7 @@ from headrace.model.run_queries import (
 )
 from headrace.model.states import StateCreate, StateDetails, StateType
 from headrace.model.task_runs import TaskRunCreate, TaskRunResult
+from headrace.settings import HEADRACE_SERVER_API_DEFAULT_LIMIT, HEADRACE_SERVER_FLOW_RUN_GRAPH_MAX_NODES, temporary_settings
 
 Call = Callable[..., Any]
 
@@ -272,6 +273,19 @@ def test_pages(call: Call, three: list[FlowRun]) -> None:
     assert call(flow_runs.PAGINATE_FLOW_RUNS, FlowRunPageQuery(limit=0)).pages == 0
     with pytest.raises(InvalidRequest, match="less than or equal to 200"):
         call(flow_runs.FILTER_FLOW_RUNS, FlowRunQuery(limit=201))
+    with temporary_settings({HEADRACE_SERVER_API_DEFAULT_LIMIT: 2}):
+        assert len(call(flow_runs.FILTER_FLOW_RUNS)) == 2
+
+
+def test_graph_with_too_many_nodes_says_what_to_raise(call: Call, three: list[FlowRun]) -> None:
+    for key in ("1", "2"):
+        run = call(task_runs.CREATE_TASK_RUN, TaskRunCreate(flow_run_id=three[1].id, task_key="t", dynamic_key=key))
+        call(task_runs.SET_TASK_RUN_STATE, SetState(state=StateCreate(type=StateType.RUNNING)), id=run.id)
+    with (
+        temporary_settings({HEADRACE_SERVER_FLOW_RUN_GRAPH_MAX_NODES: 1}),
+        pytest.raises(InvalidRequest, match="HEADRACE_SERVER_FLOW_RUN_GRAPH_MAX_NODES"),
+    ):
+        call(flow_runs.FLOW_RUN_GRAPH, id=three[1].id)
 
 
 def test_history_and_lateness(call: Call, three: list[FlowRun], hand: HandClock) -> None:
@@ -325,10 +339,10 @@ def test_resume_checks_and_stores_the_inputs_it_waits_for(call: Call, flow_id: U
     move(call, run.id, "RUNNING")
     move(call, run.id, "PAUSED", run_input_keyset={"schema": "s", "response": "r"})
     call(run_inputs.CREATE_FLOW_RUN_INPUT, FlowRunInputCreate(key="s", value=SCHEMA), id=run.id)
-    answer = call(flow_runs.RESUME_FLOW_RUN, ResumeFlowRun(run_input={"x": "no", "y": 1}), id=run.id)
+    answer = call(flow_runs.RESUME_FLOW_RUN, ResumeRun(run_input={"x": "no", "y": 1}), id=run.id)
     assert answer.status == "REJECT"
     assert answer.details.model_dump()["reason"] == "Reason: x is 'no', not of type integer; y is unknown"
-    answer = call(flow_runs.RESUME_FLOW_RUN, ResumeFlowRun(run_input={"x": 4}), id=run.id)
+    answer = call(flow_runs.RESUME_FLOW_RUN, ResumeRun(run_input={"x": 4}), id=run.id)
     assert (answer.status, answer.state and answer.state.type) == ("ACCEPT", StateType.RUNNING)
     assert call(run_inputs.READ_FLOW_RUN_INPUT, id=run.id, key="r") == '{"x":4}'
     assert read(call, run.id).run_count == 1
@@ -380,4 +394,6 @@ def test_subflow_run_is_mirrored_on_its_placeholder_and_shown_in_the_graph(call:
     assert [edge.id for edge in nodes[after.id].parents] == [child.id]
     assert [edge.id for edge in nodes[child.id].children] == [after.id]
     assert graph.root_node_ids == [child.id]
+    first, second = call(flow_runs.FLOW_RUN_DEPENDENCIES, id=parent.id)
+    assert (first.id, [source.id for source in second.upstream_dependencies]) == (place.id, [place.id])
     assert [state.name for state in graph.states] == ["Pending", "Running"]

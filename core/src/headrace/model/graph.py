@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
 from headrace.model.base import Model
-from headrace.model.states import StateType
+from headrace.model.states import State, StateType
+from headrace.model.task_runs import TaskRunResult
 
 
 class GraphState(Model):
@@ -60,3 +61,18 @@ class Graph(Model):
     nodes: list[tuple[UUID, Node]]
     artifacts: list[GraphArtifact]
     states: list[GraphState]
+
+
+class DependencyResult(Model):
+    """A task run in the older form of the graph, and the task runs whose results it took."""
+
+    id: UUID
+    name: str
+    upstream_dependencies: list[TaskRunResult]
+    state: State | None
+    expected_start_time: datetime | None
+    start_time: datetime | None
+    end_time: datetime | None
+    total_run_time: timedelta | None
+    estimated_run_time: timedelta | None
+    untrackable_result: bool

@@ -77,10 +77,10 @@ class FlowRunOrchestrationResult(Model):
 class FlowRunBulkSetStateResponse(Model):
     """The answers to a state proposed for several flow runs."""
 
-    results: list[FlowRunOrchestrationResult] = Field(default_factory=list)
+    results: list[FlowRunOrchestrationResult] = Field(default_factory=list[FlowRunOrchestrationResult])
 
 
-class ResumeFlowRun(Model):
+class ResumeRun(Model):
     """Inputs for a paused run that waits for them."""
 
     run_input: dict[str, Any] | None = None

@@ -15,7 +15,7 @@ from headrace.model.flow_runs import (
 )
 from headrace.model.orchestration import (
     OrchestrationResult,
-    ResumeFlowRun,
+    ResumeRun,
     SetState,
 )
 from headrace.operations import transitions
@@ -136,7 +136,7 @@ def set_flow_run_state(tx: Transaction, body: SetState, *, id: UUID, owner: UUID
     return transitions.set_flow_run_state(tx, id, body, owner)
 
 
-def resume_flow_run(tx: Transaction, body: ResumeFlowRun, *, id: UUID) -> OrchestrationResult:
+def resume_flow_run(tx: Transaction, body: ResumeRun, *, id: UUID) -> OrchestrationResult:
     """Let a paused run go on, with inputs if it waits for some. Raises `ObjectNotFound`."""
     from headrace.operations import resuming
 

@@ -7,12 +7,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from headrace.model import clock
 from headrace.model.errors import InvalidRequest, ObjectNotFound
-from headrace.model.graph import Edge, Graph, GraphArtifact, GraphState, Node
+from headrace.model.graph import DependencyResult, Edge, Graph, GraphArtifact, GraphState, Node
 from headrace.model.states import StateType
+from headrace.model.task_runs import TaskRunResult
+from headrace.operations.task_encoding import task_run_out
 from headrace.settings import get_current_settings
 from headrace.store.codec import json_out, microseconds, moment, time_out
 from headrace.store.database import Transaction
+from headrace.store.statements.runs import SELECT_TASK_RUNS
 
 _NODES = """
     SELECT t.id, COALESCE(c.id, t.id), CASE WHEN c.id IS NULL THEN 'task-run' ELSE 'flow-run' END, COALESCE(c.name, t.name),
@@ -37,11 +41,7 @@ def read(tx: Transaction, run_id: UUID, since: datetime | None) -> Graph:
     settings = get_current_settings().server.flow_run_graph
     rows = tx.sql(_NODES, (run_id.bytes, microseconds(since) if since is not None else 0, settings.max_nodes + 1))
     if len(rows) > settings.max_nodes:
-        raise InvalidRequest(
-            f"The graph of flow run {run_id} has more than {settings.max_nodes} nodes. Ask for the later ones with `since`, "
-            "or raise HEADRACE_SERVER_FLOW_RUN_GRAPH_MAX_NODES.",
-            status=400,
-        )
+        raise _too_many(run_id, settings.max_nodes)
     artifacts, of_tasks = _artifacts(tx, run_id, settings.max_artifacts)
     nodes = _nodes(rows, of_tasks)
     states = tx.sql("SELECT id, timestamp, type, name FROM flow_run_state WHERE flow_run_id = ? ORDER BY timestamp, id", (run_id.bytes,))
@@ -55,6 +55,43 @@ def read(tx: Transaction, run_id: UUID, since: datetime | None) -> Graph:
             GraphState.model_construct(id=UUID(bytes=id), timestamp=moment(timestamp), type=StateType(kind), name=name)
             for id, timestamp, kind, name in states
         ],
+    )
+
+
+def dependencies(tx: Transaction, run_id: UUID) -> list[DependencyResult]:
+    """Return the task runs in the order in which they were expected to start. Raises `ObjectNotFound`, and `InvalidRequest` as `read`."""
+    if tx.sql_one("SELECT 1 FROM flow_run WHERE id = ?", (run_id.bytes,)) is None:
+        raise ObjectNotFound(help_message=f"Flow run {run_id} not found")
+    limit = get_current_settings().server.flow_run_graph.max_nodes
+    rows = tx.sql(f"{SELECT_TASK_RUNS} WHERE r.flow_run_id = ? ORDER BY r.expected_start_time, r.id LIMIT ?", (run_id.bytes, limit + 1))
+    if len(rows) > limit:
+        raise _too_many(run_id, limit)
+    now = clock.now_us()
+    found: list[DependencyResult] = []
+    for run in (task_run_out(row, now) for row in rows):
+        sources = [source for name, given in run.task_inputs.items() if name != "__parents__" for source in given]
+        found.append(
+            DependencyResult.model_construct(
+                id=run.id,
+                name=run.name,
+                upstream_dependencies=[source for source in sources if isinstance(source, TaskRunResult)],
+                state=run.state,
+                expected_start_time=run.expected_start_time,
+                start_time=run.start_time,
+                end_time=run.end_time,
+                total_run_time=run.total_run_time,
+                estimated_run_time=run.estimated_run_time,
+                untrackable_result=run.state.state_details.untrackable_result if run.state is not None else False,
+            )
+        )
+    return found
+
+
+def _too_many(run_id: UUID, limit: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"The graph of flow run {run_id} has more than {limit} nodes. Ask for the later ones with `since`, "
+        "or raise HEADRACE_SERVER_FLOW_RUN_GRAPH_MAX_NODES.",
+        status=400,
     )
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from headrace.model.errors import InvalidRequest
-
-PAGE_LENGTH_MAX = 200
+from headrace.settings import get_current_settings
 
 
 def page_limit(limit: int | None) -> int:
-    """Return the length of a page. Raises `InvalidRequest` when more is asked for than a page may hold."""
+    """Return the length of a page: `limit`, or what the setting `server.api.default_limit` says.
+
+    Raises `InvalidRequest` when more is asked for than that setting allows.
+    """
+    greatest = get_current_settings().server.api.default_limit
     if limit is None:
-        return PAGE_LENGTH_MAX
-    if limit > PAGE_LENGTH_MAX:
-        raise InvalidRequest(f"Invalid limit: must be less than or equal to {PAGE_LENGTH_MAX}.")
+        return greatest
+    if limit > greatest:
+        raise InvalidRequest(f"Invalid limit: must be less than or equal to {greatest}.")
     if limit < 0:
         raise InvalidRequest("Invalid limit: must be greater than or equal to 0.")
     return limit

@@ -10,7 +10,7 @@ from headrace.model import clock
 from headrace.model.endpoints import run_queries as endpoints
 from headrace.model.flow_runs import FlowRun, FlowRunBulkDeleteResponse, FlowRunPaginationResponse, FlowRunSort
 from headrace.model.flows import Flow, FlowBulkDeleteResponse, FlowPaginationResponse, FlowSort
-from headrace.model.graph import Graph
+from headrace.model.graph import DependencyResult, Graph
 from headrace.model.logs import Log, LogSort
 from headrace.model.orchestration import FlowRunBulkSetStateResponse, FlowRunOrchestrationResult, SetState
 from headrace.model.run_queries import (
@@ -161,6 +161,13 @@ def flow_run_lateness(tx: Transaction, body: RunScope) -> float | None:
     return None if found is None or found[0] is None else found[0] / 1_000_000
 
 
+def flow_run_dependencies(tx: Transaction, *, id: UUID) -> list[DependencyResult]:
+    """Return the task runs of a flow run, each with the task runs whose results it took. Raises `ObjectNotFound`."""
+    from headrace.operations import graph
+
+    return graph.dependencies(tx, id)
+
+
 def flow_run_graph(tx: Transaction, *, id: UUID, since: Any = None) -> Graph:
     """Return the graph of a flow run. Raises `ObjectNotFound`, and `InvalidRequest` when it has too many nodes."""
     from headrace.operations import graph
@@ -254,6 +261,7 @@ OPERATIONS = {
     endpoints.COUNT_FLOW_RUNS: Operation(count_flow_runs, writes=False),
     endpoints.FLOW_RUN_HISTORY: Operation(flow_run_history, writes=False),
     endpoints.FLOW_RUN_LATENESS: Operation(flow_run_lateness, writes=False),
+    endpoints.FLOW_RUN_DEPENDENCIES: Operation(flow_run_dependencies, writes=False),
     endpoints.FLOW_RUN_GRAPH: Operation(flow_run_graph, writes=False),
     endpoints.BULK_DELETE_FLOW_RUNS: Operation(bulk_delete_flow_runs, writes=True),
     endpoints.BULK_SET_FLOW_RUN_STATE: Operation(bulk_set_flow_run_state, writes=True),

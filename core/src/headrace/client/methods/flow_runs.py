@@ -13,7 +13,7 @@ from headrace.model.endpoints import logs as log_endpoints
 from headrace.model.endpoints import states as state_endpoints
 from headrace.model.flow_runs import FlowRun, FlowRunCreate, FlowRunPolicy, FlowRunUpdate
 from headrace.model.flows import FlowCreate
-from headrace.model.orchestration import OrchestrationResult, ResumeFlowRun, SetState
+from headrace.model.orchestration import OrchestrationResult, ResumeRun, SetState
 
 if TYPE_CHECKING:
     from headrace.client.interface import Client
@@ -142,7 +142,7 @@ class FlowRunMethods:
 
     async def resume_flow_run(self: Client, flow_run_id: UUID, run_input: dict[str, Any] | None = None) -> OrchestrationResult:
         """Let a paused flow run go on, with inputs if it waits for some. Raises `ObjectNotFound`."""
-        return await self.call(endpoints.RESUME_FLOW_RUN, ResumeFlowRun(run_input=run_input), id=flow_run_id)
+        return await self.call(endpoints.RESUME_FLOW_RUN, ResumeRun(run_input=run_input), id=flow_run_id)
 
     async def read_flow_run_states(self: Client, flow_run_id: UUID) -> list[State]:
         """Return the states that a flow run went through, oldest first."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.model.endpoints.base import Endpoint
 from headrace.model.flow_runs import FlowRun, FlowRunCreate, FlowRunUpdate
-from headrace.model.orchestration import OrchestrationResult, ResumeFlowRun, SetState
+from headrace.model.orchestration import OrchestrationResult, ResumeRun, SetState
 
 if TYPE_CHECKING:
     from headrace.model.endpoints.run_queries import (
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         BULK_SET_FLOW_RUN_STATE,
         COUNT_FLOW_RUNS,
         FILTER_FLOW_RUNS,
+        FLOW_RUN_DEPENDENCIES,
         FLOW_RUN_GRAPH,
         FLOW_RUN_HISTORY,
         FLOW_RUN_LATENESS,
@@ -27,6 +28,7 @@ __all__ = [
     "CREATE_FLOW_RUN",
     "DELETE_FLOW_RUN",
     "FILTER_FLOW_RUNS",
+    "FLOW_RUN_DEPENDENCIES",
     "FLOW_RUN_GRAPH",
     "FLOW_RUN_HISTORY",
     "FLOW_RUN_LATENESS",
@@ -45,9 +47,7 @@ DELETE_FLOW_RUN: Endpoint[None] = Endpoint("DELETE", "/flow_runs/{id}", "flow_ru
 SET_FLOW_RUN_STATE: Endpoint[OrchestrationResult] = Endpoint(
     "POST", "/flow_runs/{id}/set_state", "flow_runs", body=SetState, returns=OrchestrationResult, status=201
 )
-RESUME_FLOW_RUN: Endpoint[OrchestrationResult] = Endpoint(
-    "POST", "/flow_runs/{id}/resume", "flow_runs", body=ResumeFlowRun, returns=OrchestrationResult
-)
+RESUME_FLOW_RUN: Endpoint[OrchestrationResult] = Endpoint("POST", "/flow_runs/{id}/resume", "flow_runs", body=ResumeRun, returns=OrchestrationResult)
 UPDATE_FLOW_RUN_LABELS: Endpoint[None] = Endpoint("PATCH", "/flow_runs/{id}/labels", "flow_runs", body=dict[str, Any], status=204)
 
 

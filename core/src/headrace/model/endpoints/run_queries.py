@@ -10,7 +10,7 @@ from datetime import datetime
 from headrace.model.endpoints.base import Endpoint
 from headrace.model.flow_runs import FlowRun, FlowRunBulkDeleteResponse, FlowRunPaginationResponse
 from headrace.model.flows import Flow, FlowBulkDeleteResponse, FlowPaginationResponse
-from headrace.model.graph import Graph
+from headrace.model.graph import DependencyResult, Graph
 from headrace.model.logs import Log
 from headrace.model.orchestration import FlowRunBulkSetStateResponse
 from headrace.model.run_queries import (
@@ -63,3 +63,4 @@ TASK_RUN_HISTORY: Endpoint[list[HistoryResponse]] = Endpoint(
     "POST", "/task_runs/history", "run_queries", body=HistoryQuery, returns=list[HistoryResponse]
 )
 FILTER_LOGS: Endpoint[list[Log]] = Endpoint("POST", "/logs/filter", "run_queries", body=LogQuery, returns=list[Log])
+FLOW_RUN_DEPENDENCIES: Endpoint[list[DependencyResult]] = Endpoint("GET", "/flow_runs/{id}/graph", "run_queries", returns=list[DependencyResult])
