@@ -109,10 +109,10 @@ async def aresume_flow_run(flow_run_id: UUID | str, run_input: dict[str, Any] | 
     Raises `NotPausedError` when it is not paused, `FlowPauseTimeout` when its time was over, `ValueError` when the input does not fit.
     """
     from headrace.model.endpoints.flow_runs import RESUME_FLOW_RUN
-    from headrace.model.orchestration import ResumeFlowRun, SetStateStatus
+    from headrace.model.orchestration import ResumeRun, SetStateStatus
 
     run_id = UUID(str(flow_run_id))
-    answer = await current_client().call(RESUME_FLOW_RUN, ResumeFlowRun(run_input=run_input), id=run_id)
+    answer = await current_client().call(RESUME_FLOW_RUN, ResumeRun(run_input=run_input), id=run_id)
     if answer.status is SetStateStatus.ACCEPT:
         return
     reason = _reason(answer)
