@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -326,6 +327,16 @@ class TestOneRun:
         assert done.returncode == status
         assert "Finished in state" in done.stdout.splitlines()[-1]
         assert "is in state" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "count", "offered"),
+    [("headrace flow-run ls --flow-name ", 4, "good"), ("headrace flow-run inspect ", 3, "good-1"), ("headrace task-run logs ", 3, "add-0")],
+)
+def test_the_shell_is_offered_what_there_is(two_runs: dict[str, str], words: str, count: int, offered: str) -> None:
+    shell = {"_HEADRACE_COMPLETE": "zsh_complete", "COMP_WORDS": words, "COMP_CWORD": str(count)}
+    done = subprocess.run([sys.executable, "-m", "headrace"], capture_output=True, text=True, env={**os.environ, **shell})
+    assert offered in done.stdout
 
 
 class TestScheduledRun:

@@ -17,6 +17,8 @@ from headrace.cli.runs import (
     Since,
     call,
     collect,
+    complete_flow_runs,
+    complete_flows,
     limit_option,
     local,
     log_options,
@@ -38,7 +40,7 @@ def group() -> None:
 
 
 @group.command("ls")
-@click.option("--flow-name", "flow_names", multiple=True, metavar="NAME", help="Only runs of this flow. Repeatable.")
+@click.option("--flow-name", "flow_names", multiple=True, metavar="NAME", shell_complete=complete_flows, help="Only runs of this flow. Repeatable.")
 @click.option("--name", "name_part", default=None, metavar="TEXT", help="Only runs whose name contains TEXT.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only runs with this tag. Repeatable: with all of them.")
 @click.option("--since", type=Since(), default=None, metavar="WHEN", help="Only runs expected since: 2h, 30m, 7d, or a date.")
@@ -112,7 +114,7 @@ def _flows_exist(flows: FlowFilter, wanted: Sequence[str]) -> bool:
 
 
 @group.command()
-@click.argument("id", type=click.UUID)
+@click.argument("id", type=click.UUID, shell_complete=complete_flow_runs)
 @click.option("--web", is_flag=True, help="Open it in the user interface.")
 @output_option
 def inspect(id: UUID, web: bool, output: str | None) -> None:
@@ -132,7 +134,7 @@ def read_flow_run(run_id: UUID) -> FlowRun:
 
 
 @group.command()
-@click.argument("id", type=click.UUID)
+@click.argument("id", type=click.UUID, shell_complete=complete_flow_runs)
 @log_options
 @output_option
 def logs(id: UUID, head: bool, tail: bool, count: int | None, reverse: bool, output: str | None) -> None:
@@ -162,7 +164,7 @@ def owners(run: FlowRun, task_run_ids: set[UUID]) -> dict[UUID, str]:
 
 
 @group.command()
-@click.argument("id", type=click.UUID)
+@click.argument("id", type=click.UUID, shell_complete=complete_flow_runs)
 @yes_option
 @output_option
 def delete(id: UUID, yes: bool, output: str | None) -> None:
@@ -179,7 +181,7 @@ def delete(id: UUID, yes: bool, output: str | None) -> None:
 
 
 @group.command()
-@click.argument("id", type=click.UUID)
+@click.argument("id", type=click.UUID, shell_complete=complete_flow_runs)
 @output_option
 def cancel(id: UUID, output: str | None) -> None:
     """Cancel the flow run ID.
@@ -204,7 +206,7 @@ def cancel(id: UUID, output: str | None) -> None:
 
 
 @group.command()
-@click.argument("id", type=click.UUID)
+@click.argument("id", type=click.UUID, shell_complete=complete_flow_runs)
 @click.option("--interval", type=click.FloatRange(min=0.1), default=1.0, show_default=True, help="Seconds between looks.")
 @click.option("--timeout", type=click.FloatRange(min=0), default=None, help="Give up after this many seconds, with exit status 8.")
 @click.pass_context
@@ -219,7 +221,7 @@ def watch(context: click.Context, id: UUID, interval: float, timeout: float | No
 
 
 @group.command()
-@click.argument("id_or_name")
+@click.argument("id_or_name", shell_complete=complete_flow_runs)
 @click.option("-e", "--entrypoint", default=None, metavar="FILE:FLOW", help="Where the flow is, to run it here.")
 @output_option
 @click.pass_context

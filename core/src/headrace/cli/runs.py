@@ -13,6 +13,8 @@ import click
 from headrace.cli.render import fail
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from headrace.model.endpoints.base import Endpoint
     from headrace.model.logs import Log
     from headrace.model.states import State
@@ -21,6 +23,7 @@ R = TypeVar("R")
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 PAGE = 200
+COMPLETED_MAX = 50
 STATE_NAMES = (
     "Scheduled",
     "Late",
@@ -68,6 +71,41 @@ def collect(limit: int, fetch: Callable[[int, int], Sequence[R]]) -> list[R]:
         if len(page) < count:
             break
     return found
+
+
+# --- what the shell completes -----------------------------------------------------------------------------------------
+
+
+def complete_flows(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Offer the names of flows to the shell."""
+    from click.shell_completion import CompletionItem
+
+    from headrace.model.endpoints.flows import FILTER_FLOWS
+    from headrace.model.run_queries import FlowQuery
+
+    return [CompletionItem(flow.name) for flow in call(FILTER_FLOWS, FlowQuery()) if flow.name.startswith(typed)]
+
+
+def complete_flow_runs(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Offer the ids of the latest flow runs to the shell, with their names."""
+    from click.shell_completion import CompletionItem
+
+    from headrace.model.endpoints.flow_runs import FILTER_FLOW_RUNS
+    from headrace.model.run_queries import FlowRunQuery
+
+    runs = call(FILTER_FLOW_RUNS, FlowRunQuery(limit=COMPLETED_MAX))
+    return [CompletionItem(str(run.id), help=f"{run.name} ({run.state_name})") for run in runs if str(run.id).startswith(typed)]
+
+
+def complete_task_runs(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Offer the ids of the latest task runs to the shell, with their names."""
+    from click.shell_completion import CompletionItem
+
+    from headrace.model.endpoints.task_runs import FILTER_TASK_RUNS
+    from headrace.model.run_queries import TaskRunQuery
+
+    runs = call(FILTER_TASK_RUNS, TaskRunQuery(limit=COMPLETED_MAX))
+    return [CompletionItem(str(run.id), help=f"{run.name} ({run.state_name})") for run in runs if str(run.id).startswith(typed)]
 
 
 # --- options ------------------------------------------------------------------------------------------------------------

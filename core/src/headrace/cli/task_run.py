@@ -12,6 +12,8 @@ from headrace.cli.render import emit, output_option
 from headrace.cli.runs import (
     call,
     collect,
+    complete_flow_runs,
+    complete_task_runs,
     limit_option,
     local,
     log_options,
@@ -33,7 +35,9 @@ def group() -> None:
 
 @group.command("ls")
 @click.option("--task-run-name", "names", multiple=True, metavar="NAME", help="Only runs of this name. Repeatable.")
-@click.option("--flow-run", "flow_run_id", type=click.UUID, default=None, metavar="ID", help="Only runs in this flow run.")
+@click.option(
+    "--flow-run", "flow_run_id", type=click.UUID, shell_complete=complete_flow_runs, default=None, metavar="ID", help="Only runs in this flow run."
+)
 @state_options
 @limit_option(15)
 @output_option
@@ -70,7 +74,7 @@ def list_task_runs(
 
 
 @group.command()
-@click.argument("id", type=click.UUID)
+@click.argument("id", type=click.UUID, shell_complete=complete_task_runs)
 @click.option("--web", is_flag=True, help="Open it in the user interface.")
 @output_option
 def inspect(id: UUID, web: bool, output: str | None) -> None:
@@ -85,7 +89,7 @@ def inspect(id: UUID, web: bool, output: str | None) -> None:
 
 
 @group.command()
-@click.argument("id", type=click.UUID)
+@click.argument("id", type=click.UUID, shell_complete=complete_task_runs)
 @log_options
 @output_option
 def logs(id: UUID, head: bool, tail: bool, count: int | None, reverse: bool, output: str | None) -> None:
