@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -160,6 +161,39 @@ def test_threads_never_overlap_and_slots_are_given_back_after_errors() -> None:
         thread.join()
     assert most == 2
     assert active("two") == 0
+
+
+def test_a_forked_child_holds_slots_of_its_own() -> None:
+    create("one", 1)
+    create("two", 1)
+    stop = threading.Event()
+
+    def keep_busy() -> None:
+        while not stop.is_set():
+            try:
+                with concurrency("one", timeout_seconds=0.01):
+                    pass
+            except TimeoutError:
+                pass
+
+    def child() -> None:
+        with concurrency("two"):
+            os._exit(active("two") - 1)
+
+    busy = [threading.Thread(target=keep_busy) for _ in range(3)]
+    for thread in busy:
+        thread.start()
+    try:
+        for _ in range(10):
+            process = multiprocessing.get_context("fork").Process(target=child)
+            process.start()
+            process.join(30)
+            assert process.exitcode == 0
+            call(endpoints.UPDATE_LIMIT, ConcurrencyLimitV2Update(active_slots=0), id_or_name="two")
+    finally:
+        stop.set()
+        for thread in busy:
+            thread.join()
 
 
 def test_async_tasks_never_overlap_and_the_loop_goes_on() -> None:

@@ -37,6 +37,7 @@ class Lease:
     lost: HeadraceException | None = None
     events: dict[UUID, Event] = field(default_factory=dict[UUID, Event])
     due: float = 0.0
+    keeper: _Keeper | None = None
 
 
 class _Keeper:
@@ -107,26 +108,21 @@ class _Keeper:
 
 
 _keeper: _Keeper | None = None
-_making = threading.Lock()
-
-
-def _of_this_process() -> _Keeper:
-    """Return the keeper of this process; a child made by `fork` has its own and holds nothing of its parent's."""
-    global _keeper
-    with _making:
-        if _keeper is None or _keeper.process != os.getpid():
-            _keeper = _Keeper()
-        return _keeper
 
 
 def keep(lease: Lease) -> None:
-    """Renew `lease` from now on, until `forget`."""
-    _of_this_process().keep(lease)
+    """Renew `lease` from now on, until `forget`. A child made by `fork` keeps its own leases and none of its parent's."""
+    global _keeper
+    if _keeper is None or _keeper.process != os.getpid():
+        _keeper = _Keeper()
+    lease.keeper = _keeper
+    _keeper.keep(lease)
 
 
 def forget(lease: Lease) -> None:
     """Stop renewing `lease`; its block is not interrupted from now on."""
-    _of_this_process().forget(lease)
+    if lease.keeper is not None and lease.keeper.process == os.getpid():
+        lease.keeper.forget(lease)
 
 
 def interrupter() -> Callable[[], None]:

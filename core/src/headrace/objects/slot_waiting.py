@@ -19,32 +19,45 @@ POLLS_EACH_WAIT = 20  # how often it looks in the time that the store advises to
 PLACE_SECONDS = 0.01  # each place in line waits that much longer before it looks whether it is first
 PLACE_SECONDS_MAX = 0.25
 
-_lines: dict[tuple[int, frozenset[str]], deque[object]] = {}
-_lines_lock = threading.Lock()
+
+class _Lines:
+    """The lines of one process. A child made by `fork` has its own, and a lock that nobody held when it was made."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.lock = threading.Lock()
+        self.waiting: dict[frozenset[str], deque[Place]] = {}
+
+
+_lines: _Lines | None = None
 
 
 class Place:
     """A place in this process' line for a set of limits: first come, first served, and one asks for all."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._key = (os.getpid(), frozenset(names))
+        global _lines
+        if _lines is None or _lines.process != os.getpid():
+            _lines = _Lines()
+        self._lines = _lines
+        self._names = frozenset(names)
 
     def __enter__(self) -> Place:
-        with _lines_lock:
-            _lines.setdefault(self._key, deque()).append(self)
+        with self._lines.lock:
+            self._lines.waiting.setdefault(self._names, deque()).append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        with _lines_lock:
-            line = _lines[self._key]
+        with self._lines.lock:
+            line = self._lines.waiting[self._names]
             line.remove(self)
             if not line:
-                del _lines[self._key]
+                del self._lines.waiting[self._names]
 
     def number(self) -> int:
         """Return how many are before this one."""
-        with _lines_lock:
-            return _lines[self._key].index(self)
+        with self._lines.lock:
+            return self._lines.waiting[self._names].index(self)
 
 
 def until_first(number: int) -> float:
