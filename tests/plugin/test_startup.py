@@ -260,6 +260,31 @@ def test_it_runs_once_in_a_process_and_not_from_inside_a_hook(site, python, tmp_
     assert Path("calls.txt").read_text() == "[]\n"
 
 
+FLOW = """
+    import os
+    from headrace import flow
+
+    @flow
+    def show() -> str:
+        return os.environ.get("DUMMY_TOKEN", "none")
+
+    print(show())
+"""
+
+
+def test_a_flow_sees_what_the_hook_prepared(site, python):
+    site.install("dummy-env", hook("return SetupResult(env={'DUMMY_TOKEN': 'fresh'})"))
+    assert python(FLOW, HEADRACE_PLUGINS_ENABLED="1", HEADRACE_PLUGINS_ALLOW="dummy-env").stdout == "fresh\n"
+    assert python(FLOW).stdout == "none\n"
+
+
+def test_a_flow_does_not_run_without_a_required_plugin_in_strict_mode(site, python):
+    site.install("dummy-env", hook("return SetupResult(env={}, required=True)"))
+    done = python(FLOW, HEADRACE_PLUGINS_ENABLED="1", HEADRACE_PLUGINS_STRICT="1", HEADRACE_PLUGINS_ALLOW="dummy-env")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "dummy-env: required, but it set no variable" in done.stderr
+
+
 def test_importing_headrace_runs_and_imports_no_plugin(site, python):
     site.install("dummy-import", "raise SystemExit('imported')")
     done = python(

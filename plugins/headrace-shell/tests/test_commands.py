@@ -7,6 +7,7 @@ import logging
 import os
 import runpy
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -276,6 +277,16 @@ def test_cancelling_an_async_run_ends_the_command():
 def test_a_saved_operation_runs_after_loading():
     ShellOperation(commands=["echo saved"]).save("greet")
     assert ShellOperation.load("greet").run() == ["saved"]
+
+
+def test_a_stored_operation_is_found_without_importing_or_registering_anything(tmp_path, monkeypatch):
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "shared"))  # both programs are started with it
+    monkeypatch.delenv("HEADRACE_API_URL", raising=False)
+    save = "from headrace_shell import ShellOperation; ShellOperation(commands=['echo found']).save('greet')"
+    load = "from headrace.blocks.core import Block; print(Block.load('shell-operation/greet').run())"
+    for code in (save, load):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "['found']\n", done.stderr
 
 
 def test_an_operation_in_a_flow_logs_with_the_run(caplog):

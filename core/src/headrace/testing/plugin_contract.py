@@ -25,6 +25,7 @@ from headrace.plugin.listing import README_END, README_START, block_schemas, rea
 from headrace.plugin.offers import Kind, Offer, PluginRecord, PluginState
 from headrace.plugin.policy import Policy
 from headrace.plugin.registry import Registry, import_target
+from headrace.testing.utilities import headrace_test_harness
 
 _SECRET_FIELD = re.compile(r"(^|_)(password|passwd|passphrase|secret|token|api_key|private_key|access_key|connection_string|dsn)$")
 _NEW_MODULES = """
@@ -48,10 +49,10 @@ class PluginContract:
     block_examples: ClassVar[dict[str, dict[str, Any]]] = {}
 
     @pytest.fixture(autouse=True)
-    def contract_home(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def contract_home(self) -> Iterator[None]:
         """Give each test an empty home and no server, so that nothing of the machine is read or written."""
-        monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "contract-home"))
-        monkeypatch.delenv("HEADRACE_API_URL", raising=False)
+        with headrace_test_harness():
+            yield
 
     # --- what the tests look at ----------------------------------------------------------------------------------
 
