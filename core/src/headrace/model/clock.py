@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Protocol
@@ -72,7 +72,7 @@ def sleep(seconds: float) -> None:
 
 
 @contextmanager
-def use(clock: Clock) -> Iterator[Clock]:
+def use(clock: Clock) -> Generator[Clock]:
     """Use `clock` in this process while the block runs; for tests."""
     global _clock
     before, _clock = _clock, clock

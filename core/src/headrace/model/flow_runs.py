@@ -9,7 +9,6 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from headrace.model import clock
 from headrace.model.base import Action, Model, Record
 from headrace.model.flows import Labels
 from headrace.model.states import State, StateCreate, StateType
@@ -153,5 +152,4 @@ class FlowRunPaginationResponse(Model):
 class FlowRunBulkDeleteResponse(Model):
     """The ids of the flow runs that were deleted."""
 
-    deleted: list[UUID] = Field(default_factory=list)
-
+    deleted: list[UUID] = Field(default_factory=list[UUID])

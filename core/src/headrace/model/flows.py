@@ -61,4 +61,4 @@ class FlowPaginationResponse(Model):
 class FlowBulkDeleteResponse(Model):
     """The ids of the flows that were deleted."""
 
-    deleted: list[UUID] = Field(default_factory=list)
+    deleted: list[UUID] = Field(default_factory=list[UUID])

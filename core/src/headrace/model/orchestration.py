@@ -45,9 +45,7 @@ class StateWaitDetails(Model):
     reason: str | None = None
 
 
-StateResponseDetails = Annotated[
-    StateAcceptDetails | StateWaitDetails | StateRejectDetails | StateAbortDetails, Field(discriminator="type")
-]
+StateResponseDetails = Annotated[StateAcceptDetails | StateWaitDetails | StateRejectDetails | StateAbortDetails, Field(discriminator="type")]
 
 
 class SetState(Model):

@@ -196,11 +196,13 @@ class StateCreate(Action, _Kind):
 
 def _make(cls: type[S], kind: StateType, name: str, details: Mapping[str, Any], values: dict[str, Any]) -> S:
     if not details and "state_details" not in values:
-        return cls(**{"type": kind, "name": name, **values})
+        whole: dict[str, Any] = {"type": kind, "name": name, **values}
+        return cls(**whole)
     given = values.pop("state_details", None)
     merged = given.model_dump(exclude_unset=True) if isinstance(given, StateDetails) else dict(given or {})
     merged.update({key: value for key, value in details.items() if value is not None})
-    return cls(**{"type": kind, "name": name, **values, "state_details": StateDetails(**merged)})
+    detailed: dict[str, Any] = {"type": kind, "name": name, **values, "state_details": StateDetails(**merged)}
+    return cls(**detailed)
 
 
 def Scheduled(cls: type[State] = State, scheduled_time: datetime | None = None, **values: Any) -> State:

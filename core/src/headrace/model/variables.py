@@ -39,9 +39,7 @@ def _no_null_name(name: str | None) -> str | None:
 
 
 VariableName = Annotated[str, Field(max_length=NAME_LENGTH_MAX), AfterValidator(_checked_name)]
-VariableValue = Annotated[
-    StrictStr | StrictInt | StrictBool | StrictFloat | dict[str, Any] | list[Any] | None, AfterValidator(_checked_value)
-]
+VariableValue = Annotated[StrictStr | StrictInt | StrictBool | StrictFloat | dict[str, Any] | list[Any] | None, AfterValidator(_checked_value)]
 
 
 class Variable(Record):

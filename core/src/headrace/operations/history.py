@@ -37,7 +37,7 @@ def history(tx: Transaction, table: Literal["flow_run", "task_run"], body: Histo
         (start, length, start, end, *where.values),
     )
     for n, kind, name, runs, run_time, late in found:
-        states[n].append(
+        states[int(n)].append(
             HistoryResponseState.model_construct(
                 state_type=StateType(kind),
                 state_name=name,
@@ -47,8 +47,6 @@ def history(tx: Transaction, table: Literal["flow_run", "task_run"], body: Histo
             )
         )
     return [
-        HistoryResponse.model_construct(
-            interval_start=moment(start + n * length), interval_end=moment(start + (n + 1) * length), states=states[n]
-        )
+        HistoryResponse.model_construct(interval_start=moment(start + n * length), interval_end=moment(start + (n + 1) * length), states=states[n])
         for n in range(count)
     ]

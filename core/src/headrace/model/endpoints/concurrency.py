@@ -27,9 +27,7 @@ _V1 = "/concurrency_limits"
 _Limits = list[MinimalConcurrencyLimitResponse]
 
 CREATE_LIMIT: Endpoint[ConcurrencyLimitV2] = Endpoint("POST", f"{_V2}/", "concurrency", ConcurrencyLimitV2Create, ConcurrencyLimitV2, 201)
-READ_LIMIT: Endpoint[GlobalConcurrencyLimitResponse] = Endpoint(
-    "GET", f"{_V2}/{{id_or_name}}", "concurrency", returns=GlobalConcurrencyLimitResponse
-)
+READ_LIMIT: Endpoint[GlobalConcurrencyLimitResponse] = Endpoint("GET", f"{_V2}/{{id_or_name}}", "concurrency", returns=GlobalConcurrencyLimitResponse)
 UPDATE_LIMIT: Endpoint[None] = Endpoint("PATCH", f"{_V2}/{{id_or_name}}", "concurrency", ConcurrencyLimitV2Update, status=204)
 DELETE_LIMIT: Endpoint[None] = Endpoint("DELETE", f"{_V2}/{{id_or_name}}", "concurrency", status=204)
 FILTER_LIMITS: Endpoint[list[GlobalConcurrencyLimitResponse]] = Endpoint(
@@ -48,9 +46,7 @@ READ_TAG_LIMIT: Endpoint[ConcurrencyLimit] = Endpoint("GET", f"{_V1}/{{id}}", "t
 DELETE_TAG_LIMIT: Endpoint[None] = Endpoint("DELETE", f"{_V1}/{{id}}", "tag_limits")
 READ_TAG_LIMIT_BY_TAG: Endpoint[ConcurrencyLimit] = Endpoint("GET", f"{_V1}/tag/{{tag}}", "tag_limits", returns=ConcurrencyLimit)
 DELETE_TAG_LIMIT_BY_TAG: Endpoint[None] = Endpoint("DELETE", f"{_V1}/tag/{{tag}}", "tag_limits")
-FILTER_TAG_LIMITS: Endpoint[list[ConcurrencyLimit]] = Endpoint(
-    "POST", f"{_V1}/filter", "tag_limits", FilterConcurrencyLimits, list[ConcurrencyLimit]
-)
+FILTER_TAG_LIMITS: Endpoint[list[ConcurrencyLimit]] = Endpoint("POST", f"{_V1}/filter", "tag_limits", FilterConcurrencyLimits, list[ConcurrencyLimit])
 RESET_TAG_LIMIT: Endpoint[None] = Endpoint("POST", f"{_V1}/tag/{{tag}}/reset", "tag_limits", ResetTagLimit)
 INCREMENT_TAG_SLOTS: Endpoint[_Limits] = Endpoint("POST", f"{_V1}/increment", "tag_limits", TagSlots, _Limits)
 DECREMENT_TAG_SLOTS: Endpoint[_Limits] = Endpoint("POST", f"{_V1}/decrement", "tag_limits", TagSlots, _Limits)
