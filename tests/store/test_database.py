@@ -304,3 +304,12 @@ def test_unknown_kind_of_database_is_told_without_its_password() -> None:
     with pytest.raises(StoreError, match="sqlite:///path") as caught:
         Database("mysql://me:secret@host/db")
     assert "secret" not in str(caught.value)
+
+
+def test_write_to_a_readonly_file_is_told(database: Database) -> None:
+    add(database, "a")
+    with database.write() as tx:
+        tx.sql("PRAGMA query_only = ON")  # SQLite answers as for a file without write access
+    told = complaint(database)
+    assert "may not be written" in told
+    assert "HEADRACE_HOME" in told
