@@ -339,6 +339,39 @@ def test_the_shell_is_offered_what_there_is(two_runs: dict[str, str], words: str
     assert offered in done.stdout
 
 
+SLOW = """
+import sys
+
+from headrace import flow, get_run_logger
+
+
+@flow(flow_run_name="slow-run")
+def slow():
+    get_run_logger().info("begun")
+    print("ready", flush=True)
+    sys.stdin.readline()
+    get_run_logger().info("told to go on")
+"""
+
+
+def test_a_run_is_watched_from_another_process_until_it_ends(tmp_path: Path) -> None:
+    (tmp_path / "slow_flow.py").write_text(SLOW)
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    runner = subprocess.Popen([sys.executable, "-m", "headrace", "run", "slow_flow.py:slow"], **pipes)
+    assert runner.stdout is not None
+    assert runner.stdout.readline() == "ready\n"
+    [found] = listed("flow-run", "ls", "--state", "running")
+    watcher = subprocess.Popen([sys.executable, "-m", "headrace", "flow-run", "watch", found["id"], "--interval", "0.1"], **pipes)
+    assert watcher.stderr is not None
+    assert watcher.stderr.readline() == "Flow run 'slow-run' is in state Running()\n"
+    runner.communicate("\n", timeout=30)
+    out, err = watcher.communicate(timeout=30)
+    assert (runner.returncode, watcher.returncode) == (0, 0)
+    assert err == "Flow run 'slow-run' is in state Completed()\n"
+    told = [line.rpartition(" - ")[2] for line in out.splitlines()]
+    assert told[:3] == ["Beginning flow run 'slow-run' for flow 'slow'", "begun", "told to go on"]
+
+
 class TestScheduledRun:
     @pytest.fixture
     def scheduled(self) -> str:
