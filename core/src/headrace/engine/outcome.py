@@ -66,7 +66,10 @@ async def attempt(call: TaskCall, ports: Ports) -> Outcome:
     """Call the task's code once, within its transaction where it has one."""
     from headrace.engine.persistence import plan, within_transaction
 
-    keeping = plan(call)
+    try:
+        keeping = plan(call)
+    except Exception as error:  # noqa: BLE001  # options that name no such serializer or storage: the run fails with them
+        return failed(error)
     if keeping is None:
         with TaskScope(call.record.name, ports.mode) as scope:
             try:

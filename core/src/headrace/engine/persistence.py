@@ -10,7 +10,7 @@ from headrace.client.bridge import drive
 from headrace.data.transaction_core import BaseTransaction, current_transaction
 from headrace.engine import logs
 from headrace.model import clock
-from headrace.model.errors import SerializationError
+from headrace.model.errors import SerializationError, StoreError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -87,7 +87,10 @@ def _keyed(call: TaskCall, context: TaskRunContext) -> Keeping:
     if expiration is not None:
         call.record.cache_expiration = clock.to_us(expiration)
     refresh = task.refresh_cache if task.refresh_cache is not None else get_current_settings().tasks.refresh_cache
-    return Keeping(key, context.result_store if key is not None else None, policy.isolation_level, refresh, expiration)
+    store = context.result_store if key is not None else None
+    if store is not None:
+        store.serializer  # noqa: B018  # an unknown one is found out before the task's code runs
+    return Keeping(key, store, policy.isolation_level, refresh, expiration)
 
 
 def _warn(call: TaskCall, message: str, *values: Any) -> None:
@@ -117,7 +120,7 @@ def store_for_task(task: Task[..., Any], enclosing: TaskRunContext | None, frame
 async def within_transaction(call: TaskCall, keeping: Keeping, ports: Ports) -> Outcome:
     """Make one attempt in a transaction of its own. The outcome carries the open transaction: see `Outcome.transaction`."""
     from headrace.data.transactions import AsyncTransaction, Transaction
-    from headrace.engine.outcome import run_body
+    from headrace.engine.outcome import failed, run_body
 
     task, record = call.task, call.record
     kind = AsyncTransaction if ports.mode == "async" else Transaction
@@ -131,7 +134,12 @@ async def within_transaction(call: TaskCall, keeping: Keeping, ports: Ports) -> 
         lookup_errors="warn",
         of_task=True,
     )
-    await transaction.open()
+    try:
+        await transaction.open()
+    except StoreError:
+        raise
+    except Exception as error:  # noqa: BLE001  # options that name no such storage, or ask for what it cannot do: the run fails with them
+        return failed(error)
     try:
         found = await transaction.find_record() if transaction.is_committed() else None
         if found is not None:
