@@ -59,6 +59,10 @@ class Mode:
         value = fn(*args, **kwargs)
         return await value if isawaitable(value) else value
 
+    async def value(self, given: Any) -> Any:
+        """Return what a blocking twin gave: in async runs it is an awaitable."""
+        return await given if isawaitable(given) else given
+
     def run(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call a flow or task from outside every run."""
         if not self.is_async:
@@ -123,9 +127,7 @@ class Program:
 
     def start(self) -> subprocess.Popen[str]:
         """Start it; its output can be read while it runs."""
-        return subprocess.Popen(
-            [sys.executable, str(self.path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
-        )
+        return subprocess.Popen([sys.executable, str(self.path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
 
     def run(self) -> subprocess.CompletedProcess[str]:
         """Run it to its end."""

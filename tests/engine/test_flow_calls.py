@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from engine.modes import Mode, Stored
 from headrace import flow, task
+from headrace.blocks.core import Block
 from headrace.exceptions import ParameterBindError, ParameterTypeError
 
 
@@ -23,6 +24,10 @@ class Address(BaseModel):
 class Point:
     x: int
     y: int
+
+
+class Place(Block):
+    city: str
 
 
 class Color(Enum):
@@ -108,6 +113,17 @@ def test_arguments_that_do_not_fit_are_refused_before_a_run_exists(mode: Mode, s
     assert stored.flow_runs() == []
 
 
+def test_annotations_that_cannot_be_read_leave_the_others_alone() -> None:
+    class Local:
+        pass
+
+    @flow
+    def work(x: int, y: Local) -> Any:
+        return x, y
+
+    assert work("5", 3) == (5, 3)
+
+
 def test_variadic_parameters() -> None:
     @flow
     def work(first: int, *rest: int, **named: int) -> Any:
@@ -189,18 +205,18 @@ def test_context_holds_the_validated_values() -> None:
 
 
 def test_a_block_reference_is_replaced_with_the_block(stored: Stored) -> None:
-    from headrace.blocks.core import Block
-
-    class Place(Block):
-        city: str
-
     document = Place(city="Bern").save("here")
 
     @flow
     def work(place: Place) -> str:
         return place.city
 
+    @flow
+    def untyped(places: Any) -> str:
+        return places["here"][0].city
+
     assert work({"$ref": {"block_document_id": str(document)}}) == "Bern"
+    assert untyped({"here": [{"$ref": {"block_document_id": str(document)}}]}) == "Bern"
     assert work({"$ref": {"block_document_slug": "place/here"}}) == "Bern"
     with pytest.raises(ParameterTypeError, match="nowhere"):
         work({"$ref": {"block_document_slug": "place/nowhere"}})

@@ -236,9 +236,7 @@ class Methods:
         return x
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"), [("plain", 10), ("outside", 6), ("inside", 6), ("still_outside", 2), ("still_inside", 2)]
-)
+@pytest.mark.parametrize(("name", "expected"), [("plain", 10), ("outside", 6), ("inside", 6), ("still_outside", 2), ("still_inside", 2)])
 def test_methods_are_flows_in_either_order_of_decorators(name: str, expected: int, stored: Any) -> None:
     assert getattr(Methods(), name)("2") == expected
     assert stored.flow_run().parameters == {"x": 2}

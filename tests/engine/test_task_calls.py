@@ -81,7 +81,7 @@ def test_return_state_gives_the_final_state(mode: Mode) -> None:
     @mode.flow
     async def work() -> Any:
         return [
-            (await mode.call(good, return_state=True)).result(),
+            await mode.value((await mode.call(good, return_state=True)).result()),
             (await mode.call(bad, return_state=True)).message,
             good.submit(return_state=True).name,
             [state.name for state in pick.map([1, 0], return_state=True)],

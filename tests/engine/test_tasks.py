@@ -207,9 +207,7 @@ class Methods:
         return x
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"), [("plain", 10), ("outside", 6), ("inside", 6), ("still_outside", 2), ("still_inside", 2)]
-)
+@pytest.mark.parametrize(("name", "expected"), [("plain", 10), ("outside", 6), ("inside", 6), ("still_outside", 2), ("still_inside", 2)])
 def test_methods_are_tasks_in_either_order_of_decorators(name: str, expected: int, stored: Stored) -> None:
     @flow
     def work() -> Any:

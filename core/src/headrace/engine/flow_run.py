@@ -148,9 +148,14 @@ async def _create(call: FlowCall, ports: Ports) -> Exception | None:
                 link.record.task_inputs = {**inputs, "wait_for": sources} if sources else inputs
         except UpstreamTaskError as error:
             problem = error
-    if problem is None and flow.should_validate_parameters:
+    if problem is None:
         try:
-            call.parameters = flow.validate_parameters(call.parameters)
+            if not is_plain(call.parameters):
+                from headrace.engine.parameters import with_saved_blocks
+
+                call.parameters = with_saved_blocks(call.parameters)
+            if flow.should_validate_parameters:
+                call.parameters = flow.validate_parameters(call.parameters)
         except ParameterTypeError as error:
             problem = error
     name = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.data.annotations import BaseAnnotation, unmapped
 from headrace.data.callables import collapse_variadic_parameters, explode_variadic_parameter, get_parameter_defaults
 from headrace.engine.futures import HeadraceFuture
+from headrace.engine.state_results import is_state, value_of_state
 from headrace.model.errors import MappingLengthMismatch, MappingMissingIterable
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def _sort(parameters: dict[str, Any]) -> tuple[dict[str, tuple[Any, list[Any]]],
             continue
         if isinstance(inner, HeadraceFuture):
             inner = inner.result()
+        elif is_state(inner):
+            inner = value_of_state(inner)
         if hasattr(inner, "__iter__") and not isinstance(inner, (str, bytes)):
             iterables[name] = (value, list(inner))
         else:

@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from headrace.engine.dependencies import PLAIN
-from headrace.model.errors import ParameterTypeError
+from headrace.model.errors import HeadraceException, ParameterTypeError
 
 if TYPE_CHECKING:
     from headrace.engine.flow import Flow
@@ -43,16 +43,11 @@ def _model(flow: Flow[..., Any]) -> tuple[Any, list[str]]:
     known = _models.get(key)
     if known is not None and known[0][0] is flow.fn:
         return known[0][1], known[1]
-    from typing import get_type_hints
-
     from pydantic import ConfigDict, create_model
 
     names: list[str] = []
     fields: dict[str, Any] = {}
-    try:
-        hints = get_type_hints(flow.fn if inspect.isroutine(flow.fn) else type(flow.fn).__call__, include_extras=True)
-    except Exception:  # noqa: BLE001  # annotations are users' code; those that cannot be read are left to pydantic by name
-        hints = {}
+    hints = _hints(flow.fn if inspect.isroutine(flow.fn) else type(flow.fn).__call__)
     for name, parameter in flow.function.signature.parameters.items():
         annotation = hints.get(name, parameter.annotation)
         if annotation is inspect.Parameter.empty or isinstance(annotation, str):
@@ -66,6 +61,52 @@ def _model(flow: Flow[..., Any]) -> tuple[Any, list[str]]:
     model = create_model("Parameters", __config__=ConfigDict(arbitrary_types_allowed=True, defer_build=False), **fields)
     _models[key] = ((flow.fn, model), names)
     return model, names
+
+
+def _hints(fn: Any) -> dict[str, Any]:
+    """Return the annotations of a function as types. Those that cannot be read, as names of an enclosing function, are left out."""
+    from typing import get_type_hints
+
+    try:
+        return get_type_hints(fn, include_extras=True)
+    except Exception:  # noqa: BLE001  # annotations are users' code; the readable ones are found one by one
+        hints: dict[str, Any] = {}
+    inner = inspect.unwrap(fn)
+    for name, annotation in getattr(inner, "__annotations__", {}).items():
+
+        def alone() -> None: ...
+
+        alone.__annotations__ = {name: annotation}
+        try:
+            hints.update(get_type_hints(alone, getattr(inner, "__globals__", {}), inspect.getclosurevars(inner).nonlocals, include_extras=True))
+        except Exception:  # noqa: BLE001, S112  # as above: this one means "anything"
+            continue
+    return hints
+
+
+def with_saved_blocks(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Put saved blocks in the place of references `{"$ref": {"block_document_id" or "block_document_slug": …}}`, however deep.
+
+    Raises `ParameterTypeError` when there is no such block.
+    """
+    return {name: _with_blocks(name, value) for name, value in parameters.items()}
+
+
+def _with_blocks(name: str, value: Any) -> Any:
+    if type(value) is list:
+        return [_with_blocks(name, one) for one in value]  # pyright: ignore[reportUnknownVariableType]
+    if type(value) is not dict:
+        return value
+    reference: Any = value.get("$ref") if len(value) == 1 else None  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    if not isinstance(reference, dict) or not reference.keys() & {"block_document_id", "block_document_slug"}:  # pyright: ignore[reportUnknownMemberType]
+        return {key: _with_blocks(name, one) for key, one in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    from headrace.client.bridge import drive
+    from headrace.objects.blocks import Block
+
+    try:
+        return drive(Block.aload_from_ref(reference))  # pyright: ignore[reportUnknownArgumentType]
+    except (HeadraceException, ValueError, RuntimeError) as error:
+        raise ParameterTypeError(f"Flow run received invalid parameters:\n - {name}: the block {reference!r} cannot be loaded: {error}") from error
 
 
 def _default_of(parameter: inspect.Parameter) -> Any:

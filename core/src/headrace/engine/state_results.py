@@ -17,6 +17,7 @@ from headrace.model.errors import (
     PausedRun,
     TerminationSignal,
     UnfinishedRun,
+    UpstreamTaskError,
 )
 
 if TYPE_CHECKING:
@@ -162,6 +163,11 @@ def result_of_record(record: TaskRecord, raise_on_failure: bool) -> Any:
     last = record.states[-1]
     if last[1] == "COMPLETED":
         return value_of_record(record)
+    if last[2] == "NotReady":
+        error = UpstreamTaskError(last[4])
+        if raise_on_failure:
+            raise error
+        return error
     return drive(aget_state_result(record.state(), raise_on_failure))
 
 
@@ -172,14 +178,14 @@ def value_of_future(future: HeadraceFuture[Any]) -> Any:
 
 def value_of_state(state: State) -> Any:
     """Return the value of a completed state."""
-    return get_state_result(state)
+    return drive(aget_state_result(state))
 
 
 def exception_or_data(upstream: Any) -> Any:
     """Return what a run that did not complete left: its exception, or its data where there is none."""
     state = upstream.state if isinstance(upstream, HeadraceFuture) else upstream  # pyright: ignore[reportUnknownMemberType]
     if state.is_final():
-        return get_state_result(state, raise_on_failure=False)
+        return drive(aget_state_result(state, raise_on_failure=False))
     return state.data
 
 
