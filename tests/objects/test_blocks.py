@@ -499,6 +499,14 @@ def test_a_secret_is_returned_as_stored(value: Any, run: Run) -> None:
     assert type(found.get()) is type(value)
 
 
+def test_a_parametrised_generic_is_the_same_type() -> None:
+    Secret[int](value=3).save("three")
+    assert Secret[int].load("three").get() == 3
+    Secret(value="x").save("x")
+    assert Secret[str].load("x").get() == "x"
+    assert len(call(endpoints.FILTER_BLOCK_SCHEMAS)) == 1
+
+
 # --- the key ------------------------------------------------------------------------------------------------------------------
 
 

@@ -20,7 +20,11 @@ _schemas: WeakKeyDictionary[type[Block], dict[str, Any]] = WeakKeyDictionary()
 
 
 def block_schema_fields(block_class: type[Block]) -> dict[str, Any]:
-    """Return the schema of a block class as it is stored. Computed at the first call; do not change what is returned."""
+    """Return the schema of a block class as it is stored. Computed at the first call; do not change what is returned.
+
+    A generic class has one schema, whatever its parameters: a type does not change with what is put into it.
+    """
+    block_class = cast("type[Block]", block_class.__pydantic_generic_metadata__["origin"] or block_class)
     found = _schemas.get(block_class)
     if found is None:
         found = _schemas[block_class] = block_class.model_json_schema()
