@@ -18,6 +18,7 @@ from headrace.engine.persistence import settle
 from headrace.engine.ports import ASYNC, BLOCKING, Ports
 from headrace.engine.recording import spool
 from headrace.engine.retries import next_delay
+from headrace.engine.startup import start_once
 from headrace.engine.state_results import crash_message, result_of_record
 from headrace.engine.task_record import TaskRecord
 from headrace.model import clock
@@ -143,6 +144,8 @@ def run_submitted(call: TaskCall) -> None:
 async def run_task(call: TaskCall, ports: Ports) -> None:
     """Run the task; its record holds the outcome. Raises only what must pass through: signals, interrupts and broken storage."""
     record = call.record
+    if call.frame is None:
+        await start_once(ports)
     outbox = spool()
     if not record.states:
         call.announce()
