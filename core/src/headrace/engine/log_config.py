@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from pathlib import Path
 from string import Template
 from threading import Lock
@@ -105,7 +106,7 @@ def load_config(path: Path) -> Config:
     """Return the configuration of the file at `path` (the default where there is none) with the user's variables applied.
 
     `${HEADRACE_…}` in the file stands for a setting. A variable `HEADRACE_LOGGING_LOGGERS_HEADRACE_LEVEL` replaces
-    the key `level` under `loggers`, `headrace`; lists are comma-separated. Raises `ConfigurationError`.
+    the key `level` under `loggers`, `headrace`; lists are comma-separated. Warns of a variable that names no key. Raises `ConfigurationError` for a file that cannot be read.
     """
     settings = get_current_settings()
     config = _read(path, settings) if path.is_file() else default_config(settings)
@@ -113,9 +114,11 @@ def load_config(path: Path) -> Config:
     for name, text in settings.logging_overrides().items():
         found = leaves.get(name.upper())
         if found is None:
-            raise ConfigurationError(
-                f"HEADRACE_LOGGING_{name} names no setting and no key of the logging configuration. {near(name, leaves)}".rstrip()
+            warnings.warn(
+                f"HEADRACE_LOGGING_{name} names no setting and no key of the logging configuration. {near(name, leaves)}".rstrip(),
+                stacklevel=2,
             )
+            continue
         holder, key = found
         holder[key] = [part.strip() for part in text.split(",")] if isinstance(holder[key], list) else text
     return config
