@@ -106,7 +106,8 @@ def load_config(path: Path) -> Config:
     """Return the configuration of the file at `path` (the default where there is none) with the user's variables applied.
 
     `${HEADRACE_…}` in the file stands for a setting. A variable `HEADRACE_LOGGING_LOGGERS_HEADRACE_LEVEL` replaces
-    the key `level` under `loggers`, `headrace`; lists are comma-separated. Warns of a variable that names no key. Raises `ConfigurationError` for a file that cannot be read.
+    the key `level` under `loggers`, `headrace`; lists are comma-separated. Warns of a variable that names no key.
+    Raises `ConfigurationError` for a file that cannot be read.
     """
     settings = get_current_settings()
     config = _read(path, settings) if path.is_file() else default_config(settings)
