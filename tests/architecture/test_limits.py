@@ -13,6 +13,8 @@ from architecture.tree import ROOMS, Module, core_modules, product_modules
 FUNCTION_LINES_MAX = 70
 MODULE_LINES_MAX = 600
 ROOM_LINES_MAX = 6_000
+LARGER_ROOMS = {"engine": 7_000}
+"""The engine carries the logs of runs too. May only fall."""
 
 TYPE_IGNORES_MAX = 60
 """Exceptions to the type checker in core. May only fall."""
@@ -23,7 +25,6 @@ IMPORTS_BY_NAME = {
     "core/src/headrace/operations/table.py",  # a noun's operations, when they are first used
     "core/src/headrace/plugin/registry.py",  # what an offer points to
     "core/src/headrace/store/tables/__init__.py",  # every table, for a new database
-    "core/src/headrace/testing/plugin_contract.py",  # a plugin under test
 }
 
 
@@ -46,7 +47,7 @@ def test_rooms_are_small() -> None:
     for module in core_modules():
         if module.room:
             sizes[module.room] += module.lines
-    assert {room: lines for room, lines in sizes.items() if lines > ROOM_LINES_MAX} == {}
+    assert {room: lines for room, lines in sizes.items() if lines > LARGER_ROOMS.get(room, ROOM_LINES_MAX)} == {}
 
 
 def test_modules_say_what_they_own() -> None:

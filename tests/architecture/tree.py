@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "core" / "src" / "headrace"
-ROOMS = ("cli", "client", "engine", "model", "objects", "operations", "plugin", "rules", "settings", "store", "testing")
+ROOMS = ("cli", "client", "data", "engine", "model", "objects", "operations", "plugin", "rules", "settings", "store", "testing")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -73,6 +73,11 @@ def core_modules() -> list[Module]:
     return modules_below(PACKAGE)
 
 
+def is_table_of_data(module: Module) -> bool:
+    """Say whether a module is printed from other sources, as the scripts of the database's first schema are: no limits of size hold."""
+    return module.path.is_relative_to(PACKAGE / "store" / "migrations" / "versions")
+
+
 @cache
 def plugin_modules() -> dict[str, list[Module]]:
     """Return the modules of each plugin's package, by the package's name."""
@@ -82,8 +87,9 @@ def plugin_modules() -> dict[str, list[Module]]:
 
 @cache
 def product_modules() -> list[Module]:
-    """Return what is shipped: core and plugins."""
-    return core_modules() + [module for modules in plugin_modules().values() for module in modules]
+    """Return what is written by hand and shipped: core and plugins."""
+    modules = core_modules() + [module for modules in plugin_modules().values() for module in modules]
+    return [module for module in modules if not is_table_of_data(module)]
 
 
 @cache
