@@ -29,7 +29,6 @@ class RedisStorageContainer(WritableFileSystem):
 
     _block_type_name: ClassVar[str | None] = "Redis Storage Container"
     _block_type_slug: ClassVar[str | None] = "redis-storage-container"
-    _is_interface: ClassVar[bool] = False
 
     host: str | None = Field(default=None, description="Redis hostname")
     port: int = Field(default=6379, description="Redis port")

@@ -36,7 +36,6 @@ class Secret(Block, Generic[T]):
 
     _block_type_name: ClassVar[str | None] = "Secret"
     _block_type_slug: ClassVar[str | None] = "secret"
-    _is_interface: ClassVar[bool] = False
 
     value: SecretStr | PydanticSecret[T] = Field(
         description="A value that should be kept secret.",

@@ -30,7 +30,6 @@ class Webhook(Block):
 
     _block_type_name: ClassVar[str | None] = "Webhook"
     _block_type_slug: ClassVar[str | None] = "webhook"
-    _is_interface: ClassVar[bool] = False
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = Field(default="POST", description="The webhook request method. Defaults to `POST`.")
     url: SecretStr = Field(title="Webhook URL", description="The webhook URL.", examples=["https://hooks.slack.com/XXX"])
@@ -61,6 +60,6 @@ class Webhook(Block):
             self.url.get_secret_value(),
             json=None if text is not None else payload,
             content=text,
-            headers=self.headers.get_secret_value(),
+            headers={name: str(value) for name, value in self.headers.get_secret_value().items()},
         )
         return send(request, verify=self.verify, allow_private_urls=self.allow_private_urls)

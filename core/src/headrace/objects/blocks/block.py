@@ -61,7 +61,7 @@ class Block(BaseModel):
     _code_example: ClassVar[str | None] = None
     _block_schema_capabilities: ClassVar[list[str]] = []
     _block_schema_version: ClassVar[str | None] = None
-    _is_interface: ClassVar[bool] = True
+    _is_interface: ClassVar[bool] = True  # said by a class of itself: its subclasses are block types unless they say it too
 
     _block_document_id: UUID | None = None
     _block_document_name: str | None = None

@@ -33,7 +33,6 @@ class LocalFileSystem(WritableFileSystem, WritableDeploymentStorage):
 
     _block_type_name: ClassVar[str | None] = "Local File System"
     _block_type_slug: ClassVar[str | None] = "local-file-system"
-    _is_interface: ClassVar[bool] = False
 
     basepath: str | None = Field(default=None, description="Default local path for this block to write to.")
 

@@ -33,7 +33,6 @@ class RemoteFileSystem(WritableFileSystem, WritableDeploymentStorage):
 
     _block_type_name: ClassVar[str | None] = "Remote File System"
     _block_type_slug: ClassVar[str | None] = "remote-file-system"
-    _is_interface: ClassVar[bool] = False
 
     basepath: str = Field(description="Default path for this block to write to.", examples=["s3://my-bucket/my-folder/"])
     settings: dict[str, Any] = Field(default_factory=dict, description="Additional settings to pass through to fsspec.", repr=False)

@@ -28,7 +28,6 @@ class SMB(WritableFileSystem, WritableDeploymentStorage):
 
     _block_type_name: ClassVar[str | None] = "SMB"
     _block_type_slug: ClassVar[str | None] = "smb"
-    _is_interface: ClassVar[bool] = False
 
     share_path: str = Field(description="SMB target (requires <SHARE>, followed by <PATH>).", examples=["/SHARE/dir/subdir"])
     smb_username: SecretStr | None = Field(default=None, title="SMB Username", description="Username with access to the target SMB SHARE.")

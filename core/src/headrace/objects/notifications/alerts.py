@@ -29,7 +29,6 @@ class PagerDutyWebHook(AbstractAppriseNotificationBlock):
 
     _block_type_name: ClassVar[str | None] = "Pager Duty Webhook"
     _block_type_slug: ClassVar[str | None] = "pager-duty-webhook"
-    _is_interface: ClassVar[bool] = False
     _service_urls: ClassVar[dict[str, str]] = {"us": "https://events.pagerduty.com", "eu": "https://events.eu.pagerduty.com"}
 
     integration_key: SecretStr = Field(description="This can be found on the Events API V2 integration's detail page, and is also the routing key.")
@@ -79,7 +78,6 @@ class OpsgenieWebhook(AbstractAppriseNotificationBlock):
 
     _block_type_name: ClassVar[str | None] = "Opsgenie Webhook"
     _block_type_slug: ClassVar[str | None] = "opsgenie-webhook"
-    _is_interface: ClassVar[bool] = False
     _service_urls: ClassVar[dict[str, str]] = {"us": "https://api.opsgenie.com", "eu": "https://api.eu.opsgenie.com"}
 
     apikey: SecretStr = Field(title="API Key", description="The API Key associated with your Opsgenie account.")
@@ -131,7 +129,6 @@ class TwilioSMS(AbstractAppriseNotificationBlock):
 
     _block_type_name: ClassVar[str | None] = "Twilio SMS"
     _block_type_slug: ClassVar[str | None] = "twilio-sms"
-    _is_interface: ClassVar[bool] = False
     _service_url: ClassVar[str] = "https://api.twilio.com"
 
     account_sid: str = Field(description="The Twilio Account SID - it can be found on the homepage of the Twilio console.")
@@ -162,7 +159,6 @@ class SendgridEmail(AbstractAppriseNotificationBlock):
 
     _block_type_name: ClassVar[str | None] = "Sendgrid Email"
     _block_type_slug: ClassVar[str | None] = "sendgrid-email"
-    _is_interface: ClassVar[bool] = False
     _service_url: ClassVar[str] = "https://api.sendgrid.com"
 
     api_key: SecretStr = Field(title="API Key", description="The API Key associated with your sendgrid account.")

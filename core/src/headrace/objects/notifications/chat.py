@@ -51,7 +51,6 @@ class AppriseNotificationBlock(UrlNotificationBlock):
 
     _block_type_name: ClassVar[str | None] = "Apprise Notification"
     _block_type_slug: ClassVar[str | None] = "apprise-notification"
-    _is_interface: ClassVar[bool] = False
 
     def payload(self, body: str, subject: str | None) -> dict[str, Any]:
         """Return what Apprise posts to a `json://` address."""
@@ -85,7 +84,6 @@ class SlackWebhook(UrlNotificationBlock):
 
     _block_type_name: ClassVar[str | None] = "Slack Webhook"
     _block_type_slug: ClassVar[str | None] = "slack-webhook"
-    _is_interface: ClassVar[bool] = False
 
     def payload(self, body: str, subject: str | None) -> dict[str, Any]:
         """Return a message as incoming webhooks take it (https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks)."""
@@ -106,7 +104,6 @@ class MicrosoftTeamsWebhook(UrlNotificationBlock):
 
     _block_type_name: ClassVar[str | None] = "Microsoft Teams Webhook"
     _block_type_slug: ClassVar[str | None] = "ms-teams-webhook"
-    _is_interface: ClassVar[bool] = False
 
     include_image: bool = Field(default=True, description="Include an image with the notification.")
     wrap: bool = Field(default=True, description="Wrap the notification text.")
@@ -137,7 +134,6 @@ class MattermostWebhook(AbstractAppriseNotificationBlock):
 
     _block_type_name: ClassVar[str | None] = "Mattermost Webhook"
     _block_type_slug: ClassVar[str | None] = "mattermost-webhook"
-    _is_interface: ClassVar[bool] = False
 
     hostname: str = Field(description="The hostname of your Mattermost server.", examples=["Mattermost.example.com"])
     secure: bool = Field(default=False, description="Whether to use secure https connection.")
@@ -176,7 +172,6 @@ class DiscordWebhook(AbstractAppriseNotificationBlock):
 
     _block_type_name: ClassVar[str | None] = "Discord Webhook"
     _block_type_slug: ClassVar[str | None] = "discord-webhook"
-    _is_interface: ClassVar[bool] = False
     _service_url: ClassVar[str] = "https://discord.com"
 
     webhook_id: SecretStr = Field(description="The first part of 2 tokens provided to you after creating a 'Incoming Webhook'.")

@@ -31,7 +31,6 @@ class CustomWebhookNotificationBlock(HttpNotificationBlock):
 
     _block_type_name: ClassVar[str | None] = "Custom Webhook"
     _block_type_slug: ClassVar[str | None] = "custom-webhook"
-    _is_interface: ClassVar[bool] = False
 
     name: str = Field(title="Name", description="Name of the webhook.")
     url: str = Field(title="Webhook URL", description="The webhook URL.", examples=["https://hooks.slack.com/XXX"])
