@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from sqlalchemy import CursorResult, Executable, RowMapping, Table
 
 BUSY_TIMEOUT_SECONDS = 60.0
+RETRY_SECONDS_MIN = 0.0005
+RETRY_SECONDS_MAX = 0.005
 STATEMENTS_CACHED_MAX = 256
 IDLE_CONNECTIONS_MAX = 16
 
@@ -135,7 +137,7 @@ class Database:
             link = self._take()
             tx = Transaction(link)
             try:
-                self._begin(link)
+                self._begin(link, "BEGIN IMMEDIATE")
                 yield tx
                 link.end("COMMIT")
             except BaseException as error:
@@ -153,7 +155,7 @@ class Database:
         with self._reader:
             link = self._take()
             try:
-                link.raw.execute("BEGIN")
+                self._begin(link, "BEGIN")
                 yield Transaction(link)
                 link.end("ROLLBACK")
             except BaseException as error:
@@ -186,6 +188,7 @@ class Database:
 
                     opening.prepare(link, self.path)
                     self._is_open = True
+                link.raw.execute("PRAGMA busy_timeout=0")  # from here on `_begin` waits
             except sqlite3.Error as error:
                 failures.reraise(error, self.path)
                 raise
@@ -220,22 +223,34 @@ class Database:
         else:
             self._give(link)
 
-    def _begin(self, link: Link) -> None:
-        """Take SQLite's write lock. Its own waiting covers most cases; some are answered "locked" at once and tried again here."""
-        deadline = clock.monotonic() + BUSY_TIMEOUT_SECONDS
+    def _begin(self, link: Link, word: str) -> None:
+        """Begin a transaction, however long others hold the lock, up to a limit.
+
+        SQLite's own waiting sleeps up to a tenth of a second at a time, so that the unlucky wait for seconds while others come and go;
+        it is switched off here. A try costs some ten microseconds.
+        """
+        deadline = 0.0
+        pause = RETRY_SECONDS_MIN
         while True:
             try:
-                link.raw.execute("BEGIN IMMEDIATE")
+                link.raw.execute(word)
+                if word == "BEGIN":
+                    link.raw.execute("SELECT 1 FROM alembic_version")  # the moment that all reads of this transaction see
                 return
             except sqlite3.OperationalError as error:
                 if not failures.is_busy(error):
                     raise
-                if clock.monotonic() >= deadline:
+                if link.raw.in_transaction:
+                    link.raw.execute("ROLLBACK")
+                now = clock.monotonic()
+                deadline = deadline or now + BUSY_TIMEOUT_SECONDS
+                if now >= deadline:
                     raise StoreError(
                         f"Another process kept the database {self.path} locked for {BUSY_TIMEOUT_SECONDS:.0f} seconds. "
                         "Look for a program that holds it open (a backup, a database browser, a stopped process) and end it."
                     ) from error
-                clock.sleep(0.005 + 0.02 * random.random())
+                clock.sleep(pause * (0.5 + random.random()))
+                pause = min(pause * 1.5, RETRY_SECONDS_MAX)
 
 
 class _Nothing:
