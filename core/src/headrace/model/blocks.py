@@ -70,7 +70,7 @@ class BlockSchema(Record):
 
     checksum: str
     fields: dict[str, Any] = Field(default_factory=dict)
-    block_type_id: UUID | None = None
+    block_type_id: UUID | None
     block_type: BlockType | None = None
     capabilities: list[str] = Field(default_factory=list)
     version: str = NON_VERSIONED
@@ -234,7 +234,9 @@ class BlockDocumentFilter(Action):
 
     operator: Operator = Operator.and_
     id: BlockDocumentFilterId | None = None
-    is_anonymous: BlockDocumentFilterIsAnonymous | None = Field(default_factory=lambda: BlockDocumentFilterIsAnonymous(eq_=False))
+    is_anonymous: BlockDocumentFilterIsAnonymous | None = Field(
+        default_factory=lambda: BlockDocumentFilterIsAnonymous(eq_=False), json_schema_extra={"default": {"eq_": False}}
+    )
     block_type_id: BlockDocumentFilterBlockTypeId | None = None
     name: BlockDocumentFilterName | None = None
 
