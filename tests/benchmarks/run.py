@@ -2,7 +2,8 @@
 
     python run.py --headrace PYTHON --yardstick PYTHON [--only WORD]
 
-Each argument is an interpreter of an environment that was installed with byte code compiled. Figures of a noisy machine: only the ratios mean something.
+Each argument is an interpreter of an environment that was installed with byte code compiled. On a noisy machine only the ratios
+mean something.
 """
 
 from __future__ import annotations

@@ -32,11 +32,10 @@ class HasLogger:
     """Gives a logger that fits the place."""
 
     @property
-    def logger(self) -> logging.Logger:
-        """The logger of this object: inside a run one whose records are kept with the run, else one named after the class."""
-        flow_run_id, task_run_id = current_run.run_ids()
-        parent = "headrace.task_runs." if task_run_id else "headrace.flow_runs." if flow_run_id else "headrace."
-        return logging.getLogger(parent + type(self).__name__)
+    def logger(self) -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
+        """The logger of this object: inside a run the run's own, else one named after the class."""
+        frame = current_run.frame()
+        return frame.logger if frame is not None else logging.getLogger(f"headrace.{type(self).__name__}")
 
 
 class CredentialsBlock(HasLogger, Block, ABC):
