@@ -163,37 +163,23 @@ def test_threads_never_overlap_and_slots_are_given_back_after_errors() -> None:
     assert active("two") == 0
 
 
-def test_a_forked_child_holds_slots_of_its_own() -> None:
+def test_a_forked_child_holds_slots_of_its_own_and_none_of_its_parents() -> None:
     create("one", 1)
     create("two", 1)
-    stop = threading.Event()
-
-    def keep_busy() -> None:
-        while not stop.is_set():
-            try:
-                with concurrency("one", timeout_seconds=0.01):
-                    pass
-            except TimeoutError:
-                pass
 
     def child() -> None:
+        with concurrency("two"), pytest.raises(TimeoutError), concurrency("one", timeout_seconds=0.05):
+            pass
         with concurrency("two"):
-            os._exit(active("two") - 1)
+            os._exit(active("two") + active("one"))
 
-    busy = [threading.Thread(target=keep_busy) for _ in range(3)]
-    for thread in busy:
-        thread.start()
-    try:
-        for _ in range(10):
-            process = multiprocessing.get_context("fork").Process(target=child)
-            process.start()
-            process.join(30)
-            assert process.exitcode == 0
-            call(endpoints.UPDATE_LIMIT, ConcurrencyLimitV2Update(active_slots=0), id_or_name="two")
-    finally:
-        stop.set()
-        for thread in busy:
-            thread.join()
+    with concurrency("one"):
+        process = multiprocessing.get_context("fork").Process(target=child)
+        process.start()
+        process.join(30)
+        assert process.exitcode == 2
+        assert active("one") == 1
+    assert active("one") == 0
 
 
 def test_async_tasks_never_overlap_and_the_loop_goes_on() -> None:
