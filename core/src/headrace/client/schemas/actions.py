@@ -1,6 +1,7 @@
 """What creates and changes objects."""
 
 from headrace.model.artifacts import ArtifactCreate, ArtifactUpdate
+from headrace.model.blocks import BlockDocumentCreate, BlockDocumentUpdate, BlockSchemaCreate, BlockTypeCreate, BlockTypeUpdate
 from headrace.model.concurrency import (
     ConcurrencyLimitCreate,
     ConcurrencyLimitV2Create,
@@ -18,6 +19,11 @@ from headrace.model.variables import VariableCreate, VariableUpdate
 __all__ = [
     "ArtifactCreate",
     "ArtifactUpdate",
+    "BlockDocumentCreate",
+    "BlockDocumentUpdate",
+    "BlockSchemaCreate",
+    "BlockTypeCreate",
+    "BlockTypeUpdate",
     "ConcurrencyLimitCreate",
     "ConcurrencyLimitV2Create",
     "ConcurrencyLimitV2Update",

@@ -1,6 +1,7 @@
 """What is stored."""
 
 from headrace.model.artifacts import Artifact, ArtifactCollection
+from headrace.model.blocks import BlockDocument, BlockSchema, BlockType
 from headrace.model.concurrency import ConcurrencyLeaseHolder, ConcurrencyLimit, GlobalConcurrencyLimit
 from headrace.model.flow_runs import CreatedBy, FlowRun, FlowRunPolicy
 from headrace.model.flows import Flow
@@ -14,6 +15,9 @@ __all__ = [
     "TERMINAL_STATES",
     "Artifact",
     "ArtifactCollection",
+    "BlockDocument",
+    "BlockSchema",
+    "BlockType",
     "ConcurrencyLeaseHolder",
     "ConcurrencyLimit",
     "Constant",

@@ -1,6 +1,7 @@
 """Orders of lists."""
 
 from headrace.model.artifact_queries import ArtifactCollectionSort, ArtifactSort
+from headrace.model.blocks import BlockDocumentSort
 from headrace.model.flow_runs import FlowRunSort
 from headrace.model.flows import FlowSort
 from headrace.model.logs import LogSort
@@ -10,6 +11,7 @@ from headrace.model.variables import VariableSort
 __all__ = [
     "ArtifactCollectionSort",
     "ArtifactSort",
+    "BlockDocumentSort",
     "FlowRunSort",
     "FlowSort",
     "LogSort",
