@@ -16,6 +16,7 @@ import pytest
 
 from headrace.cli.root import root, run
 from headrace.cli.table import ALIASES, COMMANDS
+from headrace.settings import get_current_settings
 
 HEAVY = ("pydantic", "sqlalchemy", "rich", "yaml", "httpx", "fastapi", "asyncio")
 
@@ -194,6 +195,13 @@ class TestVersion:
         data = json.loads(spawn("version", "-o", "json").stdout)
         assert data["python"] == sys.version.split()[0]
         assert data["server"]["type"] == "embedded"
+
+    def test_it_names_the_database_that_runs_are_kept_in_without_heavy_imports(self) -> None:
+        code = "import sys\nfrom headrace.cli.root import run\nrun(['version', '-o', 'json'])\n"
+        code += f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stderr == "[]\n"
+        assert json.loads(done.stdout)["server"]["database"] == get_current_settings().server.database.connection_url.get_secret_value()
 
     def test_the_password_of_the_database_is_masked(self) -> None:
         address = "postgresql+psycopg://someone:sesame@db.example:5432/runs"

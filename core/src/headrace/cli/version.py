@@ -59,7 +59,10 @@ def _versions() -> dict[str, Any]:
 
 
 def _database(settings: Any) -> dict[str, str]:
-    url = _without_password(settings.server.database.connection_url.get_secret_value())
+    if any(path.startswith("server.database.") for path in settings.state.found):
+        url = _without_password(settings.server.database.connection_url.get_secret_value())
+    else:
+        url = f"sqlite:///{settings.home}/headrace.db"  # the default, which it would take pydantic to read
     if not url.startswith("sqlite"):
         return {"database": url}
     import sqlite3
