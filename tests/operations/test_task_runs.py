@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 
 from headrace.model import clock, ids
-from headrace.model.endpoints import admin, flow_runs, flows, logs, records, states, task_runs
+from headrace.model.concurrency import ConcurrencyLimitCreate
+from headrace.model.endpoints import admin, concurrency, flow_runs, flows, logs, records, states, task_runs
 from headrace.model.errors import InvalidRequest, ObjectNotFound
 from headrace.model.flow_runs import FlowRunCreate
 from headrace.model.flows import FlowCreate, FlowUpdate
@@ -104,13 +105,26 @@ def test_cached_result_is_used_until_it_expires(call: Call) -> None:
     assert move(call, create(call, "9").id, "RUNNING", cache_key="k").state.name == "Running"
 
 
+def test_task_takes_a_slot_of_its_tags_and_gives_it_back(call: Call) -> None:
+    call(concurrency.CREATE_TAG_LIMIT, ConcurrencyLimitCreate(tag="x", concurrency_limit=1))
+    first, second = (create(call, str(n), tags=["x", "free"]) for n in range(2))
+    assert move(call, first.id, "RUNNING").status == "ACCEPT"
+    answer = move(call, second.id, "RUNNING")
+    assert (answer.status, answer.details.model_dump()["reason"]) == ("WAIT", "Concurrency limit for the x tag has been reached")
+    assert 1 <= answer.details.model_dump()["delay_seconds"] <= 10
+    move(call, first.id, "COMPLETED")
+    assert move(call, second.id, "RUNNING").status == "ACCEPT"
+    call(task_runs.DELETE_TASK_RUN, id=second.id)
+    assert move(call, create(call, "3", tags=["x"]).id, "RUNNING").status == "ACCEPT"
+
+
 def test_deferred_task_is_taken_once(call: Call) -> None:
     parameters = ids.new()
     details = StateDetails(deferred=True, task_parameters_id=parameters)
     run = create(call, state=StateCreate(type=StateType.SCHEDULED, state_details=details))
-    taken = move(call, run.id, "PENDING", deferred=True)
+    taken = move(call, run.id, "PENDING")
     assert (taken.status, taken.state.state_details.task_parameters_id) == ("ACCEPT", parameters)
-    assert move(call, run.id, "PENDING", deferred=True).status == "ABORT"
+    assert move(call, run.id, "PENDING").status == "ABORT"
 
 
 def test_rename_and_delete_task_run(call: Call) -> None:

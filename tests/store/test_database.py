@@ -313,3 +313,26 @@ def test_write_to_a_readonly_file_is_told(database: Database) -> None:
     told = complaint(database)
     assert "may not be written" in told
     assert "HEADRACE_HOME" in told
+
+
+class Hurried(clock.SystemClock):
+    """A clock on which waiting takes no time."""
+
+    passed = 0.0
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    def sleep(self, seconds: float) -> None:
+        self.passed += 1
+
+
+def test_lock_that_is_never_let_go_is_told(database: Database, path: Path) -> None:
+    add(database, "a")
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with clock.use(Hurried()):
+        assert "keeps the database" in complaint(database)
+    assert names(database) == ["a"]
+    holder.execute("ROLLBACK")
+    add(database, "b")

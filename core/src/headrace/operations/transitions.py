@@ -74,7 +74,7 @@ def set_task_run_state(tx: Transaction, run_id: UUID, body: SetState) -> Orchest
     run = _task_run(run_id, row)
     if body.force:
         rules = FORCED_TASK_RULES
-    elif run.state is not None and run.state.state_details.deferred:
+    elif run.state is not None and (run.state.state_details.deferred or run.state.state_details.task_parameters_id):
         rules = BACKGROUND_TASK_RULES
     else:
         rules = TASK_RULES

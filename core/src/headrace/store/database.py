@@ -224,7 +224,7 @@ class Database:
             self._give(link)
 
     def _begin(self, link: Link, word: str) -> None:
-        """Begin a transaction, however long others hold the lock, up to a limit.
+        """Begin a transaction. While others hold the lock try again, up to a limit.
 
         SQLite's own waiting sleeps up to a tenth of a second at a time, so that the unlucky wait for seconds while others come and go;
         it is switched off here. A try costs some ten microseconds.
@@ -245,10 +245,7 @@ class Database:
                 now = clock.monotonic()
                 deadline = deadline or now + BUSY_TIMEOUT_SECONDS
                 if now >= deadline:
-                    raise StoreError(
-                        f"Another process kept the database {self.path} locked for {BUSY_TIMEOUT_SECONDS:.0f} seconds. "
-                        "Look for a program that holds it open (a backup, a database browser, a stopped process) and end it."
-                    ) from error
+                    raise
                 clock.sleep(pause * (0.5 + random.random()))
                 pause = min(pause * 1.5, RETRY_SECONDS_MAX)
 

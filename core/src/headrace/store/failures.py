@@ -26,6 +26,11 @@ _CAUSES: tuple[tuple[str, str], ...] = (
         "malformed",
         "The database {path} is damaged. Stop what uses it, rescue what is readable with `sqlite3 {path} .recover`, or put a backup in its place.",
     ),
+    (
+        "database is locked",
+        "Another process keeps the database {path} locked. "
+        "Look for a program that holds it open (a backup, a database browser, a stopped process) and end it.",
+    ),
     ("disk i/o error", "Reading or writing {path} failed. Check the disk, its free space, and that it is not a network share."),
 )
 

@@ -167,7 +167,8 @@ RECORD_LOG = _insert("log", LOG_COLUMNS) + " ON CONFLICT (id) DO NOTHING"
 
 SELECT_CACHED_STATE = (
     f"SELECT {', '.join('s.' + name for name in _state_columns('task_run_id'))} FROM task_run_cache c"
-    " JOIN task_run_state s ON s.task_run_id = c.task_run_id AND s.id = c.state_id WHERE c.cache_key = ? AND (c.expiration IS NULL OR c.expiration > ?)"
+    " JOIN task_run_state s ON s.task_run_id = c.task_run_id AND s.id = c.state_id"
+    " WHERE c.cache_key = ? AND (c.expiration IS NULL OR c.expiration > ?)"
 )
 STORE_IN_CACHE = (
     "INSERT INTO task_run_cache (cache_key, task_run_id, state_id, expiration) VALUES (?, ?, ?, ?)"
