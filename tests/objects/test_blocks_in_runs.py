@@ -93,7 +93,7 @@ def test_what_a_block_logs_in_a_run_is_kept_with_the_run() -> None:
 
     assert notifies() == "done"
     [run] = call(FILTER_FLOW_RUNS)
-    [line] = [one for one in call(FILTER_LOGS) if "SlackWebhook" in one.name]
+    [line] = [one for one in call(FILTER_LOGS) if "SlackWebhook" in one.message]
     assert line.flow_run_id == run.id
     assert "ConnectError" in line.message
     assert HUSH not in line.message
