@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -99,6 +100,17 @@ def latest(session: nox.Session) -> None:
 
 
 @nox.session
+def pythons(session: nox.Session) -> None:
+    """Run core's tests with other interpreters: those named after `--` by path, or else every newer one found on the path."""
+    for python in session.posargs or other_pythons():
+        environment = fresh_environment(session, Path(python).name, base=python)
+        words = ["--editable", "./core", "--group", "tests", "--constraints", str(CONSTRAINTS)]
+        session.run("uv", "pip", "install", "--quiet", "--python", environment, *words, external=True)
+        ignored = [f"--ignore={folder}" for folder in (*OWN_FOLDERS, "tests/examples")]
+        session.run(environment, "-m", "pytest", "-q", "-n", PROCESSES, "tests", *ignored, external=True)
+
+
+@nox.session
 def scenarios(session: nox.Session) -> None:
     """Run whole stories with real processes, killed and started again."""
     install(session, "./core", *plugin_paths(), groups=("tests",))
@@ -182,8 +194,14 @@ def constraints(session: nox.Session) -> None:
     session.run("uv", "pip", "compile", str(wanted), *groups, *ours, *words, external=True)
 
 
-def fresh_environment(session: nox.Session, name: str) -> str:
+def other_pythons() -> list[str]:
+    """Return the interpreters from Python 3.11 on that the path leads to and that answer, without the one that runs nox."""
+    found = [shutil.which(f"python3.{minor}") for minor in range(11, 20) if minor != sys.version_info.minor]
+    return [path for path in found if path and subprocess.run([path, "--version"], capture_output=True, check=False).returncode == 0]
+
+
+def fresh_environment(session: nox.Session, name: str, base: str = sys.executable) -> str:
     """Make an empty environment beside the session's own, and return its interpreter."""
     folder = Path(session.create_tmp()).resolve() / name
-    session.run("uv", "venv", "--quiet", "--clear", "--python", sys.executable, str(folder), external=True)
+    session.run("uv", "venv", "--quiet", "--clear", "--python", base, str(folder), external=True)
     return str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
