@@ -26,7 +26,7 @@ _NAMES = {
     "unmapped": "headrace.utilities.annotations",
 }
 
-__all__ = ["__version__", *sorted(_NAMES)]  # noqa: PLE0604  # made of the table; the stub names them one by one
+__all__ = ["__version__", *sorted(_NAMES)]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]  # made of the table; the stub names them
 
 
 def __getattr__(name: str) -> object:

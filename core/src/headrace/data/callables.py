@@ -38,17 +38,21 @@ def get_call_parameters(
     """
     if hasattr(fn, _SELF):
         call_args = (getattr(fn, _SELF), *call_args)
-    signature = _signature(fn)
+    return bind_arguments(_signature(fn), _name(fn), call_args, call_kwargs, apply_defaults)
+
+
+def bind_arguments(signature: inspect.Signature, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], defaults: bool) -> dict[str, Any]:
+    """Do what `get_call_parameters` does, for a signature that is known and a function called `name`."""
     try:
-        bound = signature.bind(*call_args, **call_kwargs)
+        bound = signature.bind(*args, **kwargs)
     except TypeError as error:
         raise ParameterBindError(
-            f"Error binding parameters for function '{_name(fn)}': {error}.\nFunction '{_name(fn)}' has signature "
-            f"'{', '.join(signature.parameters)}' but received args: {call_args!r} and kwargs: {sorted(call_kwargs)}."
+            f"Error binding parameters for function '{name}': {error}.\nFunction '{name}' has signature "
+            f"'{', '.join(signature.parameters)}' but received args: {args!r} and kwargs: {sorted(kwargs)}."
         ) from None
-    if apply_defaults:
+    if defaults:
         bound.apply_defaults()
-    return dict(bound.arguments)
+    return bound.arguments  # in the order of the parameters
 
 
 def _name(fn: Callable[..., Any]) -> str:
@@ -105,6 +109,11 @@ def parameters_to_args_kwargs(fn: Callable[..., Any], parameters: dict[str, Any]
             f"Function expects parameters {list(signature.parameters)} but was provided with parameters {list(parameters)}: "
             f"it does not take {', '.join(map(repr, unknown))}."
         )
+    return unbind_arguments(signature, parameters)
+
+
+def unbind_arguments(signature: inspect.Signature, parameters: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Do what `parameters_to_args_kwargs` does, for a signature that is known and names that are its own."""
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     by_name = False  # after a parameter that was left out, the rest must be given by name
@@ -155,25 +164,16 @@ def raise_for_reserved_arguments(fn: Callable[..., Any], reserved_arguments: Ite
             raise ReservedArgumentError(f"{name!r} is a reserved argument name and cannot be used. Rename this parameter.")
 
 
-def expand_mapping_parameters(func: Callable[..., Any], parameters: dict[str, Any]) -> list[dict[str, Any]]:
+def expand_mapping_parameters(
+    func: Callable[..., Any], parameters: dict[str, Any], resolve: Callable[[Any], Any] | None = None
+) -> list[dict[str, Any]]:
     """Return the parameters of each call of a mapping over `parameters`.
 
     Iterables give one item to each call; text, bytes, what cannot be iterated and `unmapped(x)` are the same for all; other
-    annotations are put around each item. Raises `MappingMissingIterable` when nothing is iterable, `MappingLengthMismatch`
-    when lengths differ.
+    annotations are put around each item. `resolve` is asked what stands behind a value before it is iterated, as the list that
+    a future promises. Raises `MappingMissingIterable` when nothing is iterable, `MappingLengthMismatch` when lengths differ.
     """
-    from headrace.data.collections import isiterable
-
-    iterables: dict[str, list[Any]] = {}
-    constants: dict[str, Any] = {}
-    for name, value in explode_variadic_parameter(func, parameters).items():
-        inner: Any = cast("Any", value.unwrap()) if isinstance(value, BaseAnnotation) else value  # pyright: ignore[reportUnknownMemberType]
-        if isinstance(value, unmapped):
-            constants[name] = inner
-        elif isiterable(inner):
-            iterables[name] = [value.rewrap(item) if isinstance(value, BaseAnnotation) else item for item in inner]  # pyright: ignore[reportUnknownMemberType]
-        else:
-            constants[name] = value
+    iterables, constants = _sort_mapped(explode_variadic_parameter(func, parameters), resolve)
     lengths = {name: len(items) for name, items in iterables.items()}
     if not iterables:
         raise MappingMissingIterable(
@@ -183,12 +183,35 @@ def expand_mapping_parameters(func: Callable[..., Any], parameters: dict[str, An
         raise MappingLengthMismatch(
             f"Received iterable parameters with different lengths. Parameters for map must all be the same length. Got lengths: {lengths}"
         )
-    defaults = get_parameter_defaults(func)
-    calls: list[dict[str, Any]] = []
-    for index in range(next(iter(lengths.values()))):
-        one = {**defaults, **{name: items[index] for name, items in iterables.items()}, **constants}
-        calls.append(collapse_variadic_parameters(func, one))
-    return calls
+    constants = {**get_parameter_defaults(func), **constants}
+    calls = [{**constants, **dict(zip(iterables, items, strict=True))} for items in zip(*iterables.values(), strict=True)]
+    if not calls or calls[0].keys() <= _signature(func).parameters.keys():
+        return calls
+    return [collapse_variadic_parameters(func, call) for call in calls]
+
+
+def _sort_mapped(parameters: dict[str, Any], resolve: Callable[[Any], Any] | None) -> tuple[dict[str, list[Any]], dict[str, Any]]:
+    """Return what each call gets one item of, and what is the same for all."""
+    from headrace.data.collections import isiterable
+
+    iterables: dict[str, list[Any]] = {}
+    constants: dict[str, Any] = {}
+    for name, value in parameters.items():
+        is_unmapped = isinstance(value, unmapped)
+        annotation = cast("BaseAnnotation[Any]", value) if isinstance(value, BaseAnnotation) else None
+        inner: Any = annotation.unwrap() if annotation is not None else cast("Any", value)
+        if is_unmapped:
+            constants[name] = inner
+            continue
+        if resolve is not None:
+            inner = resolve(inner)
+        if not isiterable(inner):
+            constants[name] = value
+        elif annotation is None:
+            iterables[name] = list(inner)
+        else:
+            iterables[name] = [annotation.rewrap(item) for item in inner]
+    return iterables, constants
 
 
 # --- the schema of parameters: in its own module, for it needs pydantic ---------------------------------------------------

@@ -35,7 +35,7 @@ class FlowRunContext:
     flow_run: FlowRun
     parameters: dict[str, Any]
     start_time: datetime
-    task_runner: TaskRunner
+    task_runner: TaskRunner[Any]
     log_prints: bool = False
     persist_result: bool = False
     parent: RunContext | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from headrace.engine.futures import HeadraceFuture, HeadraceFutureList
 from headrace.model.errors import HeadraceException, UpstreamTaskError
@@ -29,7 +29,12 @@ def find_futures(expr: Any) -> list[HeadraceFuture[Any]]:
     """Return every future in `expr`, however deep; `quote(…)` is not looked into, `opaque(…)` at its top only."""
     found: list[HeadraceFuture[Any]] = []
     if type(expr) not in PLAIN:
-        _visit(expr, lambda value, _allowed: found.append(value) if isinstance(value, HeadraceFuture) else None)
+
+        def see(value: Any, _failures_allowed: bool) -> None:
+            if isinstance(value, HeadraceFuture):
+                found.append(cast("HeadraceFuture[Any]", value))
+
+        _visit(expr, see)
     return found
 
 
@@ -145,7 +150,10 @@ def unwrap(expr: Any) -> Any:
         return expr
     from headrace.data.collections import visit_collection
 
-    return visit_collection(expr, lambda value: value.value if isinstance(value, Replaced) else value, return_data=True)
+    def bare(value: Any) -> Any:
+        return value.value if isinstance(value, Replaced) else value
+
+    return visit_collection(expr, bare, return_data=True)
 
 
 def check_wait_for(wait_for: Iterable[Any] | None) -> list[dict[str, Any]]:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
-from headrace.engine.functions import UserFunction, check_hooks, check_name, check_no_reserved_arguments, check_run_name
+from headrace.engine.functions import UserFunction, check_hooks, check_name, check_no_reserved_arguments, check_run_name, is_wrappable
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from headrace.data.callables import ParameterSchema
+    from headrace.data.parameter_schema import ParameterSchema
     from headrace.engine.task_runners.base import TaskRunner
     from headrace.model.flow_runs import FlowRun
     from headrace.model.states import State
@@ -55,7 +55,7 @@ class Flow(Generic[P, R]):
         on_running: list[FlowStateHook] | None = None,
     ) -> None:
         """Check the options and keep them. Raises `TypeError`, `ValueError`, `InvalidNameError` or `ReservedArgumentError`."""
-        if not callable(fn) and not isinstance(fn, (classmethod, staticmethod)):
+        if not is_wrappable(fn):
             raise TypeError("'fn' must be callable")
         self._options = {key: value for key, value in locals().items() if key not in ("self", "fn", "__class__")}
         self._source = fn
@@ -207,7 +207,8 @@ class Flow(Generic[P, R]):
             name = sorted(unknown)[0]
             raise TypeError(f"Flow.with_options() got an unexpected option {name!r}. {near(name, self._options)}".rstrip())
         hooks = {option: list(getattr(self, f"{option}_hooks")) for option in _HOOKS}
-        copy = type(self)(self._source, **{**self._options, **hooks, **options})
+        merged: dict[str, Any] = {**self._options, **hooks, **options}
+        copy = type(self)(self._source, **merged)
         copy._bound = self._bound
         return copy
 
@@ -315,7 +316,7 @@ def _make_flow(fn: Any, options: Mapping[str, Any]) -> Flow[..., Any]:
 def _check_options(options: Mapping[str, Any]) -> None:
     import inspect
 
-    known = [name for name in inspect.signature(Flow.__init__).parameters if name not in ("self", "fn")]
+    known = [name for name in inspect.signature(Flow).parameters if name != "fn"]
     for name in options:
         if name not in known:
             from headrace.model.errors import near

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
-from headrace.model.errors import InvalidNameError, ParameterBindError, ReservedArgumentError
+from headrace.data.callables import bind_arguments, unbind_arguments
+from headrace.model.errors import InvalidNameError, ReservedArgumentError
 
 RESERVED_ARGUMENTS = ("return_state", "wait_for")
 FORBIDDEN_NAME_CHARACTERS = ("/", "%", "&", ">", "<")
+
+
+def is_wrappable(fn: Any) -> bool:
+    """Say whether a flow or task can be made of `fn`: a callable, or a method that `classmethod` or `staticmethod` wraps."""
+    return callable(fn) or isinstance(fn, (classmethod, staticmethod))
 
 
 class UserFunction:
@@ -22,8 +28,9 @@ class UserFunction:
         self.is_staticmethod = isinstance(fn, staticmethod)
         if self.is_classmethod or self.is_staticmethod:
             fn = fn.__func__
-        self.fn: Callable[..., Any] = fn
-        target = fn if inspect.isroutine(fn) or inspect.isclass(fn) else getattr(type(fn), "__call__", fn)  # noqa: B004  # the method itself is looked at
+        self.fn: Callable[..., Any] = cast("Callable[..., Any]", fn)
+        plain = inspect.isroutine(self.fn) or inspect.isclass(self.fn)
+        target = self.fn if plain else getattr(type(self.fn), "__call__", self.fn)  # noqa: B004  # the method itself is looked at
         self.is_async = inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target)
         self.is_generator = inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target)
         self._signature: inspect.Signature | None = None
@@ -45,23 +52,13 @@ class UserFunction:
         signature = self.signature
         if not signature.parameters and not args and not kwargs:
             return {}
-        try:
-            bound = signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise ParameterBindError(
-                f"Error binding parameters for function '{self.name}': {error}.\nFunction '{self.name}' has signature "
-                f"'{', '.join(signature.parameters)}' but received args: {args!r} and kwargs: {sorted(kwargs)}."
-            ) from None
-        if defaults:
-            bound.apply_defaults()
-        return bound.arguments  # in the order of the parameters
+        return bind_arguments(signature, self.name, args, kwargs, defaults)
 
     def unbind(self, parameters: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return (args, kwargs) to call the function with these parameters."""
         if not parameters:
             return (), {}
-        bound = inspect.BoundArguments(self.signature, parameters)  # pyright: ignore[reportArgumentType]  # a plain dict is ordered
-        return bound.args, bound.kwargs
+        return unbind_arguments(self.signature, parameters)
 
 
 def check_no_reserved_arguments(function: UserFunction, kind: str) -> None:
@@ -119,11 +116,30 @@ def hook_name(hook: Any) -> str:
     return getattr(hook, "__name__", None) or type(hook).__name__
 
 
-def render_run_name(template: str, parameters: dict[str, Any], option: str) -> str:
-    """Fill a run-name template with the run's parameters. Raises `KeyError` that names the unknown placeholder."""
+class RunNameError(Exception):
+    """A run's name could not be made; `__cause__` is what the caller shall see."""
+
+
+def make_run_name(given: Any, parameters: dict[str, Any], option: str) -> str:
+    """Return the name that a template or a function makes of the run's parameters. Raises `RunNameError` with what went wrong as its cause."""
+    try:
+        if not callable(given):
+            return _rendered(given, parameters, option)
+        takes_parameters = "parameters" in inspect.signature(given).parameters
+        name = given(parameters=parameters) if takes_parameters else given()
+        if not isinstance(name, str):
+            raise TypeError(f"Callable {hook_name(given)!r} for '{option}' returned type {type(name).__name__} but a string is required.")
+        return name
+    except Exception as error:  # a user's function or template
+        raise RunNameError(f"The run's name cannot be made from {option}: {type(error).__name__}: {error}") from error
+
+
+def _rendered(template: str, parameters: dict[str, Any], option: str) -> str:
     try:
         return template.format(**parameters)
     except KeyError as error:
         raise KeyError(
             f"{option}={template!r} names {error.args[0]!r}, which is not a parameter here. Known: {', '.join(sorted(parameters)) or 'none'}."
         ) from None
+    except (IndexError, AttributeError, ValueError) as error:
+        raise type(error)(f"{option}={template!r} cannot be filled in: {error}.") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from headrace.engine.dependencies import PLAIN
 from headrace.model.errors import HeadraceException, ParameterTypeError
@@ -94,17 +94,18 @@ def with_saved_blocks(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def _with_blocks(name: str, value: Any) -> Any:
     if type(value) is list:
-        return [_with_blocks(name, one) for one in value]  # pyright: ignore[reportUnknownVariableType]
+        return [_with_blocks(name, one) for one in cast("list[Any]", value)]
     if type(value) is not dict:
         return value
-    reference: Any = value.get("$ref") if len(value) == 1 else None  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-    if not isinstance(reference, dict) or not reference.keys() & {"block_document_id", "block_document_slug"}:  # pyright: ignore[reportUnknownMemberType]
-        return {key: _with_blocks(name, one) for key, one in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    members = cast("dict[Any, Any]", value)
+    reference = cast("dict[str, Any]", members["$ref"]) if members.keys() == {"$ref"} and isinstance(members["$ref"], dict) else {}
+    if not reference.keys() & {"block_document_id", "block_document_slug"}:
+        return {key: _with_blocks(name, one) for key, one in members.items()}
     from headrace.client.bridge import drive
     from headrace.objects.blocks import Block
 
     try:
-        return drive(Block.aload_from_ref(reference))  # pyright: ignore[reportUnknownArgumentType]
+        return drive(Block.aload_from_ref(reference))
     except (HeadraceException, ValueError, RuntimeError) as error:
         raise ParameterTypeError(f"Flow run received invalid parameters:\n - {name}: the block {reference!r} cannot be loaded: {error}") from error
 
@@ -131,8 +132,8 @@ def as_json(value: Any) -> Any:
         return value
     if isinstance(value, BaseAnnotation):
         return as_json(value.unwrap())
-    if isinstance(value, HeadraceFuture) or is_state(value):
-        return f"<{type(value).__name__}>"
+    if is_state(value) or isinstance(value, HeadraceFuture):
+        return f"<{type(cast('object', value)).__name__}>"
     from pydantic_core import PydanticSerializationError, to_jsonable_python
 
     try:

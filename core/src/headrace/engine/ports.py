@@ -63,7 +63,7 @@ class BlockingPorts:
             yield
 
     async def wait_for(self, future: HeadraceFuture[Any]) -> None:
-        future.wait()
+        future.block()
 
 
 class AsyncPorts:
@@ -84,8 +84,9 @@ class AsyncPorts:
     async def limit(self, seconds: float) -> AsyncGenerator[None, None]:
         import asyncio
 
+        scope = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds) as scope:
+            async with scope:
                 yield
         except TimeoutError:
             if scope.expired():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from headrace.client.bridge import blocking, drive
 from headrace.engine.dependencies import PLAIN
-from headrace.engine.futures import HeadraceFuture, resolve_futures_to_states
+from headrace.engine.futures import HeadraceFuture, HeadraceFutureList, resolve_futures_to_states
 from headrace.model.errors import (
     CancelledRun,
     CrashedRun,
@@ -21,6 +21,8 @@ from headrace.model.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from headrace.engine.task_record import TaskRecord
     from headrace.model.states import State, StateCreate
 
@@ -63,7 +65,7 @@ async def aget_state_result(state: State, raise_on_failure: bool = True, retry_r
 
 
 async def _completed_value(state: State, retry: bool) -> Any:
-    from headrace.data.results import ResultRecord, ResultRecordMetadata
+    from headrace.data.records import ResultRecord, ResultRecordMetadata
 
     data = state.data
     if isinstance(data, HeldResult):
@@ -84,11 +86,11 @@ async def _completed_value(state: State, retry: bool) -> Any:
 
 
 def _as_metadata(data: Any) -> Any:
-    if isinstance(data, dict) and "storage_key" in data:
-        from headrace.data.results import ResultRecordMetadata
+    if not isinstance(data, dict) or "storage_key" not in data:
+        return cast("Any", data)
+    from headrace.data.records import ResultRecordMetadata
 
-        return ResultRecordMetadata.model_validate(data)
-    return data
+    return ResultRecordMetadata.model_validate(cast("dict[str, Any]", data))
 
 
 async def _stored_value(metadata: Any, retry: bool) -> Any:
@@ -200,7 +202,10 @@ def is_state(value: Any) -> bool:
 
 def is_state_iterable(value: Any) -> bool:
     """Say whether a value is a list, set or tuple of states and of nothing else; an empty one is not."""
-    return isinstance(value, (list, set, tuple)) and bool(value) and all(is_state(one) for one in value)
+    if not isinstance(value, (list, set, tuple)):
+        return False
+    members = cast("Collection[Any]", value)
+    return bool(members) and all(map(is_state, members))
 
 
 def format_exception(error: BaseException) -> str:
@@ -251,7 +256,8 @@ async def exception_to_failed_state(exc: BaseException | None = None, result_sto
         raise ValueError("Exception was not passed and no active exception could be found.")
     prefix = kwargs.pop("message", None)
     message = f"{type(error).__name__}: {error}"
-    return Failed(**{"data": error, "message": f"{prefix} {message}" if prefix else message, **kwargs})
+    values: dict[str, Any] = {"data": error, "message": f"{prefix} {message}" if prefix else message, **kwargs}
+    return Failed(**values)
 
 
 class Aggregate:
@@ -285,9 +291,11 @@ def returned_states(value: Any) -> list[State]:
 
     def see(one: Any) -> Any:
         if isinstance(one, HeadraceFuture):
-            one.wait()  # pyright: ignore[reportUnknownMemberType]
-            found.append(one.state)  # pyright: ignore[reportUnknownMemberType]
-        elif is_state(one):
+            future = cast("HeadraceFuture[Any]", one)
+            future.wait()
+            found.append(future.state)
+            return future
+        if is_state(one):
             found.append(one)
         return one
 
@@ -295,6 +303,21 @@ def returned_states(value: Any) -> list[State]:
 
     visit_collection(value, see)
     return found
+
+
+def returned_values(value: Any) -> Any:
+    """Return what a run returned with values in the place of its states and submitted runs, however deep. All of them have completed."""
+    from headrace.data.collections import visit_collection
+    from headrace.engine.dependencies import Replaced, unwrap
+
+    def see(one: Any) -> Any:
+        if isinstance(one, HeadraceFutureList):
+            return list(cast("list[Any]", one))
+        if isinstance(one, HeadraceFuture):
+            return Replaced(value_of_future(cast("HeadraceFuture[Any]", one)))
+        return Replaced(value_of_state(one)) if is_state(one) else one
+
+    return unwrap(visit_collection(value, see, return_data=True))
 
 
 async def return_value_to_state(retval: Any, result_store: Any = None, key: str | None = None, expiration: Any = None) -> State:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, ove
 
 from headrace.data.annotations import NotSet
 from headrace.engine.context import current
-from headrace.engine.functions import UserFunction, check_hooks, check_no_reserved_arguments, check_run_name
+from headrace.engine.functions import UserFunction, check_hooks, check_no_reserved_arguments, check_run_name, is_wrappable
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -79,7 +79,7 @@ class Task(Generic[P, R]):
         asset_deps: Iterable[Any] | None = None,
     ) -> None:
         """Check the options and keep them. Raises `TypeError`, `ValueError` or `ReservedArgumentError` that names the wrong one."""
-        if not callable(fn) and not isinstance(fn, (classmethod, staticmethod)):
+        if not is_wrappable(fn):
             raise TypeError("'fn' must be callable")
         self._options = {key: value for key, value in locals().items() if key not in ("self", "fn", "__class__")}
         self._source = fn
@@ -159,7 +159,7 @@ class Task(Generic[P, R]):
             return self._retry_delay_seconds
         from headrace.settings import get_current_settings
 
-        return get_current_settings().tasks.default_retry_delay_seconds
+        return get_current_settings().tasks.default_retry_delay_seconds or 0
 
     @property
     def cache_policy(self) -> CachePolicy:
@@ -218,7 +218,8 @@ class Task(Generic[P, R]):
             name = sorted(unknown)[0]
             raise TypeError(f"Task.with_options() got an unexpected option {name!r}. {near(name, self._options)}".rstrip())
         hooks = {option: list(getattr(self, f"{option}_hooks")) for option in _HOOKS}
-        copy = type(self)(self._source, **{**self._options, **hooks, **options})
+        merged: dict[str, Any] = {**self._options, **hooks, **options}
+        copy = type(self)(self._source, **merged)
         copy._bound = self._bound
         copy._source_code = self._source_code
         return copy
@@ -306,7 +307,7 @@ class Task(Generic[P, R]):
         frame = self._require_flow("map", "To map outside of flows, use `deferred=True` with a task worker.")
         wanted = list(wait_for) if wait_for else None
         futures: HeadraceFutureList[Any] = HeadraceFutureList()
-        for parameters in list(expand(self, self.bind(args, kwargs, defaults=False))):
+        for parameters in expand(self, self.bind(args, kwargs, defaults=False)):
             future = frame.task_runner.submit(self, parameters, wanted)
             frame.submitted.append(future)
             futures.append(future)
@@ -396,7 +397,7 @@ def _make_task(fn: Any, options: Mapping[str, Any]) -> Task[..., Any]:
 def _check_options(options: Mapping[str, Any]) -> None:
     import inspect
 
-    known = [name for name in inspect.signature(Task.__init__).parameters if name not in ("self", "fn")]
+    known = [name for name in inspect.signature(Task).parameters if name != "fn"]
     for name in options:
         if name not in known:
             from headrace.model.errors import near

@@ -5,6 +5,7 @@ States are plain tuples here; `State` and `TaskRun` objects are built only for t
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -191,7 +192,7 @@ class TaskRecord:
             expected_start_time=clock.from_us(self.expected_start_time),
             start_time=clock.from_us(self.start_time) if self.start_time is not None else None,
             end_time=clock.from_us(self.end_time) if self.end_time is not None else None,
-            total_run_time=self.total_run_time,
+            total_run_time=timedelta(seconds=self.total_run_time),
             state_id=state.id if state else None,
             state_type=state.type if state else None,
             state_name=state.name if state else None,

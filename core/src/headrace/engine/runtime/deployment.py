@@ -38,13 +38,8 @@ def get_parameters() -> dict[str, Any]:
 
 
 def get_name() -> str | None:
-    """Return the deployment's name."""
-    deployment_id = get_id()
-    if deployment_id is None:
-        return None
-    from headrace.model.endpoints.deployments import READ_DEPLOYMENT
-
-    return drive(current_client().call(READ_DEPLOYMENT, id=UUID(deployment_id))).name
+    """Return None: no store keeps deployments that could be asked for their name."""
+    return None
 
 
 def get_version() -> str | None:
