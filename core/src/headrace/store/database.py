@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakSet
 
 from headrace.model import clock
 from headrace.model.errors import StoreError
@@ -107,6 +108,10 @@ class Transaction:
             act()
 
 
+_databases: WeakSet[Database] = WeakSet()
+_held: list[Database] = []  # those whose writers wait while this process forks
+
+
 class Database:
     """One database, for all threads of this process. A child made by `fork` opens connections of its own.
 
@@ -118,6 +123,7 @@ class Database:
         self.url = url
         self.path = _path_of(url)
         self._forget()
+        _databases.add(self)
 
     def _forget(self) -> None:
         self._process = os.getpid()
@@ -268,3 +274,25 @@ def _path_of(url: str) -> Path | None:
     if rest in ("", "/", "/:memory:") or rest.startswith("/file::memory:"):
         return None
     return Path(rest[1:]).expanduser()
+
+
+# --- fork: a child copies SQLite's own record of who holds the file, so no other thread may be writing at that moment
+
+
+def _before_fork() -> None:
+    _held.extend(_databases)
+    for database in _held:
+        database._writer.acquire()  # pyright: ignore[reportPrivateUsage]  # this file's own
+
+
+def _after_fork_in_parent() -> None:
+    while _held:
+        _held.pop()._writer.release()  # pyright: ignore[reportPrivateUsage]  # this file's own
+
+
+def _after_fork_in_child() -> None:
+    while _held:
+        _held.pop()._forget()  # pyright: ignore[reportPrivateUsage]  # this file's own
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
