@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from engine.modes import Stored
 from pydantic import BaseModel
 
+from engine.modes import Stored
 from headrace import flow, task
 from headrace.futures import HeadraceFutureList, as_completed, resolve_futures_to_results, resolve_futures_to_states, wait
 from headrace.utilities.annotations import quote

@@ -6,8 +6,8 @@ import threading
 from typing import Any
 
 import pytest
-from engine.modes import Mode, Stored
 
+from engine.modes import Mode, Stored
 from headrace import allow_failure, flow, task, unmapped
 from headrace.exceptions import MappingLengthMismatch, MappingMissingIterable
 from headrace.utilities.annotations import quote

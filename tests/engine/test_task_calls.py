@@ -7,8 +7,8 @@ import threading
 from typing import Any
 
 import pytest
-from engine.modes import Mode, Stored
 
+from engine.modes import Mode, Stored
 from headrace import allow_failure, flow, task
 from headrace.exceptions import ParameterBindError, UpstreamTaskError
 

@@ -13,7 +13,7 @@ from headrace.engine import logs
 from headrace.engine.context import FlowRunContext, RunContext, current, enter, leave
 from headrace.engine.dependencies import check_wait_for, is_plain, resolve_parameters, wait_for_upstream
 from headrace.engine.flow_record import FlowRecord, parent_link
-from headrace.engine.functions import render_run_name
+from headrace.engine.functions import RunNameError, make_run_name
 from headrace.engine.hooks import run_hooks
 from headrace.engine.outcome import Outcome, completed, failed, timed_out
 from headrace.engine.persistence import persist_flow_result, persists_by_default, store_for_flow
@@ -161,24 +161,12 @@ async def _create(call: FlowCall, ports: Ports) -> Exception | None:
     name = None
     if problem is None and flow.flow_run_name is not None:
         try:
-            name = _run_name(flow, call.parameters)
-        except (KeyError, IndexError, AttributeError, TypeError) as error:
+            name = make_run_name(flow.flow_run_name, call.parameters, "flow_run_name")
+        except RunNameError as error:
             problem = error
     await record.create(flow.serialize_parameters(call.parameters), name, call.enclosing.tags, link)
     _log(call, INFO, "Beginning %s run %r for flow %r", "subflow" if link is not None else "flow", record.run.name, flow.name)
     return problem
-
-
-def _run_name(flow: Flow[..., Any], parameters: dict[str, Any]) -> str:
-    given = flow.flow_run_name
-    if callable(given):
-        name = given()
-        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's function may return anything
-            raise TypeError(
-                f"Callable {getattr(given, '__name__', given)!r} for 'flow_run_name' returned type {type(name).__name__} but a string is required."
-            )
-        return name
-    return render_run_name(str(given), parameters, "flow_run_name")
 
 
 async def _refuse(call: FlowCall, problem: Exception, ports: Ports) -> State:
@@ -187,11 +175,13 @@ async def _refuse(call: FlowCall, problem: Exception, ports: Ports) -> State:
         state = await call.record.propose("PENDING", "NotReady", str(problem))
         call.outcome = Outcome("PENDING", "NotReady", str(problem), error=problem)
         return state
-    prefix = "Validation of flow parameters failed with error: " if isinstance(problem, ParameterTypeError) else ""
-    message = f"{prefix}{type(problem).__name__}: {problem}"
-    call.outcome = Outcome("FAILED", "Failed", message, data=problem, error=problem)
+    if isinstance(problem, RunNameError):
+        message, error = str(problem), problem.__cause__
+    else:
+        message, error = f"Validation of flow parameters failed with error: {type(problem).__name__}: {problem}", problem
+    call.outcome = Outcome("FAILED", "Failed", message, data=error, error=error)
     _log(call, ERROR, "%s", message)
-    state = await call.record.propose("FAILED", "Failed", message, data=problem, force=True)
+    state = await call.record.propose("FAILED", "Failed", message, data=error, force=True)
     await _final_hooks(call, state, ports)
     return state
 
@@ -206,6 +196,7 @@ async def _attempt(call: FlowCall, ports: Ports) -> Outcome:
             await run_hooks(flow.on_running_hooks, lambda: (flow, record.run, record.state), frame, None, ports)
         with frame.task_runner:
             outcome = await _run_body(call, frame, ports)
+            await wait_for_submitted(frame, ports)
         _warn_of_unseen_failures(call, frame, outcome)
         return outcome
     except BaseException as error:
@@ -232,6 +223,13 @@ def open_frame(call: FlowCall) -> FlowRunContext:
         result_store_factory=partial(store_for_flow, flow, parent),
     )
     return frame
+
+
+async def wait_for_submitted(frame: FlowRunContext, ports: Ports) -> None:
+    """Wait until every submitted run has ended, those that runs submit meanwhile too: a `for` loop sees what is appended to its list."""
+    for future in frame.submitted:
+        if not future.done:
+            await ports.wait_for(future)
 
 
 async def _run_body(call: FlowCall, frame: FlowRunContext, ports: Ports) -> Outcome:

@@ -63,6 +63,11 @@ class HeadraceFuture(Generic[R]):
 
     def wait(self, timeout: float | None = None) -> None:
         """Block until the task run has ended, or for `timeout` seconds; never raises for lack of time."""
+        self._seen = True
+        self.block(timeout)
+
+    def block(self, timeout: float | None = None) -> None:
+        """Wait as `wait` does, but not on the user's behalf: a failure that nobody looks at is still warned of."""
         if self._done:
             return
         with _lock:
@@ -144,7 +149,7 @@ class HeadraceFutureList(list[HeadraceFuture[R]], Iterator[HeadraceFuture[R]]):
         raise TypeError("A list of futures is no iterator; use iter(...) or a for loop.")
 
     def __iter__(self) -> Iterator[HeadraceFuture[R]]:
-        return list.__iter__(self)
+        return super().__iter__()
 
     def wait(self, timeout: float | None = None) -> None:
         """Block until all have ended, or for `timeout` seconds in all."""

@@ -71,8 +71,9 @@ async def _iterate_task(call: TaskCall, ports: Ports) -> AsyncGenerator[Any, Non
         call.announce()
     try:
         if not await prepare(call, ports):
-            assert call.not_ready is not None
-            raise call.not_ready
+            if call.not_ready is not None:
+                raise call.not_ready
+            raise call.record.data
         assert call.context is not None
         here = current()
         inside = _Inside(RunContext(here.flow, call.context, here.tags), ports.mode, call.context.log_prints)
@@ -182,7 +183,7 @@ def exhaust_flow(call: FlowCall) -> State:
 
 
 async def _iterate_flow(call: FlowCall, ports: Ports) -> AsyncGenerator[Any, None]:
-    from headrace.engine.flow_run import close, crash, finish, open_frame, prepare
+    from headrace.engine.flow_run import close, crash, finish, open_frame, prepare, wait_for_submitted
 
     record = call.record
     broken: BaseException | None = None
@@ -203,10 +204,12 @@ async def _iterate_flow(call: FlowCall, ports: Ports) -> AsyncGenerator[Any, Non
                         yield value
                 except GeneratorExit:
                     await values.aclose()
+                    await wait_for_submitted(frame, ports)
                     await finish(call, outcome, ports)
                     raise
                 except Exception as error:  # noqa: BLE001  # the border to the user's code: what it raises becomes the run's state
                     outcome = call.outcome = failed(error, "Flow")
+                await wait_for_submitted(frame, ports)
             if await finish(call, outcome, ports) is None:
                 continue
             if outcome.error is not None:

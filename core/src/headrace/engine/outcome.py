@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.data.transaction_scope import TaskScope
 from headrace.engine.ports import Ports, TimeLimitReached
 from headrace.engine.prints import redirected
-from headrace.engine.state_results import Aggregate, failure_message, is_state, returned_states
+from headrace.engine.state_results import Aggregate, failure_message, is_state, returned_states, returned_values, value_of_state
 from headrace.model.errors import StoreError, TaskRunTimeoutError
 
 if TYPE_CHECKING:
@@ -39,13 +39,12 @@ def completed(value: Any) -> Outcome:
     if not states:
         return Outcome("COMPLETED", "Completed", value=value, data=value)
     if is_state(value) and value.state_details.flow_run_id is None and value.state_details.task_run_id is None:
-        return Outcome(value.type.value, value.name, value.message, value=value, data=value.data)
+        data = value_of_state(value) if value.is_completed() else value.data
+        return Outcome(value.type.value, value.name, value.message, value=data, data=data)
     whole = Aggregate(states)
     if whole.kind != "COMPLETED":
         return Outcome(whole.kind, whole.kind.capitalize(), whole.message, value=value, data=whole.states)
-    from headrace.engine.futures import resolve_futures_to_results
-
-    values = resolve_futures_to_results(value)
+    values = returned_values(value)
     return Outcome("COMPLETED", "Completed", whole.message, value=values, data=values)
 
 

@@ -79,7 +79,7 @@ def _hints(fn: Any) -> dict[str, Any]:
         alone.__annotations__ = {name: annotation}
         try:
             hints.update(get_type_hints(alone, getattr(inner, "__globals__", {}), inspect.getclosurevars(inner).nonlocals, include_extras=True))
-        except Exception:  # noqa: BLE001, S112  # as above: this one means "anything"
+        except Exception:  # noqa: BLE001  # as above: this one means "anything"
             continue
     return hints
 

@@ -66,6 +66,14 @@ class Submission:
             spool().close_record(self.record)
         return ready
 
+    def cancel(self, future: HeadraceFuture[Any]) -> None:
+        """Record that the run was cancelled before it began, and finish the future."""
+        from headrace.engine.recording import spool
+
+        self.record.enter("CANCELLED", "Cancelled", "The task runner cancelled this run before it began.")
+        spool().close_record(self.record)
+        future.finish()
+
     def run_here(self, future: HeadraceFuture[Any]) -> None:
         """Run the task in this thread and finish the future, whatever happens."""
         from headrace.engine.task_run import run_submitted

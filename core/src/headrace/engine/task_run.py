@@ -11,7 +11,7 @@ from headrace.client.bridge import drive
 from headrace.engine import logs
 from headrace.engine.context import RunContext, TaskRunContext, current, enter, leave
 from headrace.engine.dependencies import check_wait_for, is_plain, remember_origin, resolve_parameters, wait_for_upstream
-from headrace.engine.functions import hook_name, render_run_name
+from headrace.engine.functions import RunNameError, make_run_name
 from headrace.engine.hooks import run_hooks
 from headrace.engine.outcome import Outcome, attempt
 from headrace.engine.persistence import settle
@@ -200,7 +200,12 @@ async def prepare(call: TaskCall, ports: Ports) -> bool:
         record.task_inputs.update({name: _as_inputs(given) for name, given in call.dependencies.items()})
     call.parameters = parameters
     if task.task_run_name is not None:
-        record.name = _run_name(task, parameters)
+        try:
+            record.name = make_run_name(task.task_run_name, parameters, "task_run_name")
+        except RunNameError as error:
+            record.enter("FAILED", "Failed", str(error), data=error.__cause__)
+            _log(call, ERROR, "%s", error)
+            return False
     inherited = call.enclosing.log_prints if call.enclosing is not None else frame.log_prints if frame is not None else None
     call.context = TaskRunContext(
         task, record, parameters, clock.now(), log_prints=_first(task.log_prints, inherited, _log_prints_by_default), persist_result=False
@@ -220,19 +225,6 @@ def _log_prints_by_default() -> bool:
     from headrace.settings import get_current_settings
 
     return get_current_settings().logging.log_prints
-
-
-def _run_name(task: Task[..., Any], parameters: dict[str, Any]) -> str:
-    given = task.task_run_name
-    if callable(given):
-        import inspect
-
-        takes_parameters = "parameters" in inspect.signature(given).parameters
-        name = given(parameters=parameters) if takes_parameters else given()
-        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's function may return anything
-            raise TypeError(f"Callable {hook_name(given)!r} for 'task_run_name' returned type {type(name).__name__} but a string is required.")
-        return name
-    return render_run_name(str(given), parameters, "task_run_name")
 
 
 async def _attempts(call: TaskCall, ports: Ports) -> None:

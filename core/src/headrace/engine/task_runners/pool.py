@@ -38,23 +38,52 @@ class Pool:
         self._lent = 0
         self._running_slots = threading.Semaphore(limit) if limit is not None else None
         self._grower: threading.Thread | None = None
+        self._expected = 0
+        self._nothing_expected: threading.Event | None = None
         self._closed = False
+        self._closing = threading.Event()
+
+    def expect(self) -> None:
+        """Say that `submit` will be called once, now or later: `close` waits for that work."""
+        with self._lock:
+            self._expected += 1
 
     def submit(self, work: Work) -> None:
-        """Queue `work`, which must not raise."""
+        """Queue `work` that was expected. It must not raise."""
         self._queue.put(work)
-        if self._idle == 0:
+        if self._queue.qsize() > self._idle:
             if len(self._threads) < START_THREADS:
                 self._spawn(1)
             elif self._grower is None:
                 self._start_growing()
 
-    def close(self) -> None:
-        """Let the threads finish what is queued, then end, and wait for them."""
+    def run_queued(self) -> None:
+        """Do what is queued in the calling thread."""
+        from queue import Empty
+
+        while True:
+            try:
+                work = self._queue.get_nowait()
+            except Empty:
+                return
+            if work is not None:
+                work()
+                self._has_ended()
+
+    def close(self, wait: bool = True) -> None:
+        """Let the threads finish what was expected, then end. With `wait`, return when they have."""
+        with self._lock:
+            ended = self._nothing_expected = threading.Event() if wait and self._expected else None
+        if ended is not None:
+            ended.wait()
         with self._lock:
             self._closed = True
-            threads = list(self._threads)
-        for _ in threads:
+            threads = list(self._threads) if wait else []
+            grower = self._grower
+        self._closing.set()
+        if grower is not None:
+            grower.join()
+        for _ in self._threads:
             self._queue.put(None)
         for thread in threads:
             thread.join()
@@ -79,11 +108,10 @@ class Pool:
             self._grower.start()
 
     def _grow(self) -> None:
-        pause = threading.Event()
         ticks = stalled = 0
         ended = self._ended
         while True:
-            pause.wait(GROWTH_TICK_SECONDS)
+            self._closing.wait(GROWTH_TICK_SECONDS)
             waiting = self._queue.qsize()
             if waiting == 0 or self._closed:
                 with self._lock:
@@ -97,6 +125,12 @@ class Pool:
                 self._spawn(min(waiting, max(START_THREADS, len(self._threads))))
             elif ticks % STEADY_GROWTH_TICKS == 0:
                 self._spawn(1)
+
+    def _has_ended(self) -> None:
+        with self._lock:
+            self._expected -= 1
+            if self._expected == 0 and self._nothing_expected is not None:
+                self._nothing_expected.set()
 
     def _work(self) -> None:
         futures.set_blocked(self.lend)
@@ -115,6 +149,7 @@ class Pool:
             else:
                 with slots:
                     work()
+            self._has_ended()
             del work  # what it holds is not kept until the next one comes
 
     @contextmanager

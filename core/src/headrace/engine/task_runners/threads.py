@@ -17,6 +17,7 @@ from headrace.settings import get_current_settings
 if TYPE_CHECKING:
     from typing import Self
 
+    from headrace.engine.submission import Submission
     from headrace.engine.task import Task
 
 
@@ -33,6 +34,7 @@ class ThreadPoolTaskRunner(TaskRunner[HeadraceConcurrentFuture[Any]]):
             raise ValueError(f"max_workers must be 1 or more, not {max_workers}.")
         self._requested = max_workers
         self._pool: Pool | None = None
+        self._is_cancelled = False
 
     @property
     def max_workers(self) -> int:
@@ -54,7 +56,10 @@ class ThreadPoolTaskRunner(TaskRunner[HeadraceConcurrentFuture[Any]]):
     def __exit__(self, exc_type: type[BaseException] | None, exc_value: BaseException | None, traceback: TracebackType | None) -> None:
         pool, self._pool = self._pool, None
         if pool is not None:
-            pool.close()
+            stopped = exc_type is not None and not issubclass(exc_type, Exception)
+            if stopped:
+                self._cancel_queued(pool)
+            pool.close(wait=not stopped)
         super().__exit__(exc_type, exc_value, traceback)
 
     def submit(
@@ -71,9 +76,26 @@ class ThreadPoolTaskRunner(TaskRunner[HeadraceConcurrentFuture[Any]]):
 
         submission = Submission(task, parameters, wait_for, dependencies)
         future: HeadraceConcurrentFuture[Any] = HeadraceConcurrentFuture(submission.record)
-        work = partial(copy_context().run, submission.run_here, future)
+        context = copy_context()
+        work = partial(context.run, partial(self._run, submission, future))
+        pool.expect()
         submission.when_ready(partial(pool.submit, work))
         return future
+
+    def _run(self, submission: Submission, future: HeadraceConcurrentFuture[Any]) -> None:
+        if self._is_cancelled:
+            submission.cancel(future)
+        else:
+            submission.run_here(future)
+
+    def cancel_all(self) -> None:
+        """Record every run that has not begun as Cancelled, those submitted from now on too. What runs already goes on to its end."""
+        if self._pool is not None:
+            self._cancel_queued(self._pool)
+
+    def _cancel_queued(self, pool: Pool) -> None:
+        self._is_cancelled = True
+        pool.run_queued()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ThreadPoolTaskRunner) and self._requested == other._requested
