@@ -49,7 +49,10 @@ async def _no_document(client: Client, slug: str, name: str) -> str:
         others = await client.call(endpoints.READ_BLOCK_DOCUMENTS_BY_TYPE, slug=slug, include_secrets=False)
     except ObjectNotFound:
         types = await client.call(endpoints.FILTER_BLOCK_TYPES)
-        hint = near(slug, [block_type.slug for block_type in types])
+        from headrace.plugin import Kind, get_registry
+
+        known = {block_type.slug for block_type in types} | {offer.name for offer in get_registry().offers(Kind.BLOCK)}
+        hint = near(slug, sorted(known - {slug}))
         return f"No block of type {slug!r} has been saved yet, so {name!r} cannot be found. {hint}".rstrip()
     names = [other.name for other in others if other.name]
     hint = near(name, names) or (f"There is {', '.join(repr(other) for other in names[:10])}." if names else "There is none of that type.")
