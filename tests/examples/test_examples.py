@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[2] / "core" / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "core" / "examples"
 LIMIT_SECONDS = 120
 
 
@@ -93,3 +94,14 @@ def test_the_weather_pipeline_retries_rolls_back_and_caches(tmp_path: Path) -> N
     assert {one["state_name"] for one in of_second if one["name"].startswith("check_report-")} == {"Completed", "Failed"}
     artifacts = json.loads(command_line("artifact", "ls", "--output", "json"))
     assert {(one["key"], one["type"]) for one in artifacts} == {("weather-report", "markdown"), ("extreme-weeks", "table")}
+
+
+@pytest.mark.parametrize("page", ["README.md", "core/README.md"])
+def test_the_first_example_of_a_readme_runs(page: str, tmp_path: Path) -> None:
+    code = re.search(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert code is not None
+    program = tmp_path / "observe.py"
+    program.write_text(code[1])
+    printed = run(program)
+    assert printed.count("does not answer - Retry 1/3") == 2
+    assert "2 stations answered" in printed
