@@ -18,7 +18,7 @@ import pytest
 
 from headrace.locking.memory import MemoryLockManager
 from headrace.model import clock
-from headrace.model.errors import ConfigurationError, MissingResult, SerializationError, StoreError
+from headrace.model.errors import ConfigurationError, MissingResult, ResultStorageError, SerializationError
 from headrace.results import (
     ResultRecord,
     ResultRecordMetadata,
@@ -207,13 +207,13 @@ def test_unreadable_storage_is_an_error_and_not_a_miss() -> None:
         def read_path(self, path: str) -> bytes:
             raise PermissionError("access denied")
 
-    with pytest.raises(StoreError, match="Broken could not be read at 'k': PermissionError: access denied"):
+    with pytest.raises(ResultStorageError, match="Broken could not be read at 'k': PermissionError: access denied"):
         ResultStore(Broken()).exists("k")
 
 
 def test_unwritable_storage_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="could not be written"):
+    with pytest.raises(ResultStorageError, match="could not be written"):
         ResultStore(tmp_path / "file").write(1, key="k")
 
 
@@ -294,7 +294,7 @@ def test_reader_never_sees_half_a_result(folder: Path) -> None:
 
 @pytest.mark.parametrize("key", ["../escape", "/etc/absolute", ".", "a/../../b"])
 def test_key_cannot_leave_the_folder(folder: Path, key: str) -> None:
-    with pytest.raises(StoreError, match="outside of its folder"):
+    with pytest.raises(ResultStorageError, match="outside of its folder"):
         ResultStore(folder).write(1, key=key)
 
 
@@ -423,6 +423,6 @@ def test_equal_records_are_equal(folder: Path) -> None:
 def test_draft_files_do_not_stay_behind_a_failed_write(folder: Path) -> None:
     folder.mkdir()
     (folder / "k").mkdir()
-    with pytest.raises(StoreError):
+    with pytest.raises(ResultStorageError):
         ResultStore(folder).write(1, key="k")
     assert os.listdir(folder) == ["k"]

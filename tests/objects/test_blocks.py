@@ -29,7 +29,7 @@ from headrace.client.bridge import drive
 from headrace.client.connect import current_client
 from headrace.model.blocks import BlockDocumentCreate, BlockSchemaCreate, BlockTypeCreate
 from headrace.model.endpoints import blocks as endpoints
-from headrace.model.errors import StoreError
+from headrace.model.errors import EncryptionKeyError
 from headrace.settings import temporary_settings
 
 HUSH = "hush-hush-9f3a"
@@ -520,9 +520,9 @@ def test_a_missing_key_is_named_and_not_replaced(home: Path) -> None:
     Secret(value="a").save("s")
     os.rename(home / "encryption.key", home / "elsewhere")
     message = r"encryption\.key does not exist\. Put the right key there .*HEADRACE_SERVER_ENCRYPTION_KEY"
-    with pytest.raises(StoreError, match=message):
+    with pytest.raises(EncryptionKeyError, match=message):
         Secret.load("s")
-    with pytest.raises(StoreError, match=message):
+    with pytest.raises(EncryptionKeyError, match=message):
         Secret(value="b").save("t")
     assert not (home / "encryption.key").exists()
     os.rename(home / "elsewhere", home / "encryption.key")
@@ -534,7 +534,7 @@ def test_a_wrong_key_is_named(home: Path) -> None:
 
     Secret(value="a").save("s")
     with temporary_settings({"HEADRACE_SERVER_ENCRYPTION_KEY": Fernet.generate_key().decode()}):
-        with pytest.raises(StoreError, match=r"'s' was encrypted with the key [0-9a-f]{8}, but the setting HEADRACE_SERVER_ENCRYPTION_KEY holds"):
+        with pytest.raises(EncryptionKeyError, match=r"'s' was encrypted with the key [0-9a-f]{8}, but the setting HEADRACE_SERVER_ENCRYPTION_KEY holds"):
             Secret.load("s")
 
 
@@ -564,7 +564,7 @@ def test_a_damaged_document_says_so(home: Path) -> None:
     Secret(value="a").save("s")
     with sqlite3.connect(home / "headrace.db") as raw:
         raw.execute("UPDATE block_document SET data = substr(data, 1, 60) || 'AAAA' || substr(data, 65)")
-    with pytest.raises(StoreError, match="Block document 's' is damaged"):
+    with pytest.raises(EncryptionKeyError, match="Block document 's' is damaged"):
         Secret.load("s")
 
 

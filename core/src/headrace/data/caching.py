@@ -96,6 +96,15 @@ def _check_name(name: Any) -> None:
         raise TypeError(f"Can only subtract the names of inputs from a cache policy, as in `INPUTS - 'debug'`, not {name!r}.")
 
 
+def task_input_hash(context: Any, arguments: dict[str, Any]) -> str | None:
+    """Return a cache key of the task, its code and all arguments: `@task(cache_key_fn=task_input_hash)`.
+
+    None, so that the run is not cached, when an argument can be hashed neither as JSON nor as a pickle. `INPUTS + TASK_SOURCE` says the
+    same as a policy, and such an argument is an error there.
+    """
+    return hash_objects(context.task.task_key, _source_of(context.task), arguments)
+
+
 @dataclass
 class CacheKeyFnPolicy(CachePolicy):
     """The key is what a function `(task_run_context, parameters)` returns; None: not cached."""

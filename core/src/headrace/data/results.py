@@ -173,7 +173,7 @@ class ResultStore:
     async def aexists(self, key: str) -> bool:
         """Say whether a valid record is stored under `key`, without reading a large value from a local folder.
 
-        An expired record counts as absent, and so does one that cannot be understood (which is logged). Raises `StoreError` when
+        An expired record counts as absent, and so does one that cannot be understood (which is logged). Raises `ResultStorageError` when
         the storage could not be asked.
         """
         return await self.afind_metadata(key) is not None
@@ -247,7 +247,7 @@ class ResultStore:
     async def aread(self, key: str, holder: str | None = None) -> ResultRecord[Any]:
         """Return the record under `key`; waits for a lock on it that is not `holder`'s.
 
-        Raises `MissingResult` when there is none or it has expired, `StoreError` when the storage could not be read.
+        Raises `MissingResult` when there is none or it has expired, `ResultStorageError` when the storage could not be read.
         """
         record = await self.afind(key, holder)
         if record is None:
@@ -266,7 +266,7 @@ class ResultStore:
     async def apersist_result_record(self, result_record: ResultRecord[Any], holder: str | None = None) -> None:
         """Write a record.
 
-        Raises `SerializationError` when the value cannot become bytes, `StoreError` when the storage does not take them, and
+        Raises `SerializationError` when the value cannot become bytes, `ResultStorageError` when the storage does not take them, and
         `RuntimeError` when somebody other than `holder` holds a lock on the key.
         """
         await self.awrite_drafts(self.draft(result_record), holder)
@@ -412,7 +412,7 @@ async def read_stored_result(metadata: ResultRecordMetadata) -> Any:
 async def aread_reference(metadata: ResultRecordMetadata) -> ResultRecord[Any]:
     """Return the record that the data of a run's state refers to; see `ResultStore.areference`.
 
-    Raises `MissingResult` when it is not there any more, `StoreError` when the storage could not be read.
+    Raises `MissingResult` when it is not there any more, `ResultStorageError` when the storage could not be read.
     """
     key = metadata.storage_key or ""
     if metadata.storage_block_id is not None:

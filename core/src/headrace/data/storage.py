@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from headrace.client.bridge import in_blocking_run
 from headrace.model import ids
-from headrace.model.errors import StoreError
+from headrace.model.errors import ResultStorageError
 from headrace.objects.offload import call_either
 
 NAME_BYTES_MAX = 200
@@ -66,11 +66,11 @@ class LocalStorage:
         whole = self.locate(path)
         draft = whole.with_name(f".{ids.random_hex(8)}.draft")
         try:
-            draft.write_bytes(content)
-        except FileNotFoundError:
-            whole.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_bytes(content)
-        try:
+            try:
+                draft.write_bytes(content)
+            except FileNotFoundError:
+                whole.parent.mkdir(parents=True, exist_ok=True)
+                draft.write_bytes(content)
             draft.replace(whole)
         except OSError:
             draft.unlink(missing_ok=True)
@@ -102,7 +102,7 @@ async def ask(storage: Any, method: str, *args: Any) -> Any:
 async def read(storage: Any, path: str, size_bytes: int | None = None) -> bytes | None:
     """Return what is stored at `path` (its first `size_bytes`, where the storage can), or None when nothing is there.
 
-    Raises `StoreError` when the storage cannot be read: "not found" and "could not look" are different answers.
+    Raises `ResultStorageError` when the storage cannot be read: "not found" and "could not look" are different answers.
     """
     try:
         if size_bytes is not None and isinstance(storage, LocalStorage):
@@ -113,7 +113,7 @@ async def read(storage: Any, path: str, size_bytes: int | None = None) -> bytes 
     except Exception as error:
         if says_missing(error):
             return None
-        raise StoreError(
+        raise ResultStorageError(
             f"Result storage {describe(storage)} could not be read at {path!r}: {type(error).__name__}: {error}. "
             "Check that the storage is reachable and that this process may read it."
         ) from error
@@ -125,11 +125,11 @@ async def is_there(storage: Any, path: str) -> bool:
 
 
 async def write(storage: Any, path: str, content: bytes) -> None:
-    """Write `content` to `path`. Raises `StoreError` when that fails."""
+    """Write `content` to `path`. Raises `ResultStorageError` when that fails."""
     try:
         await ask(storage, "write_path", path, content)
     except Exception as error:
-        raise StoreError(
+        raise ResultStorageError(
             f"Result storage {describe(storage)} could not be written at {path!r}: {type(error).__name__}: {error}. "
             "Check that the storage is reachable, has room, and that this process may write it."
         ) from error

@@ -16,7 +16,7 @@ from headrace.data.annotations import NotSet
 from headrace.data.collections import AutoEnum
 from headrace.data.locking.base import IsolationLevel, LockManager
 from headrace.model import ids
-from headrace.model.errors import ConfigurationError, StoreError, TransactionRolledBack
+from headrace.model.errors import ConfigurationError, ResultStorageError, TransactionRolledBack
 
 if TYPE_CHECKING:
     from headrace.data.records import ResultRecord
@@ -291,7 +291,7 @@ class BaseTransaction:
         assert self.key is not None
         try:
             return await self.store.afind(self.key, self.holder)
-        except StoreError as error:
+        except ResultStorageError as error:
             if self._lookup_errors == "raise":
                 raise
             self.logger.warning("No earlier result of %s could be looked for, so it runs. %s", self.label, error)

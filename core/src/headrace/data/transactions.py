@@ -134,7 +134,7 @@ def transaction(
     `isolation_level`: by default as the enclosing transaction, else LAZY and READ_COMMITTED.
 
     Raises `TransactionRolledBack` at the end of a block that ended well but whose work was undone, as when an error inside was
-    caught or the commit failed; `ConfigurationError` for SERIALIZABLE without a lock manager; `StoreError` when the store
+    caught or the commit failed; `ConfigurationError` for SERIALIZABLE without a lock manager; `ResultStorageError` when the store
     cannot be asked for a record.
     """
     txn = Transaction(key, store, commit_mode, isolation_level, overwrite, write_on_commit, logger)

@@ -247,7 +247,7 @@ async def _run_body(call: FlowCall, frame: FlowRunContext, ports: Ports) -> Outc
     except TimeLimitReached:
         return timed_out(flow.timeout_seconds or 0, "Flow", FlowRunTimeoutError)
     except StoreError:
-        raise
+        raise  # runs cannot be recorded any more
     except Exception as error:  # noqa: BLE001  # the border to the user's code: what it raises becomes the run's state
         return failed(error, "Flow")
     return completed(value)

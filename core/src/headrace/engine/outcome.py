@@ -98,7 +98,7 @@ async def run_body(call: TaskCall, ports: Ports) -> Outcome:
     except TimeLimitReached:
         return timed_out(task.timeout_seconds or 0, "Task", TaskRunTimeoutError)
     except StoreError:
-        raise
+        raise  # runs cannot be recorded any more
     except Exception as error:  # noqa: BLE001  # the border to the user's code: what it raises becomes the run's state
         return failed(error)
     return completed(value)

@@ -10,7 +10,7 @@ from headrace.client.bridge import drive
 from headrace.data.transaction_core import BaseTransaction, current_transaction
 from headrace.engine import logs
 from headrace.model import clock
-from headrace.model.errors import SerializationError, StoreError
+from headrace.model.errors import ResultStorageError, SerializationError, StoreError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -183,7 +183,7 @@ async def settle(call: TaskCall, outcome: Outcome) -> None:
     await transaction.close()
     failure = transaction.failure
     if failure is not None and transaction.is_rolled_back():
-        if call.task.persist_result and isinstance(failure, SerializationError):
+        if call.task.persist_result and isinstance(failure, (ResultStorageError, SerializationError)):
             outcome.kind, outcome.name, outcome.error, outcome.data = "FAILED", "Failed", failure, failure
             outcome.message = f"Task run's result cannot be kept: {failure}"
         return
@@ -209,7 +209,7 @@ async def persist_flow_result(call: FlowCall, outcome: Outcome) -> None:
     record = store.create_result_record(outcome.value)
     try:
         await store.apersist_result_record(record)
-    except SerializationError as error:
+    except (ResultStorageError, SerializationError) as error:
         if call.flow.persist_result:
             outcome.kind, outcome.name, outcome.error, outcome.data = "FAILED", "Failed", error, error
             outcome.message = f"Flow run's result cannot be kept: {error}"

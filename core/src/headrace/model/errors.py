@@ -11,7 +11,8 @@ HeadraceException
 ├── pausing       NotPausedError FlowPauseTimeout FlowRunWaitTimeout
 ├── blocks        BlockMissingCapabilities ProtectedBlockError BlockNotSavedError InvalidBlockRegistration UnknownBlockType
 ├── infrastructure InfrastructureError InfrastructureNotFound InfrastructureNotAvailable InvalidRepositoryURLError
-├── data          SerializationError HashError EventTooLarge StoreError TransactionRolledBack
+├── data          SerializationError HashError EventTooLarge StoreError
+    │                 ResultStorageError EncryptionKeyError TransactionRolledBack
 ├── concurrency   ConcurrencySlotAcquisitionError AcquireConcurrencySlotTimeoutError
 ├── plugins       PluginError PluginNotInstalled PluginBroken PluginConflict PluginIncompatible MissingExtra PluginDenied
 └── deployment    StepExecutionError DeploymentApplyError
@@ -22,6 +23,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+
+
+def exception_traceback(exc: BaseException) -> str:
+    """Return an exception as Python prints it: its traceback, its causes and its message."""
+    import traceback
+
+    return "".join(traceback.format_exception(exc))
 
 
 def near(name: str, choices: Iterable[str]) -> str:
@@ -285,6 +293,14 @@ class EventTooLarge(HeadraceException):
 
 class StoreError(HeadraceException):
     """The database or the files beside it cannot be used: full disk, read-only home, newer schema."""
+
+
+class ResultStorageError(HeadraceException):
+    """The storage of results cannot be used; runs are recorded all the same."""
+
+
+class EncryptionKeyError(HeadraceException):
+    """The key that block values are encrypted with is missing, is another one, or does not fit them."""
 
 
 class TransactionRolledBack(HeadraceException):

@@ -18,7 +18,7 @@ from headrace.model.blocks import (
     BlockDocumentUpdate,
 )
 from headrace.model.endpoints import blocks as endpoints
-from headrace.model.errors import InvalidRequest, ObjectAlreadyExists, ObjectNotFound, StoreError
+from headrace.model.errors import EncryptionKeyError, InvalidRequest, ObjectAlreadyExists, ObjectNotFound
 from headrace.operations import block_filters as filters
 from headrace.operations.block_changes import forget_missing_default_storage, record_document_change
 from headrace.operations.block_schemas import read_block_schema, schema_out
@@ -296,7 +296,7 @@ def _seal(tx: Transaction, data: dict[str, Any]) -> Sealed:
     if not in_use:
         keyring.create()
     elif in_use.isdisjoint(keyring.key_ids()):
-        raise StoreError(keyring.foreign("What this database holds", in_use.pop()))
+        raise EncryptionKeyError(keyring.foreign("What this database holds", in_use.pop()))
     text = json_in(data)
     assert text is not None
     return keyring.seal(text)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakSet
+from weakref import WeakSet
 
 from headrace.model import clock
 from headrace.model.errors import StoreError
@@ -35,11 +36,11 @@ Row = tuple[Any, ...]
 class Transaction:
     """What the operations read and write through. Valid inside its `with` block only."""
 
-    __slots__ = ("_after", "_link", "dialect")
+    __slots__ = ("_link", "afterwards", "dialect")
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._after: list[Callable[[], object]] = []
+        self.afterwards: list[Callable[[], object]] = []
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite"
 
     # --- text on the driver, values in storage form
@@ -101,11 +102,7 @@ class Transaction:
 
     def after_commit(self, act: Callable[[], object]) -> None:
         """Call `act` once the transaction is committed; not at all if it is rolled back."""
-        self._after.append(act)
-
-    def _committed(self) -> None:
-        for act in self._after:
-            act()
+        self.afterwards.append(act)
 
 
 _databases: WeakSet[Database] = WeakSet()
@@ -151,7 +148,8 @@ class Database:
                 failures.reraise(error, self.path)
                 raise
             self._give(link)
-        tx._committed()  # pyright: ignore[reportPrivateUsage]
+        for act in tx.afterwards:
+            act()
 
     @contextmanager
     def read(self) -> Generator[Transaction, None, None]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.model import ids
-from headrace.model.errors import ConfigurationError, StoreError
+from headrace.model.errors import ConfigurationError, EncryptionKeyError
 from headrace.settings import get_current_settings
 
 if TYPE_CHECKING:
@@ -52,14 +52,14 @@ class Keyring:
             _write_once(self._file)
 
     def seal(self, text: str) -> Sealed:
-        """Encrypt a text. Raises StoreError when there is no key."""
+        """Encrypt a text. Raises EncryptionKeyError when there is no key."""
         keys = self._keys()
         if not keys:
-            raise StoreError(f"There is no key to encrypt block values with: {self.source} does not exist.")
+            raise EncryptionKeyError(f"There is no key to encrypt block values with: {self.source} does not exist.")
         return Sealed(self._fernet(keys[0]).encrypt(text.encode()).decode(), _id_of(keys[0]))
 
     def open(self, sealed: Sealed, what: str) -> str:
-        """Decrypt a text; `what` names it in errors. Raises StoreError when the key is missing or another one."""
+        """Decrypt a text; `what` names it in errors. Raises EncryptionKeyError when the key is missing or another one."""
         from cryptography.fernet import InvalidToken
 
         keys = self._keys()
@@ -68,8 +68,8 @@ class Keyring:
                 try:
                     return self._fernet(key).decrypt(sealed.token).decode()
                 except InvalidToken as error:
-                    raise StoreError(f"{what} is damaged: its values do not fit the key {sealed.key_id} that made them.") from error
-        raise StoreError(self.foreign(what, sealed.key_id))
+                    raise EncryptionKeyError(f"{what} is damaged: its values do not fit the key {sealed.key_id} that made them.") from error
+        raise EncryptionKeyError(self.foreign(what, sealed.key_id))
 
     def foreign(self, what: str, key_id: str) -> str:
         """Say that `what` was encrypted with a key that is not at hand."""
@@ -89,10 +89,10 @@ class Keyring:
             except FileNotFoundError:
                 return []
             except OSError as error:
-                raise StoreError(f"The key file {self._file} cannot be read: {error}. Block values need it.") from error
+                raise EncryptionKeyError(f"The key file {self._file} cannot be read: {error}. Block values need it.") from error
         keys = [part.strip() for part in text.replace("\n", ",").split(",") if part.strip()]
         if not keys:
-            raise StoreError(f"{self.source} is empty, so block values cannot be encrypted or read. Put the key back from a backup.")
+            raise EncryptionKeyError(f"{self.source} is empty, so block values cannot be encrypted or read. Put the key back from a backup.")
         return keys
 
     def _fernet(self, key: str) -> Fernet:
@@ -135,6 +135,6 @@ def _write_once(file: Path) -> None:
     except FileExistsError:
         pass
     except OSError as error:
-        raise StoreError(f"The key file {file} cannot be made: {error}. Make its folder writable, or give a key as {VARIABLE}.") from error
+        raise EncryptionKeyError(f"The key file {file} cannot be made: {error}. Make its folder writable, or give a key as {VARIABLE}.") from error
     finally:
         draft.unlink(missing_ok=True)
