@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, assert_never
+from typing import Any, Literal, NamedTuple, assert_never, cast
 from uuid import UUID
 
 from headrace.model.states import TERMINAL_STATES, State, StateType
@@ -230,5 +230,4 @@ def is_persisted(state: State | None) -> bool:
     """Say whether a state's result can be read again by another process."""
     if state is None or state.data is None:
         return False
-    data = state.data
-    return not (isinstance(data, dict) and data.get("type") == "unpersisted")  # pyright: ignore[reportUnknownMemberType]
+    return not (isinstance(state.data, dict) and cast("dict[str, Any]", state.data).get("type") == "unpersisted")
