@@ -141,7 +141,7 @@ def migrations(session: nox.Session) -> None:
 @nox.session
 def build(session: nox.Session) -> None:
     """Build the wheels, install them away from the source tree, and run a flow, a plugin's block and the command line from them."""
-    wheels = Path(session.create_tmp()).resolve() / "wheels"
+    wheels = work_folder(session) / "wheels"
     shutil.rmtree(wheels, ignore_errors=True)
     for folder in (ROOT / "core", *PLUGINS):
         words = ["--quiet", "--wheel", "--out-dir", str(wheels), "--build-constraints", str(CONSTRAINTS), str(folder)]
@@ -161,7 +161,7 @@ def build(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """Run the weather pipeline on real data, twice, then ask the command line what happened."""
     install(session, "./core", "./plugins/headrace-shell")
-    folder = Path(session.create_tmp()).resolve()
+    folder = work_folder(session)
     shutil.rmtree(folder)
     session.env.update(HEADRACE_HOME=str(folder / "home"), COLUMNS="150")
     session.run("python", "core/examples/weather_etl.py", "--output", str(folder / "report"))
@@ -194,6 +194,13 @@ def constraints(session: nox.Session) -> None:
     session.run("uv", "pip", "compile", str(wanted), *groups, *ours, *words, external=True)
 
 
+def work_folder(session: nox.Session) -> Path:
+    """Return a folder of the session's own. (nox's `create_tmp` would also move the tests' temporary files into the repository.)"""
+    folder = Path(session.virtualenv.location).resolve() / "work"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 def other_pythons() -> list[str]:
     """Return the interpreters from Python 3.11 on that the path leads to and that answer, without the one that runs nox."""
     found = [shutil.which(f"python3.{minor}") for minor in range(11, 20) if minor != sys.version_info.minor]
@@ -202,6 +209,6 @@ def other_pythons() -> list[str]:
 
 def fresh_environment(session: nox.Session, name: str, base: str = sys.executable) -> str:
     """Make an empty environment beside the session's own, and return its interpreter."""
-    folder = Path(session.create_tmp()).resolve() / name
+    folder = work_folder(session) / name
     session.run("uv", "venv", "--quiet", "--clear", "--python", base, str(folder), external=True)
     return str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
