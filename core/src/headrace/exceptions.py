@@ -67,6 +67,7 @@ from headrace.model.errors import (
     UnknownBlockType,
     UnspecifiedFlowError,
     UpstreamTaskError,
+    exception_traceback,
 )
 
 __all__ = [
@@ -136,4 +137,5 @@ __all__ = [
     "UnknownBlockType",
     "UnspecifiedFlowError",
     "UpstreamTaskError",
+    "exception_traceback",
 ]

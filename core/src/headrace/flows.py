@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headrace.engine.flow import Flow, flow
+from headrace.engine.flow import Flow, FlowStateHook, flow
 
 if TYPE_CHECKING:
-    from headrace.engine.loading import (
+    from headrace.deploy.loading import (
         is_entrypoint_async,
         load_flow_arguments_from_entrypoint,
         load_flow_from_entrypoint,
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Flow",
+    "FlowStateHook",
     "flow",
     "is_entrypoint_async",
     "load_flow_arguments_from_entrypoint",
@@ -32,7 +33,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from headrace.engine import loading
+        from headrace.deploy import loading
 
         return getattr(loading, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

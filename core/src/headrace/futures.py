@@ -10,12 +10,14 @@ from headrace.engine.futures import (
     resolve_futures_to_states,
     wait,
 )
+from headrace.engine.futures import HeadraceFuture as HeadraceTaskRunFuture
 
 __all__ = [
     "DoneAndNotDoneFutures",
     "HeadraceConcurrentFuture",
     "HeadraceFuture",
     "HeadraceFutureList",
+    "HeadraceTaskRunFuture",
     "as_completed",
     "resolve_futures_to_results",
     "resolve_futures_to_states",

@@ -1,5 +1,30 @@
-"""Front desk: tasks."""
+"""Front desk: tasks. What needs more than the engine is imported when it is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from headrace.engine.task import Task, exponential_backoff, task
 
-__all__ = ["Task", "exponential_backoff", "task"]
+if TYPE_CHECKING:
+    from headrace.data.caching import task_input_hash
+    from headrace.engine.materialize import MaterializingTask
+    from headrace.engine.task_options import TaskOptions
+
+__all__ = ["MaterializingTask", "Task", "TaskOptions", "exponential_backoff", "task", "task_input_hash"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "task_input_hash":
+        from headrace.data.caching import task_input_hash
+
+        return task_input_hash
+    if name == "MaterializingTask":
+        from headrace.engine.materialize import MaterializingTask
+
+        return MaterializingTask
+    if name == "TaskOptions":
+        from headrace.engine.task_options import TaskOptions
+
+        return TaskOptions
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -43,6 +43,22 @@ def run_ids() -> RunIds:
     return _id(flow), _id(task)
 
 
+def get_flow_run_id() -> UUID | None:
+    """Return the id of the flow run that the present code belongs to, or None."""
+    return run_ids()[0]
+
+
+def get_task_run_id() -> UUID | None:
+    """Return the id of the task run that the present code belongs to, or None."""
+    return run_ids()[1]
+
+
+def get_task_and_flow_run_ids() -> tuple[UUID | None, UUID | None]:
+    """Return the ids of the task run and of the flow run that the present code belongs to, each None where there is none."""
+    flow, task = run_ids()
+    return task, flow
+
+
 def _id(one: Frame | UUID | None) -> UUID | None:
     return one if one is None or isinstance(one, UUID) else one.run_id
 

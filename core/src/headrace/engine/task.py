@@ -12,11 +12,12 @@ from headrace.engine.functions import UserFunction, check_hooks, check_no_reserv
 
 if TYPE_CHECKING:
     from datetime import timedelta
-    from typing import Self
+    from typing import Self, Unpack
 
     from headrace.data.caching import CachePolicy
     from headrace.data.transactions import Transaction
     from headrace.engine.futures import HeadraceFuture, HeadraceFutureList
+    from headrace.engine.task_options import TaskOptions
     from headrace.model.states import State
     from headrace.model.task_runs import TaskRun
 
@@ -378,7 +379,7 @@ def _warn(task: Task[..., Any], text: str) -> None:
 @overload
 def task(__fn: Callable[P, R], /) -> Task[P, R]: ...
 @overload
-def task(__fn: None = None, /, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(__fn: None = None, /, **options: Unpack[TaskOptions]) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(__fn: Any = None, /, **options: Any) -> Any:
     """Make a task of a function: `@task`, or with options as `@task(retries=2, retry_delay_seconds=[1, 10])`.
 

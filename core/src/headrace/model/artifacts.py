@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import AfterValidator
 
 from headrace.model.base import Action, Record
-
-_KEY = re.compile(r"[a-z0-9-]*")
+from headrace.model.name_checks import raise_on_name_alphanumeric_dashes_only
 
 
 def _checked_key(key: str | None) -> str | None:
-    if key is not None and not _KEY.fullmatch(key):
-        raise ValueError("Artifact key must only contain lowercase letters, numbers, and dashes.")
-    return key
+    return raise_on_name_alphanumeric_dashes_only(key, "Artifact key")
 
 
 ArtifactKey = Annotated[str | None, AfterValidator(_checked_key)]

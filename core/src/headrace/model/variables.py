@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -11,17 +10,14 @@ from pydantic import AfterValidator, Field, StrictBool, StrictFloat, StrictInt, 
 
 from headrace.model.base import Action, Model, Record
 from headrace.model.filters import AnyId, LikeName, Operator
+from headrace.model.name_checks import raise_on_name_alphanumeric_dashes_underscores_only
 
 NAME_LENGTH_MAX = 255
 VALUE_LENGTH_MAX = 5000  # characters of the value as JSON
 
-_NAME = re.compile(r"[a-z0-9_-]+")
-
 
 def _checked_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError("Variable name must only contain lowercase letters, numbers, and dashes or underscores.")
-    return name
+    return raise_on_name_alphanumeric_dashes_underscores_only(name, "Variable name")
 
 
 def _checked_value(value: Any) -> Any:

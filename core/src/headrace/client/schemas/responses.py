@@ -1,6 +1,7 @@
 """What is answered."""
 
 from headrace.model.concurrency import ConcurrencyLimitWithLeaseResponse, GlobalConcurrencyLimitResponse, MinimalConcurrencyLimitResponse
+from headrace.model.flow_runs import FlowRun as FlowRunResponse
 from headrace.model.flow_runs import FlowRunBulkDeleteResponse, FlowRunPaginationResponse
 from headrace.model.flows import FlowBulkDeleteResponse, FlowPaginationResponse
 from headrace.model.orchestration import (
@@ -25,6 +26,7 @@ __all__ = [
     "FlowRunBulkSetStateResponse",
     "FlowRunOrchestrationResult",
     "FlowRunPaginationResponse",
+    "FlowRunResponse",
     "GlobalConcurrencyLimitResponse",
     "HistoryResponse",
     "HistoryResponseState",

@@ -1,0 +1,5 @@
+"""Kinds of entrypoints."""
+
+from headrace.model.entrypoints import EntrypointType
+
+__all__ = ["EntrypointType"]
