@@ -191,7 +191,7 @@ def encode_object(obj: Any) -> Any:
     if isinstance(obj, (bytes, bytearray)):
         return {"__class__": type(obj).__name__, "data": b64encode(obj).decode()}
     kind = cast("type[Any]", type(obj))
-    name = to_qualified_name(kind)
+    name = to_qualified_name(kind).replace("pathlib._local.", "pathlib.")  # where Python 3.13 defines them
     if name not in _PLAIN:
         if not _is_structured(kind):
             raise TypeError(f"Object of type {kind.__name__} is not JSON serializable: it is no model, dataclass or known type.")
