@@ -230,4 +230,5 @@ def is_persisted(state: State | None) -> bool:
     """Say whether a state's result can be read again by another process."""
     if state is None or state.data is None:
         return False
-    return not (isinstance(state.data, dict) and cast("dict[str, Any]", state.data).get("type") == "unpersisted")
+    data: Any = state.data
+    return not (isinstance(data, dict) and cast("dict[str, Any]", data).get("type") == "unpersisted")

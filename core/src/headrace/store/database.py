@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakSet
-from weakref import WeakSet
 
 from headrace.model import clock
 from headrace.model.errors import StoreError
