@@ -16,7 +16,7 @@ from uuid import UUID
 
 from headrace import flow, get_client, task
 from headrace.client.bridge import drive
-from headrace.engine.recording import spool
+from headrace.client.recording import spool
 
 PROGRAM_SECONDS_MAX = 30
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from headrace.engine.log_config import default_config
 from headrace.logging.configuration import load_logging_config, setup_logging
 from headrace.logging.handlers import HeadraceConsoleHandler
+from headrace.logs.config import default_config
 from headrace.model import ids
 from headrace.model.errors import ConfigurationError
 from headrace.settings import get_current_settings, refresh_global_settings_context, temporary_settings

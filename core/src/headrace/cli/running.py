@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def load(entrypoint: str) -> Flow[..., Any]:
     """Return the flow at an entrypoint. Ends the command when there is none, or when its code raises."""
-    from headrace.engine.loading import load_flow_from_entrypoint
+    from headrace.deploy.loading import load_flow_from_entrypoint
     from headrace.model.errors import MissingFlowError, ScriptError
 
     try:

@@ -7,7 +7,7 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from headrace.client.connect import current_client
-from headrace.engine.recording import spool
+from headrace.client.recording import spool
 from headrace.model import clock, ids
 from headrace.model.errors import Abort
 
@@ -65,9 +65,12 @@ class FlowRecord:
 
         return call.frame or FlowRunContext(self.flow, self.run, call.parameters, clock.now(), self.flow.task_runner)
 
-    async def create(self, parameters: dict[str, Any], name: str | None, tags: frozenset[str], link: ParentLink | None) -> None:
-        """Create the run as Pending, or take over the one that exists."""
+    async def create(self, parameters: dict[str, Any], name: str | None, tags: frozenset[str], link: ParentLink | None, ports: Ports) -> None:
+        """Create the run as Pending, or take over the one that exists. Raises `Abort` when that one must not run."""
         if self._run is not None:
+            await self._rename(name)
+            if self.state.is_scheduled() or self.state.is_final():
+                await self.propose("PENDING", "Pending", ports=ports)
             return
         from headrace.model.endpoints.flow_runs import CREATE_FLOW_RUN
         from headrace.model.flow_runs import FlowRunCreate, FlowRunPolicy
@@ -88,6 +91,15 @@ class FlowRecord:
         self._run = await self._client.call(CREATE_FLOW_RUN, body, owner=spool().owner_id)
         if link is not None:
             link.begin(self._run)
+
+    async def _rename(self, name: str | None) -> None:
+        if name is None or name == self.run.name:
+            return
+        from headrace.model.endpoints.flow_runs import UPDATE_FLOW_RUN
+        from headrace.model.flow_runs import FlowRunUpdate
+
+        await self._client.call(UPDATE_FLOW_RUN, FlowRunUpdate(name=name), id=self.run.id)
+        self.run.name = name
 
     async def _flow_id(self) -> UUID:
         known = _flow_ids.setdefault(self._client, {})
@@ -171,8 +183,8 @@ class FlowRecord:
 
 
 async def parent_link(call: FlowCall) -> ParentLink | None:
-    """Return what ties a subflow to the run that calls it, or None for a flow that nothing calls."""
-    if call.enclosing.flow is None:
+    """Return what ties a subflow to the run that calls it, or None for a flow that nothing calls and for a run that exists already."""
+    if call.enclosing.flow is None or call.record.exists:
         return None
     from headrace.engine.subflows import ParentLink
 

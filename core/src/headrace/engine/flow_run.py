@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.client import bridge
 from headrace.client.bridge import drive
+from headrace.client.recording import spool
 from headrace.engine import logs
 from headrace.engine.context import FlowRunContext, RunContext, current, enter, leave
 from headrace.engine.dependencies import check_wait_for, is_plain, resolve_parameters, wait_for_upstream
@@ -19,7 +20,6 @@ from headrace.engine.outcome import Outcome, completed, failed, timed_out
 from headrace.engine.persistence import persist_flow_result, persists_by_default, store_for_flow
 from headrace.engine.ports import ASYNC, BLOCKING, Ports, TimeLimitReached
 from headrace.engine.prints import redirected
-from headrace.engine.recording import spool
 from headrace.engine.signals import termination_raises
 from headrace.engine.startup import start_once
 from headrace.engine.state_results import aget_state_result, crash_message
@@ -53,16 +53,15 @@ class FlowCall:
 
 def call_flow(flow: Flow[..., Any], parameters: dict[str, Any], wait_for: Iterable[Any] | None, return_state: bool) -> Any:
     """Run a flow for a caller who waits: in this thread, or as a coroutine for an async flow."""
-    if flow.isgenerator:
-        from headrace.engine.generators import iterate_flow
-
-        return iterate_flow(flow, parameters, wait_for, return_state)
-    call = FlowCall(flow, parameters, list(wait_for) if wait_for else None)
-    return start_call(call, return_state)
+    return start_call(FlowCall(flow, parameters, list(wait_for) if wait_for else None), return_state)
 
 
 def start_call(call: FlowCall, return_state: bool) -> Any:
     """Run a prepared call and answer its caller."""
+    if call.flow.isgenerator:
+        from headrace.engine.generators import iterate_flow
+
+        return iterate_flow(call, return_state)
     if call.flow.isasync:
         return _call_async(call, return_state)
     with termination_raises(call.enclosing.flow is None):
@@ -164,7 +163,7 @@ async def _create(call: FlowCall, ports: Ports) -> Exception | None:
             name = make_run_name(flow.flow_run_name, call.parameters, "flow_run_name")
         except RunNameError as error:
             problem = error
-    await record.create(flow.serialize_parameters(call.parameters), name, call.enclosing.tags, link)
+    await record.create(flow.serialize_parameters(call.parameters), name, call.enclosing.tags, link, ports)
     _log(call, INFO, "Beginning %s run %r for flow %r", "subflow" if link is not None else "flow", record.run.name, flow.name)
     return problem
 

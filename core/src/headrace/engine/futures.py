@@ -122,7 +122,7 @@ class HeadraceFuture(Generic[R]):
 
     def abandon(self, message: str) -> None:
         """Record that the run will not end because its flow run was stopped."""
-        from headrace.engine.recording import spool
+        from headrace.client.recording import spool
 
         if not self._record.is_final:
             self._record.enter("CRASHED", "Crashed", message)

@@ -5,24 +5,22 @@ The run is Running while it is iterated; it completes when it is exhausted or cl
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from headrace.client import bridge
 from headrace.client.bridge import drive, drive_iter
+from headrace.client.recording import spool
 from headrace.engine.context import FlowRunContext, RunContext, current, enter, leave
 from headrace.engine.dependencies import remember_origin
 from headrace.engine.hooks import run_hooks
 from headrace.engine.outcome import Outcome, failed
 from headrace.engine.ports import ASYNC, BLOCKING, Ports
 from headrace.engine.prints import redirected
-from headrace.engine.recording import spool
 from headrace.engine.retries import next_delay
 
 if TYPE_CHECKING:
-    from headrace.engine.flow import Flow
     from headrace.engine.flow_run import FlowCall
-    from headrace.engine.task import Task
     from headrace.engine.task_run import TaskCall
     from headrace.model.states import State
 
@@ -37,14 +35,11 @@ def _refuse_state(kind: str, name: str) -> None:
     )
 
 
-def iterate_task(task: Task[..., Any], parameters: dict[str, Any], wait_for: Iterable[Any] | None, return_state: bool) -> Any:
+def iterate_task(call: TaskCall, return_state: bool) -> Any:
     """Return an iterator (an async one for an async task) over the values of one run, which begins with the first value."""
-    from headrace.engine.task_run import TaskCall
-
     if return_state:
-        _refuse_state("task", task.name)
-    call = TaskCall(task, parameters, list(wait_for) if wait_for else None)
-    return _iterate_task(call, ASYNC) if task.isasync else drive_iter(_iterate_task(call, BLOCKING))
+        _refuse_state("task", call.task.name)
+    return _iterate_task(call, ASYNC) if call.task.isasync else drive_iter(_iterate_task(call, BLOCKING))
 
 
 def collect_task(call: TaskCall) -> None:
@@ -154,14 +149,11 @@ class _Inside:
             leave(entered)
 
 
-def iterate_flow(flow: Flow[..., Any], parameters: dict[str, Any], wait_for: Iterable[Any] | None, return_state: bool) -> Any:
+def iterate_flow(call: FlowCall, return_state: bool) -> Any:
     """Return an iterator (an async one for an async flow) over the values of one run, which begins with the first value."""
-    from headrace.engine.flow_run import FlowCall
-
     if return_state:
-        _refuse_state("flow", flow.name)
-    call = FlowCall(flow, parameters, list(wait_for) if wait_for else None)
-    return _iterate_flow(call, ASYNC) if flow.isasync else drive_iter(_iterate_flow(call, BLOCKING))
+        _refuse_state("flow", call.flow.name)
+    return _iterate_flow(call, ASYNC) if call.flow.isasync else drive_iter(_iterate_flow(call, BLOCKING))
 
 
 def exhaust_flow(call: FlowCall) -> State:

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from headrace.engine.context import FlowRunContext, TaskRunContext, current
-from headrace.engine.log_config import setup
-from headrace.engine.log_records import FLOW_RUNS_NAME, ROOT_NAME, TASK_RUNS_NAME, UNKNOWN
+from headrace.logs.config import setup
+from headrace.logs.names import FLOW_RUNS_NAME, ROOT_NAME, TASK_RUNS_NAME, UNKNOWN
 from headrace.model.errors import MissingContextError
 
 if TYPE_CHECKING:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from headrace.logs.names import FLOW_RUNS_NAME, TASK_RUNS_NAME, UNKNOWN
+
 if TYPE_CHECKING:
     from headrace.engine.task_record import TaskRecord
     from headrace.model.flow_runs import FlowRun
 
-ROOT_NAME = "headrace"
-FLOW_RUNS_NAME = "headrace.flow_runs"
-TASK_RUNS_NAME = "headrace.task_runs"
-UNKNOWN = "<unknown>"
 
 _SOURCE = "engine"  # what `%(filename)s` of the engine's own lines says
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from headrace.engine.log_config import setup
 from headrace.engine.log_loggers import (
     HeadraceLogAdapter,
     LogEavesdropper,
@@ -15,6 +14,7 @@ from headrace.engine.log_loggers import (
     task_run_logger,
 )
 from headrace.engine.log_records import flow_log, task_log
+from headrace.logs.config import setup
 
 __all__ = [
     "HeadraceLogAdapter",

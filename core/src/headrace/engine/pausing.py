@@ -7,9 +7,9 @@ from uuid import UUID
 
 from headrace.client.bridge import asleep, blocking
 from headrace.client.connect import current_client
+from headrace.client.recording import spool
 from headrace.engine import logs
 from headrace.engine.context import FlowRunContext, current
-from headrace.engine.recording import spool
 from headrace.model import clock, ids
 from headrace.model.errors import FlowPauseTimeout, FlowRunWaitTimeout, NotPausedError, Pause
 from headrace.model.states import Paused, State, StateCreate, StateType, Suspended

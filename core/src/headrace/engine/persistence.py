@@ -166,7 +166,7 @@ async def _cached(call: TaskCall, found: Any, transaction: BaseTransaction) -> O
 def _mark_rolled_back(record: TaskRecord, transaction: Any) -> None:
     """Say of a run that had completed that its work was undone. A run that is not recorded as ended yet is told by its own outcome."""
     if record.is_final:
-        from headrace.engine.recording import spool
+        from headrace.client.recording import spool
 
         record.enter("COMPLETED", "RolledBack", data=record.data)
         spool().close_record(record)

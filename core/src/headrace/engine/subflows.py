@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from headrace.engine.recording import spool
+from headrace.client.recording import spool
 from headrace.engine.task_record import TaskRecord
 
 if TYPE_CHECKING:

@@ -57,8 +57,8 @@ class Submission:
     def resolve(self) -> bool:
         """Put values in the place of upstream runs, for a run that goes on elsewhere. Says whether it can start."""
         from headrace.client.bridge import drive
+        from headrace.client.recording import spool
         from headrace.engine.ports import BLOCKING
-        from headrace.engine.recording import spool
         from headrace.engine.task_run import prepare
 
         ready = drive(prepare(self.call, BLOCKING))
@@ -68,7 +68,7 @@ class Submission:
 
     def cancel(self, future: HeadraceFuture[Any]) -> None:
         """Record that the run was cancelled before it began, and finish the future."""
-        from headrace.engine.recording import spool
+        from headrace.client.recording import spool
 
         self.record.enter("CANCELLED", "Cancelled", "The task runner cancelled this run before it began.")
         spool().close_record(self.record)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.client import bridge
 from headrace.client.bridge import drive
+from headrace.client.recording import spool
 from headrace.engine import logs
 from headrace.engine.context import RunContext, TaskRunContext, current, enter, leave
 from headrace.engine.dependencies import check_wait_for, is_plain, remember_origin, resolve_parameters, wait_for_upstream
@@ -16,7 +17,6 @@ from headrace.engine.hooks import run_hooks
 from headrace.engine.outcome import Outcome, attempt
 from headrace.engine.persistence import settle
 from headrace.engine.ports import ASYNC, BLOCKING, Ports
-from headrace.engine.recording import spool
 from headrace.engine.retries import next_delay
 from headrace.engine.startup import start_once
 from headrace.engine.state_results import crash_message, result_of_record
@@ -95,12 +95,16 @@ class TaskCall:
 
 def call_task(task: Task[..., Any], parameters: dict[str, Any], wait_for: Iterable[Any] | None, return_state: bool) -> Any:
     """Run a task for a caller who waits: in this thread, or as a coroutine for an async task."""
-    if task.isgenerator:
+    return start_call(TaskCall(task, parameters, list(wait_for) if wait_for else None), return_state)
+
+
+def start_call(call: TaskCall, return_state: bool) -> Any:
+    """Run a prepared call and answer its caller."""
+    if call.task.isgenerator:
         from headrace.engine.generators import iterate_task
 
-        return iterate_task(task, parameters, wait_for, return_state)
-    call = TaskCall(task, parameters, list(wait_for) if wait_for else None)
-    if task.isasync:
+        return iterate_task(call, return_state)
+    if call.task.isasync:
         return _call_async(call, return_state)
     drive(run_task(call, BLOCKING))
     return answer(call, return_state)

@@ -1,5 +1,5 @@
 """Keeping credentials out of logs."""
 
-from headrace.engine.log_secrets import ObfuscateApiKeyFilter, redact_substr
+from headrace.logs.secrets import ObfuscateApiKeyFilter, redact_substr
 
 __all__ = ["ObfuscateApiKeyFilter", "redact_substr"]

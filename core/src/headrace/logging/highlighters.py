@@ -1,6 +1,6 @@
 """What is highlighted in the log on a terminal; classes to extend. Importing this imports rich."""
 
-from headrace.engine.log_rich import (
+from headrace.logs.rich_console import (
     HeadraceConsoleHighlighter,
     LevelHighlighter,
     NameHighlighter,

@@ -8,9 +8,9 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from headrace.client.recording import spool
 from headrace.engine.context import hydrated_context, serialize_context
 from headrace.engine.futures import HeadraceConcurrentFuture
-from headrace.engine.recording import spool
 from headrace.engine.submission import Submission
 from headrace.engine.task_record import TaskRecord
 from headrace.engine.task_runners.base import TaskRunner

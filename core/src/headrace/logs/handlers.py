@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from headrace.client import current_run
-from headrace.engine.log_records import ROOT_NAME
-from headrace.engine.log_secrets import redacted
+from headrace.logs.names import ROOT_NAME
+from headrace.logs.secrets import redacted
 from headrace.model import ids
 from headrace.model.errors import MissingContextError
 from headrace.settings import get_current_settings
@@ -40,7 +40,7 @@ def emit_api_log(log: dict[str, Any]) -> None:
     if _sink is not None:
         _sink(log)
         return
-    from headrace.engine.recording import spool
+    from headrace.client.recording import spool
 
     spool().append_log([log[field] for field in _FIELDS])
 
@@ -70,7 +70,7 @@ class APILogHandler(logging.Handler):
             if _sink is not None:
                 _sink(dict(zip(_FIELDS, row, strict=True)))
                 return
-            from headrace.engine.recording import spool
+            from headrace.client.recording import spool
 
             self._spool = spool()
             self._spool.append_log(row)

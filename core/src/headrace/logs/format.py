@@ -9,7 +9,7 @@ import traceback
 from types import TracebackType
 from typing import Any, Literal
 
-from headrace.engine.log_records import FLOW_RUNS_NAME, TASK_RUNS_NAME
+from headrace.logs.names import FLOW_RUNS_NAME, TASK_RUNS_NAME
 
 TIME = "%(asctime)s.%(msecs)03d | %(levelname)-7s | "
 STANDARD = TIME + "%(name)s - %(message)s"

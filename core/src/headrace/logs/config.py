@@ -13,11 +13,11 @@ from string import Template
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
-from headrace.engine import log_format
-from headrace.engine.log_console import HeadraceConsoleHandler
-from headrace.engine.log_format import HeadraceFormatter
-from headrace.engine.log_handlers import APILogHandler
-from headrace.engine.log_records import FLOW_RUNS_NAME, ROOT_NAME, TASK_RUNS_NAME
+from headrace.logs import format as log_format
+from headrace.logs.console import HeadraceConsoleHandler
+from headrace.logs.format import HeadraceFormatter
+from headrace.logs.handlers import APILogHandler
+from headrace.logs.names import FLOW_RUNS_NAME, ROOT_NAME, TASK_RUNS_NAME
 from headrace.model.errors import ConfigurationError, near
 from headrace.settings import get_current_settings
 

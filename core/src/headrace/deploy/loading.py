@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from headrace.data.importing import import_object
+from headrace.deploy.loading_source import FlowSource, find_source
 from headrace.engine.flow import Flow
-from headrace.engine.loading_source import FlowSource, find_source
 from headrace.model.errors import MissingFlowError, ScriptError, UnspecifiedFlowError, near
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
-from headrace.engine.log_secrets import redacted
+from headrace.logs.secrets import redacted
 from headrace.settings import get_current_settings
 from headrace.settings.environment import colour_wish
 
@@ -83,7 +83,7 @@ class HeadraceConsoleHandler(logging.Handler):
 
     def _draw(self, text: str, stream: TextIO, colours: bool) -> None:
         if self._console is None:
-            from headrace.engine.log_rich import make_console
+            from headrace.logs.rich_console import make_console
 
             self._console = make_console(stream, self._highlighter, self._styles, colours)
         self._console.print(text, soft_wrap=True, markup=get_current_settings().logging.markup)

@@ -1,0 +1,1 @@
+"""From a source file to a flow that can be run elsewhere."""
