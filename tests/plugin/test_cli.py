@@ -133,7 +133,7 @@ def test_diagnose_survives_strict_mode(site, monkeypatch):
     monkeypatch.setenv("HEADRACE_PLUGINS_ALLOW", "dummy-one")
     monkeypatch.setenv("HEADRACE_PLUGINS_ENABLED", "1")
     monkeypatch.setenv("HEADRACE_PLUGINS_STRICT", "1")
-    (hook,) = json.loads(invoke("diagnose", "-o", "json").output)["startup_hooks"]
+    (hook,) = json.loads(invoke("diagnose", "-o", "json").stdout)["startup_hooks"]
     assert (hook["plugin"], hook["result"], hook["error"]) == ("dummy-one", "failed", "ValueError: no")
 
 
