@@ -38,6 +38,8 @@ ANNOUNCED_AT_ONCE_MAX = 100
 FILE_BYTES_MAX = 4_000_000
 FILE_SUFFIX = ".spool"
 
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
 Json = dict[str, Any] | list[Any]
 
 
@@ -102,7 +104,7 @@ class Spool:
         self._open.pop(id(record), None)
 
     def _append(self, kind: str, record: Json) -> None:
-        line = json.dumps((kind, record), separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
+        line = _encode((kind, record)).encode("utf-8", "surrogatepass") + b"\n"
         with self._append_lock:
             try:
                 self._file.append(line)

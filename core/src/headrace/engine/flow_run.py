@@ -304,6 +304,9 @@ async def finish(call: FlowCall, outcome: Outcome, ports: Ports) -> State | None
         record.attempt += 1
         return None
     await _final_hooks(call, state, ports)
+    if state.is_cancelling():
+        # It was told to stop while its code ran. Nothing here can interrupt that code, but the run is over now.
+        state = await record.propose("CANCELLED", "Cancelled", "The flow run was cancelled while it ran.")
     if state.is_completed():
         _log(call, INFO, "Finished in state %s", state)
     else:
