@@ -23,14 +23,20 @@ if TYPE_CHECKING:
 def headrace_test_harness(server_startup_timeout: int | None = None) -> Generator[None, None, None]:
     """Run flows against a temporary home and database while the block lasts; harnesses nest.
 
-    Nothing is started, so it takes milliseconds and `server_startup_timeout` has nothing to wait for; it is accepted because tests pass it. The user's
-    home is never touched, and what runs in the block is not seen outside.
+    Nothing is started, so it takes milliseconds and `server_startup_timeout` has nothing to wait for; it is accepted because tests pass it. The
+    user's home is never touched, and what runs in the block is not seen outside.
 
         with headrace_test_harness():
             assert my_flow() == "Done!"
     """
-    with TemporaryDirectory(prefix="headrace-test-") as folder, ExitStack() as undo:
-        home = Path(folder)
+    with TemporaryDirectory(prefix="headrace-test-") as folder, home_at(Path(folder)):
+        yield
+
+
+@contextmanager
+def home_at(home: Path) -> Generator[None, None, None]:
+    """Use `home` and a database in it while the block lasts, in this process."""
+    with ExitStack() as undo:
         close_process_spool()  # what ran before belongs to the home before
         undo.enter_context(
             temporary_settings(
