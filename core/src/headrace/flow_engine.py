@@ -1,0 +1,23 @@
+"""Front desk: running flows directly."""
+
+from headrace.engine.direct import (
+    aload_flow_run,
+    load_flow_run,
+    run_flow,
+    run_flow_async,
+    run_flow_sync,
+    run_generator_flow_async,
+    run_generator_flow_sync,
+)
+from headrace.model.errors import FlowRunTimeoutError
+
+__all__ = [
+    "FlowRunTimeoutError",
+    "aload_flow_run",
+    "load_flow_run",
+    "run_flow",
+    "run_flow_async",
+    "run_flow_sync",
+    "run_generator_flow_async",
+    "run_generator_flow_sync",
+]
