@@ -188,7 +188,7 @@ def diagnose(output: str | None) -> None:
     click.echo("headrace plugin diagnostics\n")
     labels = ("Enabled", "Timeout", "Strict mode", "Safe mode", "Allow list", "Deny list")
     for label, (key, value) in zip(labels, settings.items(), strict=True):
-        shown = ", ".join(value) if isinstance(value, list) else f"{value}s" if key == "timeout_seconds" else value  # pyright: ignore[reportUnknownArgumentType]
+        shown = ", ".join(value) if isinstance(value, list) else f"{value}s" if key == "timeout_seconds" else value  # pyright: ignore[reportUnknownArgumentType]  # a user's value
         click.echo(f"{label}: {shown}")
     click.echo("\nDiscoverable plugins (entry point group: headrace.plugins)")
     for record in records:

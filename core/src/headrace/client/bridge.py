@@ -72,7 +72,7 @@ def drive_iter(generator: AsyncGenerator[R, None]) -> Generator[R, None, None]:
                 return
             yield value
     finally:
-        drive(generator.aclose())  # pyright: ignore[reportArgumentType]
+        drive(generator.aclose())  # pyright: ignore[reportArgumentType]  # a coroutine, though typed as awaitable
 
 
 def blocking(afn: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:

@@ -36,7 +36,7 @@ class BaseAnnotation(tuple[T], Generic[T]):
         return (self[0],)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, BaseAnnotation) and type(other) is type(self) and bool(self[0] == other[0])  # pyright: ignore
+        return isinstance(other, BaseAnnotation) and type(other) is type(self) and bool(self[0] == other[0])  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]  # a user's value
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -92,5 +92,5 @@ class freeze(BaseAnnotation[T]):
 def unwrap_all(value: Any) -> Any:
     """Take away every mark around `value`."""
     while isinstance(value, BaseAnnotation):
-        value = value[0]  # pyright: ignore[reportUnknownVariableType]
-    return value  # pyright: ignore[reportUnknownVariableType]
+        value = value[0]  # pyright: ignore[reportUnknownVariableType]  # a user's value
+    return value  # pyright: ignore[reportUnknownVariableType]  # a user's value

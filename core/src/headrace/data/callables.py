@@ -143,17 +143,17 @@ def cloudpickle_wrapped_call(__fn: Callable[..., Any], *args: Any, **kwargs: Any
     """Pack a call so that plain `pickle` can send it; calling what is returned performs it and returns its pickled value."""
     from functools import partial
 
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
+    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # cloudpickle has no types
 
-    payload: bytes = cloudpickle.dumps((__fn, args, kwargs))  # pyright: ignore[reportUnknownMemberType]
+    payload: bytes = cloudpickle.dumps((__fn, args, kwargs))  # pyright: ignore[reportUnknownMemberType]  # cloudpickle has no types
     return partial(_run_wrapped_call, payload)
 
 
 def _run_wrapped_call(payload: bytes) -> bytes:
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
+    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # cloudpickle has no types
 
     fn, args, kwargs = cloudpickle.loads(payload)
-    return cloudpickle.dumps(fn(*args, **kwargs))  # pyright: ignore[reportUnknownMemberType]
+    return cloudpickle.dumps(fn(*args, **kwargs))  # pyright: ignore[reportUnknownMemberType]  # cloudpickle has no types
 
 
 def raise_for_reserved_arguments(fn: Callable[..., Any], reserved_arguments: Iterable[str]) -> None:

@@ -94,10 +94,10 @@ class _Visitor:
         if isinstance(expr, BaseAnnotation):
             if self.with_context:
                 context["annotation"] = expr
-            inner = self.visit(expr.unwrap(), depth, context)  # pyright: ignore[reportUnknownMemberType]
+            inner = self.visit(expr.unwrap(), depth, context)  # pyright: ignore[reportUnknownMemberType]  # a user's value
             if self.unwrap:
                 return inner
-            return expr if inner is expr.unwrap() else expr.rewrap(inner)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            return expr if inner is expr.unwrap() else expr.rewrap(inner)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # a user's value
         if isinstance(expr, (list, tuple, set, frozenset)):
             return self._items(cast("Collection[Any]", expr), depth, context)
         if isinstance(expr, Mapping):

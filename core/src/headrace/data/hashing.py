@@ -61,7 +61,7 @@ def _as_json(values: Any) -> bytes:
 
     def encode(obj: Any) -> Any:
         if isinstance(obj, (set, frozenset)):  # its order differs from process to process
-            members = [json.dumps(member, sort_keys=True, default=encode) for member in obj]  # pyright: ignore[reportUnknownVariableType]
+            members = [json.dumps(member, sort_keys=True, default=encode) for member in obj]  # pyright: ignore[reportUnknownVariableType]  # a user's value
             return {"__class__": "set", "data": sorted(members)}
         return encode_object(obj)
 
@@ -69,9 +69,9 @@ def _as_json(values: Any) -> bytes:
 
 
 def _as_pickle(values: Any) -> bytes:
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
+    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # cloudpickle has no types
 
-    return cloudpickle.dumps(values)  # pyright: ignore[reportUnknownMemberType]
+    return cloudpickle.dumps(values)  # pyright: ignore[reportUnknownMemberType]  # cloudpickle has no types
 
 
 def _settled(value: Any) -> Any:

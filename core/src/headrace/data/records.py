@@ -200,4 +200,4 @@ def metadata_in(start: bytes) -> ResultRecordMetadata | None:
         values, _ = json.JSONDecoder().raw_decode(text)
     except ValueError:
         return None
-    return ResultRecordMetadata.model_validate(values) if isinstance(values, dict) else None  # pyright: ignore[reportUnknownArgumentType]
+    return ResultRecordMetadata.model_validate(values) if isinstance(values, dict) else None  # pyright: ignore[reportUnknownArgumentType]  # a user's value

@@ -187,7 +187,7 @@ def encode_object(obj: Any) -> Any:
     if isinstance(obj, BaseException):
         return {"__exc_type__": to_qualified_name(type(obj)), "message": str(obj)}
     if isinstance(obj, (set, frozenset)):
-        return {"__class__": type(obj).__name__, "data": list(obj)}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return {"__class__": type(obj).__name__, "data": list(obj)}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # a user's value
     if isinstance(obj, (bytes, bytearray)):
         return {"__class__": type(obj).__name__, "data": b64encode(obj).decode()}
     kind = cast("type[Any]", type(obj))

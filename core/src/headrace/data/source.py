@@ -74,7 +74,7 @@ def _describe(value: Any, package: str) -> Any:
         except (OSError, TypeError):
             return repr(getattr(getattr(inner, "__code__", None), "co_code", inner.__qualname__))
     if isinstance(value, (str, bytes, int, float, complex, bool, type(None), tuple, frozenset, list, dict, set)):
-        return value  # pyright: ignore[reportUnknownVariableType]
+        return value  # pyright: ignore[reportUnknownVariableType]  # a user's value
     return type(value).__qualname__
 
 

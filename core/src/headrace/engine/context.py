@@ -220,10 +220,10 @@ def _portable(frame: FlowRunContext) -> dict[str, Any]:
 
 
 def _can_pickle(value: Any) -> bool:
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
+    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # cloudpickle has no types
 
     try:
-        cloudpickle.dumps(value)  # pyright: ignore[reportUnknownMemberType]
+        cloudpickle.dumps(value)  # pyright: ignore[reportUnknownMemberType]  # cloudpickle has no types
     except Exception:  # noqa: BLE001  # pickling runs users' code
         return False
     return True

@@ -61,7 +61,7 @@ class Flow(Generic[P, R]):
         self._source = fn
         self.function = UserFunction(fn)
         self.fn = self.function.fn
-        update_wrapper(self, self.fn, updated=())  # pyright: ignore[reportArgumentType]
+        update_wrapper(self, self.fn, updated=())  # pyright: ignore[reportArgumentType]  # the stub wants classes' attributes
         check_no_reserved_arguments(self.function, "flow")
         check_run_name(flow_run_name, "flow_run_name")
         hooks = check_hooks("flow", **{option: self._options[option] for option in _HOOKS})

@@ -242,7 +242,7 @@ async def _run_body(call: FlowCall, frame: FlowRunContext, ports: Ports) -> Outc
                 async with ports.limit(flow.timeout_seconds):
                     value = await ports.call(flow.fn, args, kwargs)
             if isinstance(value, GeneratorType):
-                value = list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+                value = list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # a user's value
     except TimeLimitReached:
         return timed_out(flow.timeout_seconds or 0, "Flow", FlowRunTimeoutError)
     except StoreError:

@@ -94,7 +94,7 @@ def check_hooks(kind: str, **hooks: Any) -> dict[str, list[Callable[..., Any]]]:
                 f"Expected iterable for '{option}'; got {type(given).__name__} instead. Please provide a list of hooks to "
                 f"'{option}':\n\n@{kind}({option}=[hook1, hook2])\ndef my_{kind}():\n\tpass"
             )
-        functions: list[Any] = list(given)  # pyright: ignore[reportUnknownArgumentType]
+        functions: list[Any] = list(given)  # pyright: ignore[reportUnknownArgumentType]  # a user's value
         for one in functions:
             if not callable(one):
                 raise TypeError(

@@ -240,10 +240,10 @@ def _replace(expr: Any, read: Callable[[HeadraceFuture[Any]], Any]) -> Any:
 
             raise StopVisiting
         if isinstance(value, HeadraceFutureList):
-            return list(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            return list(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # its value may be of any type
         if isinstance(value, HeadraceFuture):
-            value.wait()  # pyright: ignore[reportUnknownMemberType]
-            return read(value)  # pyright: ignore[reportUnknownArgumentType]
+            value.wait()  # pyright: ignore[reportUnknownMemberType]  # its value may be of any type
+            return read(value)  # pyright: ignore[reportUnknownArgumentType]  # its value may be of any type
         return value
 
     return visit_collection(expr, visit, return_data=True, context={})

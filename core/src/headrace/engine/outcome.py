@@ -94,7 +94,7 @@ async def run_body(call: TaskCall, ports: Ports) -> Outcome:
             with redirected(context.log_prints):
                 value = await _limited(call, args, kwargs, ports)
         if isinstance(value, GeneratorType):
-            value = list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+            value = list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # a user's value
     except TimeLimitReached:
         return timed_out(task.timeout_seconds or 0, "Task", TaskRunTimeoutError)
     except StoreError:

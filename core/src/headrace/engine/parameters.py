@@ -53,9 +53,9 @@ def _model(flow: Flow[..., Any]) -> tuple[Any, list[str]]:
         if annotation is inspect.Parameter.empty or isinstance(annotation, str):
             annotation = Any
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-            annotation = tuple[annotation, ...]  # pyright: ignore[reportInvalidTypeForm, reportInvalidTypeArguments]
+            annotation = tuple[annotation, ...]  # pyright: ignore[reportInvalidTypeForm, reportInvalidTypeArguments]  # made at run time
         elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            annotation = dict[str, annotation]  # pyright: ignore[reportInvalidTypeForm, reportInvalidTypeArguments]
+            annotation = dict[str, annotation]  # pyright: ignore[reportInvalidTypeForm, reportInvalidTypeArguments]  # made at run time
         fields[f"p{len(names)}_"] = (annotation, _default_of(parameter))
         names.append(name)
     model = create_model("Parameters", __config__=ConfigDict(arbitrary_types_allowed=True, defer_build=False), **fields)

@@ -23,7 +23,7 @@ def delay_before(attempt: int, delays: Any, jitter_factor: float | None, draw: f
     `draw` is the number in [0, 1) to draw with.
     """
     if isinstance(delays, (list, tuple)):
-        delay = float(delays[min(attempt - 2, len(delays) - 1)]) if delays else 0.0  # pyright: ignore[reportUnknownArgumentType]
+        delay = float(delays[min(attempt - 2, len(delays) - 1)]) if delays else 0.0  # pyright: ignore[reportUnknownArgumentType]  # checked below
     else:
         delay = float(delays or 0)
     return delay * (1 + jitter_factor * draw) if jitter_factor else delay

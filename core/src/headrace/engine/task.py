@@ -86,7 +86,7 @@ class Task(Generic[P, R]):
         self._source = fn
         self.function = UserFunction(fn)
         self.fn = self.function.fn
-        update_wrapper(self, self.fn, updated=())  # pyright: ignore[reportArgumentType]
+        update_wrapper(self, self.fn, updated=())  # pyright: ignore[reportArgumentType]  # the stub wants classes' attributes
         check_no_reserved_arguments(self.function, "task")
         check_run_name(task_run_name, "task_run_name")
         hooks = check_hooks("task", **{option: self._options[option] for option in _HOOKS})
@@ -339,12 +339,12 @@ def _checked_delay(delay: Any, retries: int | None) -> float | list[float] | Non
     if delay is None:
         return None
     if isinstance(delay, (list, tuple)):
-        delays = list(delay)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-        if len(delays) > RETRY_DELAYS_MAX:  # pyright: ignore[reportUnknownArgumentType]
-            raise ValueError(f"Can not configure more than {RETRY_DELAYS_MAX} retry delays per task; got {len(delays)}.")  # pyright: ignore[reportUnknownArgumentType]
-        if not all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in delays):  # pyright: ignore[reportUnknownVariableType]
+        delays = list(delay)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # checked below
+        if len(delays) > RETRY_DELAYS_MAX:  # pyright: ignore[reportUnknownArgumentType]  # checked below
+            raise ValueError(f"Can not configure more than {RETRY_DELAYS_MAX} retry delays per task; got {len(delays)}.")  # pyright: ignore[reportUnknownArgumentType]  # checked below
+        if not all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in delays):  # pyright: ignore[reportUnknownVariableType]  # checked below
             raise TypeError(f"`retry_delay_seconds` must hold numbers of seconds, got {delays!r}.")
-        return delays  # pyright: ignore[reportUnknownVariableType]
+        return delays  # pyright: ignore[reportUnknownVariableType]  # checked below
     if isinstance(delay, bool) or not isinstance(delay, (int, float)):
         raise TypeError(f"Invalid `retry_delay_seconds` provided; must be an int, float, list or callable. Received type {type(delay).__name__}.")
     return delay
@@ -360,7 +360,7 @@ def _inferred_persistence(options: Mapping[str, Any]) -> bool | None:
 
 
 def _warn_of_ignored_options(task: Task[..., Any]) -> None:
-    options = task._options  # pyright: ignore[reportPrivateUsage]
+    options = task._options  # pyright: ignore[reportPrivateUsage]  # one class with its helper
     policy = options["cache_policy"]
     given = policy is not NotSet and policy is not None
     wants_cache = (given and not getattr(policy, "is_no_cache", False)) or task.cache_key_fn is not None

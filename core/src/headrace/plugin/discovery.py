@@ -97,9 +97,9 @@ def _metadata_in(entry: str) -> Iterator[tuple[str, str, str, str]]:
 def _metadata_in_archive(entry: str) -> Iterator[tuple[str, str, str, str]]:
     import importlib_metadata
 
-    found = cast("Iterable[Distribution]", importlib_metadata.distributions(path=[entry]))  # pyright: ignore[reportUnknownMemberType]  untyped keywords
+    found = cast("Iterable[Distribution]", importlib_metadata.distributions(path=[entry]))  # pyright: ignore[reportUnknownMemberType]  # untyped keywords
     for distribution in found:
-        text: str | None = distribution.read_text("entry_points.txt")  # pyright: ignore[reportUnknownMemberType]
+        text: str | None = distribution.read_text("entry_points.txt")  # pyright: ignore[reportUnknownMemberType]  # untyped keywords
         if text:
             name = distribution.metadata["Name"]
             folder = os.path.join(entry, f"{name}-{distribution.version}")
@@ -166,4 +166,4 @@ def entry_points(group: str) -> Sequence[EntryPoint]:
     """Return the entry points of `group` as the standard objects that the documented collection functions take."""
     import importlib_metadata
 
-    return list(importlib_metadata.entry_points(group=group))  # pyright: ignore[reportUnknownMemberType]  untyped keywords
+    return list(importlib_metadata.entry_points(group=group))  # pyright: ignore[reportUnknownMemberType]  # untyped keywords

@@ -84,7 +84,7 @@ class Offer:
         if not self.summary.strip() or "\n" in self.summary:
             raise ValueError(f"The summary of offer {self.name!r} must be one line of text, got {self.summary!r}.")
         for label, value in (("modules", self.modules), ("aliases", self.aliases)):
-            if isinstance(value, str) or not all(isinstance(part, str) and part for part in value):  # pyright: ignore[reportUnnecessaryIsInstance]  foreign
+            if isinstance(value, str) or not all(isinstance(part, str) and part for part in value):  # pyright: ignore[reportUnnecessaryIsInstance]  # foreign
                 raise ValueError(f"The {label} of offer {self.name!r} must be a tuple of names, got {value!r}.")
             object.__setattr__(self, label, tuple(value))
         for module in self.modules:

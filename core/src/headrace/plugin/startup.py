@@ -263,7 +263,7 @@ def _fault(value: object) -> TypeError | None:
     if not isinstance(value, SetupResult):
         return TypeError(f"it returned {type(value).__name__}, and SetupResult or None was expected")
     for name, text in dict(value.env).items():
-        if not isinstance(name, str) or not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  foreign
+        if not isinstance(name, str) or not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # foreign
             return TypeError(f"environment variable {name!r} is not text but {type(text).__name__}")
         if not name or "=" in name or "\0" in name + text:
             return TypeError(f"{name!r} cannot be an environment variable")

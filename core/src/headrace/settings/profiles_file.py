@@ -48,7 +48,7 @@ def read_profiles_file(path: Path) -> ProfilesFile:
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise BrokenFileError(f"{path}: Profile {name!r} should be a table, `[profiles.{name}]`.")
-        found[name] = dict(table)  # pyright: ignore[reportUnknownArgumentType]
+        found[name] = dict(table)  # pyright: ignore[reportUnknownArgumentType]  # as the file has it
     return ProfilesFile(path, active or None, found)
 
 
@@ -94,7 +94,7 @@ def rewritten(text: str, active: str | None, profiles: dict[str, dict[str, str]]
     if active is None:
         document.pop("active", None)
     elif "active" not in document:  # at the top: after a table it would belong to that table
-        head = tomlkit.dumps({"active": active})  # pyright: ignore[reportUnknownMemberType]
+        head = tomlkit.dumps({"active": active})  # pyright: ignore[reportUnknownMemberType]  # tomlkit's functions are partly typed
         document = tomlkit.parse(f"{head}\n{text}")
     elif document["active"] != active:
         document["active"] = active
@@ -112,7 +112,7 @@ def rewritten(text: str, active: str | None, profiles: dict[str, dict[str, str]]
         for key, value in values.items():
             if key not in table or str(table[key]) != value:
                 table[key] = value
-    return tomlkit.dumps(document)  # pyright: ignore[reportUnknownMemberType]
+    return tomlkit.dumps(document)  # pyright: ignore[reportUnknownMemberType]  # tomlkit's functions are partly typed
 
 
 def rename_table(path: Path, old: str, new: str) -> None:
@@ -128,7 +128,7 @@ def rename_table(path: Path, old: str, new: str) -> None:
         tables[name] = table
     if document.get("active") == old:
         document["active"] = new
-    write_text(path, tomlkit.dumps(document))  # pyright: ignore[reportUnknownMemberType]
+    write_text(path, tomlkit.dumps(document))  # pyright: ignore[reportUnknownMemberType]  # tomlkit's functions are partly typed
 
 
 def write_text(path: Path, text: str) -> None:

@@ -176,8 +176,8 @@ def pyproject_table(path: Path, tool: str) -> dict[str, Any] | None:
     if not path.is_file() or tool not in read_text(path):
         return None
     tools = read_toml(path).get("tool", {})
-    table = tools.get(tool) if isinstance(tools, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return table if isinstance(table, dict) else None  # pyright: ignore[reportUnknownVariableType]
+    table = tools.get(tool) if isinstance(tools, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # as the file has it
+    return table if isinstance(table, dict) else None  # pyright: ignore[reportUnknownVariableType]  # as the file has it
 
 
 def nested_layer(source: Source, table: Mapping[str, Any], catalogue: Catalogue, under: str = "") -> Layer:

@@ -138,7 +138,7 @@ def to_json(value: object, *, include_secrets: bool = False) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, set):
-        return sorted(str(member) if not isinstance(member, int) else member for member in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return sorted(str(member) if not isinstance(member, int) else member for member in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # as the file has it
     from pydantic_core import to_jsonable_python
 
     return to_jsonable_python(value)

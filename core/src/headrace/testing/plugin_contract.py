@@ -304,7 +304,7 @@ def _secret_values(value: Any) -> Iterator[str]:
         yield from _secrets_in(value)
     elif hasattr(value, "get_secret_value"):
         inner: Any = value.get_secret_value()
-        parts: list[Any] = list(inner.values()) if isinstance(inner, dict) else [inner]  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+        parts: list[Any] = list(inner.values()) if isinstance(inner, dict) else [inner]  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]  # a foreign schema
         yield from (str(part) for part in parts)
 
 

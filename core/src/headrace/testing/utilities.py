@@ -132,9 +132,9 @@ def _metadata(state: State) -> Any:
 
     data = state.data
     if isinstance(data, ResultRecord):
-        return data.metadata  # pyright: ignore[reportUnknownMemberType]
+        return data.metadata  # pyright: ignore[reportUnknownMemberType]  # a user's value
     assert isinstance(data, dict), f"The state {state!r} refers to no stored result."
-    return ResultRecordMetadata.model_validate(data)  # pyright: ignore[reportUnknownArgumentType]
+    return ResultRecordMetadata.model_validate(data)  # pyright: ignore[reportUnknownArgumentType]  # a user's value
 
 
 def a_test_step(**kwargs: Any) -> dict[str, Any]:

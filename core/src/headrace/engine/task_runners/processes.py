@@ -99,10 +99,10 @@ class ProcessPoolTaskRunner(TaskRunner[HeadraceConcurrentFuture[Any]]):
 
 
 def _dump(value: Any) -> bytes:
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
+    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # cloudpickle has no types
 
     try:
-        return cloudpickle.dumps(value)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return cloudpickle.dumps(value)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # cloudpickle has no types
     except Exception as error:
         raise SerializationError(
             f"This run's task or parameters cannot be pickled to be sent to another process: {type(error).__name__}: {error}. "
@@ -121,7 +121,7 @@ def _take_over(record: TaskRecord, future: HeadraceConcurrentFuture[Any], runnin
     from concurrent.futures import CancelledError
 
     try:
-        import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
+        import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # cloudpickle has no types
 
         finished: TaskRecord = cloudpickle.loads(running.result())  # made by our own child
     except CancelledError as error:
@@ -139,7 +139,7 @@ def _take_over(record: TaskRecord, future: HeadraceConcurrentFuture[Any], runnin
 
 
 def _begin(initializer: bytes) -> None:
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
+    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # cloudpickle has no types
 
     function, arguments = cloudpickle.loads(initializer)  # made by our own parent
     if function is not None:
@@ -147,7 +147,7 @@ def _begin(initializer: bytes) -> None:
 
 
 def _run_in_child(payload: bytes) -> bytes:
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
+    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # cloudpickle has no types
 
     from headrace.engine import logs
     from headrace.engine.task_run import TaskCall, run_submitted
