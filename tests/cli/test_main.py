@@ -238,3 +238,30 @@ def test_an_interrupt_exits_with_130(tmp_path: Path) -> None:
     _, told = process.communicate(timeout=30)
     assert process.returncode == 130, told
     assert spawn("flow-run", "ls", "--state", "crashed", "-o", "name").stdout != ""
+
+
+def test_the_documented_older_path_of_diagnose_works() -> None:
+    ended = spawn("experimental", "plugins", "diagnose")
+
+    assert ended.returncode == 0
+    assert "nabled" in ended.stdout
+
+
+@pytest.mark.parametrize(("command", "ran"), [(["flow", "ls"], True), (["flow", "ls", "--help"], False), (["config", "view"], False)])
+def test_startup_hooks_run_before_commands_that_do_something(tmp_path: Path, command: list[str], ran: bool) -> None:
+    package = tmp_path / "headrace_marker"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "plugin.py").write_text(
+        "import pathlib\nfrom headrace.plugins import register_hook\n\n@register_hook\ndef setup_environment(*, ctx):\n"
+        f"    pathlib.Path({str(tmp_path / 'ran')!r}).touch()\n"
+    )
+    info = tmp_path / "headrace_marker-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: headrace-marker\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[headrace.plugins]\nmarker = headrace_marker.plugin\n")
+
+    ended = spawn(*command, env={**os.environ, "PYTHONPATH": str(tmp_path), "HEADRACE_PLUGINS_ENABLED": "1"})
+
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "ran").exists() is ran

@@ -18,9 +18,11 @@ PROGRAM = "headrace"
 
 
 class Options:
-    """What was asked for before the command."""
+    """What is known of a command line before its command runs."""
 
-    debug = False
+    def __init__(self, asks_for_help: bool = False) -> None:
+        self.debug = False
+        self.asks_for_help = asks_for_help
 
 
 class Root(click.Group):
@@ -84,6 +86,10 @@ def _print_version(context: click.Context, parameter: click.Parameter, wanted: b
         context.exit()
 
 
+WITHOUT_HOOKS = frozenset({"completion", "config", "experimental", "plugins", "profile", "version"})
+"""Commands that mend things must work when a plugin's startup hook does not, so plugins' hooks are not run for them."""
+
+
 @click.group(PROGRAM, cls=Root, no_args_is_help=True, subcommand_metavar="COMMAND [ARGS]...")
 @click.option("-p", "--profile", metavar="NAME", default=None, help="Use this profile; it wins over environment variables.")
 @click.option("--prompt/--no-prompt", "prompt", default=None, help="Ask questions, or never do; by default only on a terminal.")
@@ -102,11 +108,15 @@ def root(context: click.Context, profile: str | None, prompt: bool | None, debug
         from headrace.settings import temporary_settings
 
         context.with_resource(temporary_settings({"cli.prompt": prompt}))
+    if context.invoked_subcommand not in WITHOUT_HOOKS and not context.ensure_object(Options).asks_for_help:
+        from headrace.plugin.startup import run_once
+
+        run_once()
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit status; whatever goes wrong is told on stderr. See `exits` for the statuses."""
-    options = Options()
+    options = Options(asks_for_help="--help" in arguments)
     try:
         outcome: Any = root.main(list(arguments), prog_name=PROGRAM, standalone_mode=False, obj=options)
     except click.UsageError as error:

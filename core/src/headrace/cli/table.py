@@ -30,6 +30,7 @@ COMMANDS = {
     "task-run": Command("task_run:group", "Look at task runs.", ("task-runs",)),
     "variable": Command("variable:group", "Get, set and delete variables.", ("variables",)),
     "version": Command("version:command", "Show the versions of headrace and of what it stands on."),
+    "experimental": Command("experimental:group", "The commands of `plugins` under their documented, older name."),
 }
 
 ALIASES = {alias: name for name, command in COMMANDS.items() for alias in command.aliases}

@@ -1,0 +1,15 @@
+"""`headrace experimental plugins diagnose`: the documented path to a command that has moved."""
+
+from __future__ import annotations
+
+import click
+
+from headrace.cli import plugins
+
+
+@click.group("experimental", no_args_is_help=True)
+def group() -> None:
+    """The commands of `plugins` under their documented, older name."""
+
+
+group.add_command(plugins.group, "plugins")
