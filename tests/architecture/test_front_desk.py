@@ -16,6 +16,7 @@ ROOMS_WITH_DOORS = ("client/orchestration", "client/schemas", "settings/models")
 """Documented paths that lie in a room: they re-export as the front desk does."""
 
 SURFACE = Path(__file__).parent / "import_surface.txt"
+DOCUMENTED = Path(__file__).parent / "documented_names.txt"
 
 
 def front_desk() -> list[Module]:
@@ -68,17 +69,24 @@ def test_front_desk_is_listed_beside_the_layers() -> None:
     assert set(contract["exhaustive_ignores"]) == names
 
 
-def surface() -> list[tuple[str, str]]:
-    lines = [line for line in SURFACE.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    return [(module, name) for module, _, names in (line.partition(": ") for line in lines) for name in names.split()]
+def names_in(file: Path) -> dict[str, list[str]]:
+    """Return the names that a file lists by module, a line each: `module: name name`."""
+    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    return {module: names.split() for module, _, names in (line.partition(":") for line in lines)}
 
 
-@pytest.mark.parametrize(("module", "name"), surface())
+@pytest.mark.parametrize(("module", "name"), [(module, name) for module, names in names_in(SURFACE).items() for name in names])
 def test_documented_name_is_importable(module: str, name: str) -> None:
     found = importlib.import_module(module)
     if not hasattr(found, name):
         importlib.import_module(f"{module}.{name}")
     assert getattr(found, name) is not None
+
+
+@pytest.mark.parametrize(("module", "names"), names_in(DOCUMENTED).items())
+def test_module_offers_what_its_page_documents(module: str, names: list[str]) -> None:
+    found = importlib.import_module(module)
+    assert [name for name in names if not hasattr(found, name)] == []
 
 
 def stub_names() -> dict[str, str]:
