@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -11,7 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "core" / "src" / "headrace"
-ROOMS = ("cli", "client", "data", "engine", "model", "objects", "operations", "plugin", "rules", "settings", "store", "testing")
+ROOMS = tuple(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"][0]["layers"])
+"""The layers, from the top, as the import contracts name them."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

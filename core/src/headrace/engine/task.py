@@ -48,6 +48,10 @@ class Task(Generic[P, R]):
     runner and return futures. `task.fn` is the bare function.
     """
 
+    _bound: Any = None
+    _task_key: str | None = None
+    _source_code: str | None = None
+
     def __init__(
         self,
         fn: Callable[P, R],
@@ -87,13 +91,8 @@ class Task(Generic[P, R]):
         self.function = UserFunction(fn)
         self.fn = self.function.fn
         update_wrapper(self, self.fn, updated=())  # pyright: ignore[reportArgumentType]  # the stub wants classes' attributes
-        check_no_reserved_arguments(self.function, "task")
-        check_run_name(task_run_name, "task_run_name")
+        _check_function(self.function, task_run_name, retry_condition_fn, retry_jitter_factor)
         hooks = check_hooks("task", **{option: self._options[option] for option in _HOOKS})
-        if retry_condition_fn is not None and not callable(retry_condition_fn):
-            raise TypeError(f"Expected 'retry_condition_fn' to be callable, got {type(retry_condition_fn).__name__} instead.")
-        if retry_jitter_factor is not None and retry_jitter_factor < 0:
-            raise ValueError(f"`retry_jitter_factor` must be >= 0, not {retry_jitter_factor}.")
         self.name: str = name or self.function.name
         self.description = description or (self.fn.__doc__ and _cleaned(self.fn.__doc__)) or None
         self.tags = set(tags or ())
@@ -122,9 +121,6 @@ class Task(Generic[P, R]):
         self.on_running_hooks: list[Callable[..., Any]] = hooks["on_running"]
         self.on_rollback_hooks: list[Callable[..., Any]] = hooks["on_rollback"]
         self.on_commit_hooks: list[Callable[..., Any]] = hooks["on_commit"]
-        self._bound: Any = None
-        self._task_key: str | None = None
-        self._source_code: str | None = None
         _warn_of_ignored_options(self)
 
     # --- what the engine asks ---------------------------------------------------------------------------------------
@@ -331,6 +327,15 @@ def _cleaned(text: str) -> str:
     import inspect
 
     return inspect.cleandoc(text)
+
+
+def _check_function(function: UserFunction, run_name: Any, retry_condition_fn: Any, retry_jitter_factor: float | None) -> None:
+    check_no_reserved_arguments(function, "task")
+    check_run_name(run_name, "task_run_name")
+    if retry_condition_fn is not None and not callable(retry_condition_fn):
+        raise TypeError(f"Expected 'retry_condition_fn' to be callable, got {type(retry_condition_fn).__name__} instead.")
+    if retry_jitter_factor is not None and retry_jitter_factor < 0:
+        raise ValueError(f"`retry_jitter_factor` must be >= 0, not {retry_jitter_factor}.")
 
 
 def _checked_delay(delay: Any, retries: int | None) -> float | list[float] | None:

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 class ProcessPoolTaskRunner(TaskRunner[HeadraceConcurrentFuture[Any]]):
     """Runs tasks in new processes, started afresh (spawn), not forked.
 
-    `max_workers`: how many at once; default: the setting `tasks.runner.process_pool_max_workers`, else the number of processors. `initializer(*initargs)`
-    is called once in each process. Tasks, parameters and results travel pickled (cloudpickle); a run whose parameters cannot be pickled fails alone.
-    Children record their runs and logs themselves. They take no part in the submitter's transaction.
+    `max_workers`: how many at once; default: the setting `tasks.runner.process_pool_max_workers`, else the number of processors.
+    `initializer(*initargs)` is called once in each process. Tasks, parameters and results travel pickled (cloudpickle); a run whose
+    parameters cannot be pickled fails alone. Children record their runs and logs themselves. They take no part in the submitter's transaction.
     """
 
     def __init__(self, max_workers: int | None = None, initializer: Callable[..., Any] | None = None, initargs: tuple[Any, ...] = ()) -> None:
