@@ -36,7 +36,7 @@ class AutoEnum(StrEnum):
 
 
 class StopVisiting(BaseException):
-    """Raised by a visitor: leave this expression as it is and do not look inside."""
+    """Raised by a visitor: do not look inside. The expression stays as it is, or becomes the exception's argument where there is one."""
 
 
 # --- visiting ------------------------------------------------------------------------------------------------------
@@ -78,8 +78,8 @@ class _Visitor:
     def visit(self, expr: Any, depth: int, context: dict[str, Any]) -> Any:
         try:
             seen = self.fn(expr, context) if self.with_context else self.fn(expr)
-        except StopVisiting:
-            return expr
+        except StopVisiting as stop:
+            return stop.args[0] if stop.args else expr
         if self.keep:
             expr = seen
         if depth == 0 or isinstance(expr, (_LEAVES, type)) or id(expr) in self.open:

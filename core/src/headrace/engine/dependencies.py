@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from headrace.engine.futures import HeadraceFuture, HeadraceFutureList
@@ -38,8 +39,32 @@ def find_futures(expr: Any) -> list[HeadraceFuture[Any]]:
     return found
 
 
+def futures_in(parameters: Mapping[str, Any], wait_for: Iterable[Any] | None) -> list[HeadraceFuture[Any]]:
+    """Return every future in the arguments of a run and in what it waits for. Raises `TypeError` for what cannot be looked into."""
+    found: list[HeadraceFuture[Any]] = []
+    for name, value in parameters.items():
+        if type(value) not in PLAIN:
+            with _named(name, value):
+                found += find_futures(value)
+    return found + find_futures(list(wait_for)) if wait_for else found
+
+
+@contextmanager
+def _named(name: str, value: Any) -> Generator[None, None, None]:
+    """Say which parameter could not be looked into."""
+    try:
+        yield
+    except (HeadraceException, ValueError):
+        raise
+    except Exception as error:
+        raise TypeError(
+            f"headrace could not look for upstream runs in parameter {name!r} of type {type(value).__name__}: {error!r}. "
+            "Wrap the value in `quote(…)` or `opaque(…)` to pass it on untouched."
+        ) from error
+
+
 def _visit(expr: Any, see: Any) -> Any:
-    """Visit `expr` and replace what `see(value, failures allowed)` answers for; None keeps the value."""
+    """Visit `expr` and call `see(value, failures allowed)` for futures and states; it raises `StopVisiting(other)` to replace one."""
     from headrace.data.annotations import allow_failure, opaque, quote
     from headrace.data.collections import StopVisiting, visit_collection
 
@@ -48,8 +73,8 @@ def _visit(expr: Any, see: Any) -> Any:
         if isinstance(annotation, quote):
             raise StopVisiting
         if isinstance(value, (HeadraceFuture, *_state_types())):
-            answer = see(value, isinstance(annotation, allow_failure))
-            return value if answer is None else answer
+            see(value, isinstance(annotation, allow_failure))
+            raise StopVisiting
         if isinstance(annotation, opaque):
             raise StopVisiting
         return value
@@ -68,9 +93,7 @@ async def wait_for_upstream(parameters: Mapping[str, Any], wait_for: Iterable[An
     """Wait until every run that is depended on has ended. Raises `ValueError` for a run that would wait for itself."""
     from headrace.engine.context import current
 
-    futures = [future for value in parameters.values() for future in find_futures(value)]
-    if wait_for:
-        futures += find_futures(list(wait_for))
+    futures = futures_in(parameters, wait_for)
     if not futures:
         return
     enclosing = current().task
@@ -108,52 +131,23 @@ def resolve_parameters(parameters: dict[str, Any], frame: FlowRunContext | None)
 
 
 def _resolve(name: str, value: Any, sources: list[dict[str, Any]]) -> Any:
+    from headrace.data.collections import StopVisiting
     from headrace.engine.state_results import exception_or_data, value_of_future, value_of_state
 
     def see(upstream: Any, failures_allowed: bool) -> Any:
-        state = upstream.state if isinstance(upstream, HeadraceFuture) else upstream  # pyright: ignore[reportUnknownMemberType]
+        state = upstream.state if isinstance(upstream, HeadraceFuture) else upstream  # pyright: ignore[reportUnknownMemberType]  # its value may be of any type
         run_id = state.state_details.task_run_id
         if run_id is not None:
             sources.append({"input_type": "task_run", "id": str(run_id)})
         if state.is_completed():
-            found = value_of_future(upstream) if isinstance(upstream, HeadraceFuture) else value_of_state(upstream)  # pyright: ignore[reportUnknownArgumentType]
-            return Replaced(found)
+            found = value_of_future(upstream) if isinstance(upstream, HeadraceFuture) else value_of_state(upstream)  # pyright: ignore[reportUnknownArgumentType]  # its value may be of any type
+            raise StopVisiting(found)
         if failures_allowed:
-            return Replaced(exception_or_data(upstream))
+            raise StopVisiting(exception_or_data(upstream))
         raise UpstreamTaskError(f"Upstream task run '{run_id}' did not reach a 'COMPLETED' state.")
 
-    try:
-        return unwrap(_visit(value, see))
-    except (HeadraceException, ValueError):
-        raise
-    except Exception as error:
-        raise TypeError(
-            f"headrace could not look for upstream runs in parameter {name!r} of type {type(value).__name__}: {error!r}. "
-            "Wrap the value in `quote(…)` or `opaque(…)` to pass it on untouched."
-        ) from error
-
-
-class Replaced:
-    """A value that took the place of a future, so that None and collections among values are told from 'nothing to replace'."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
-def unwrap(expr: Any) -> Any:
-    """Put the bare values in the place of `Replaced` ones."""
-    if isinstance(expr, Replaced):
-        return expr.value
-    if type(expr) in PLAIN:
-        return expr
-    from headrace.data.collections import visit_collection
-
-    def bare(value: Any) -> Any:
-        return value.value if isinstance(value, Replaced) else value
-
-    return visit_collection(expr, bare, return_data=True)
+    with _named(name, value):
+        return _visit(value, see)
 
 
 def check_wait_for(wait_for: Iterable[Any] | None) -> list[dict[str, Any]]:
@@ -163,7 +157,7 @@ def check_wait_for(wait_for: Iterable[Any] | None) -> list[dict[str, Any]]:
         return sources
 
     def see(upstream: Any, failures_allowed: bool) -> None:
-        state = upstream.state if isinstance(upstream, HeadraceFuture) else upstream  # pyright: ignore[reportUnknownMemberType]
+        state = upstream.state if isinstance(upstream, HeadraceFuture) else upstream  # pyright: ignore[reportUnknownMemberType]  # its value may be of any type
         run_id = state.state_details.task_run_id
         if run_id is not None:
             sources.append({"input_type": "task_run", "id": str(run_id)})

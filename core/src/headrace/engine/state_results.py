@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from headrace.client.bridge import blocking, drive
 from headrace.engine.dependencies import PLAIN
 from headrace.engine.futures import HeadraceFuture, HeadraceFutureList, resolve_futures_to_states
+from headrace.engine.signals import was_terminated
 from headrace.model.errors import (
     CancelledRun,
     CrashedRun,
@@ -71,7 +72,7 @@ async def _completed_value(state: State, retry: bool) -> Any:
     if isinstance(data, HeldResult):
         return data.value
     if isinstance(data, ResultRecord):
-        return data.result  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return data.result  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # its value may be of any type
     metadata = _as_metadata(data)
     if isinstance(metadata, ResultRecordMetadata):
         return await _stored_value(metadata, retry)
@@ -185,7 +186,7 @@ def value_of_state(state: State) -> Any:
 
 def exception_or_data(upstream: Any) -> Any:
     """Return what a run that did not complete left: its exception, or its data where there is none."""
-    state = upstream.state if isinstance(upstream, HeadraceFuture) else upstream  # pyright: ignore[reportUnknownMemberType]
+    state = upstream.state if isinstance(upstream, HeadraceFuture) else upstream  # pyright: ignore[reportUnknownMemberType]  # its value may be of any type
     if state.is_final():
         return drive(aget_state_result(state, raise_on_failure=False))
     return state.data
@@ -229,11 +230,11 @@ def failure_message(error: BaseException, kind: str) -> str:
 def crash_message(error: BaseException) -> str:
     """Say in one line what stopped a run from outside its code."""
     name = type(error).__name__
-    if name == "CancelledError":
+    if name == "CancelledError" and not was_terminated():
         return "Execution was cancelled by the runtime environment."
     if isinstance(error, KeyboardInterrupt):
         return "Execution was aborted by an interrupt signal."
-    if isinstance(error, TerminationSignal):
+    if isinstance(error, TerminationSignal) or was_terminated():
         return "Execution was aborted by a termination signal."
     if isinstance(error, SystemExit):
         return "Execution was aborted by Python system exit call."
@@ -307,17 +308,18 @@ def returned_states(value: Any) -> list[State]:
 
 def returned_values(value: Any) -> Any:
     """Return what a run returned with values in the place of its states and submitted runs, however deep. All of them have completed."""
-    from headrace.data.collections import visit_collection
-    from headrace.engine.dependencies import Replaced, unwrap
+    from headrace.data.collections import StopVisiting, visit_collection
 
     def see(one: Any) -> Any:
         if isinstance(one, HeadraceFutureList):
             return list(cast("list[Any]", one))
         if isinstance(one, HeadraceFuture):
-            return Replaced(value_of_future(cast("HeadraceFuture[Any]", one)))
-        return Replaced(value_of_state(one)) if is_state(one) else one
+            raise StopVisiting(value_of_future(cast("HeadraceFuture[Any]", one)))
+        if is_state(one):
+            raise StopVisiting(value_of_state(one))
+        return one
 
-    return unwrap(visit_collection(value, see, return_data=True))
+    return visit_collection(value, see, return_data=True)
 
 
 async def return_value_to_state(retval: Any, result_store: Any = None, key: str | None = None, expiration: Any = None) -> State:
@@ -330,7 +332,7 @@ async def return_value_to_state(retval: Any, result_store: Any = None, key: str 
     if not states:
         return Completed(data=HeldResult(retval))
     whole = Aggregate(states)
-    return State(type=whole.kind, message=whole.message, data=HeldResult(resolve_futures_to_states(retval)))  # pyright: ignore[reportArgumentType]
+    return State(type=whole.kind, message=whole.message, data=HeldResult(resolve_futures_to_states(retval)))  # pyright: ignore[reportArgumentType]  # a StrEnum equals its text
 
 
 def to_state_create(state: State) -> StateCreate:

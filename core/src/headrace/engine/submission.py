@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from headrace.engine.dependencies import find_futures, is_plain
+from headrace.engine.dependencies import futures_in, is_plain
 from headrace.engine.futures import HeadraceFuture
 
 if TYPE_CHECKING:
@@ -29,16 +29,13 @@ class Submission:
 
         self.call = TaskCall(task, parameters, list(wait_for) if wait_for else None, dict(dependencies) if dependencies else None)
         self.record = self.call.record
-        self.call.announce()
         self.dependencies = self._futures()
+        self.call.announce()
 
     def _futures(self) -> list[HeadraceFuture[Any]]:
         if is_plain(self.call.parameters) and not self.call.wait_for:
             return []
-        found = [future for value in self.call.parameters.values() for future in find_futures(value)]
-        if self.call.wait_for:
-            found += find_futures(self.call.wait_for)
-        return [future for future in found if not future.done]
+        return [future for future in futures_in(self.call.parameters, self.call.wait_for) if not future.done]
 
     def when_ready(self, start: Callable[[], None]) -> None:
         """Call `start` once, when every upstream run has ended; at once when there is none. No thread waits meanwhile."""

@@ -1,0 +1,97 @@
+"""Signals to a process that runs a flow: what is recorded, and how the process ends."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from engine.modes import Program, Stored
+
+SERVING = """
+    import sys, threading
+    from headrace import flow, task
+
+    @task
+    def part():
+        print("ready", flush=True)
+        threading.Event().wait(30)
+
+    @flow(on_crashed=[lambda flow, run, state: print("crashed:", state.message, flush=True)])
+    def work():
+        {body}
+
+    {call}
+"""
+
+
+@pytest.mark.parametrize("body", ["part()", "part.submit().wait()"])
+def test_termination_crashes_the_run_and_kills_the_process(program: Callable[[str], Program], stored: Stored, body: str) -> None:
+    running = program(SERVING.format(body=body, call="work()")).start()
+    assert running.stdout is not None and running.stdout.readline() == "ready\n"
+    running.send_signal(signal.SIGTERM)
+    out, err = running.communicate(timeout=20)
+    assert running.returncode == -signal.SIGTERM, err
+    assert out == "crashed: Execution was aborted by a termination signal.\n"
+    assert [state.name for state in stored.flow_states()] == ["Pending", "Running", "Crashed"]
+    assert stored.task_run().state.name == "Crashed"
+
+
+def test_interrupt_crashes_the_run_and_passes_through(program: Callable[[str], Program], stored: Stored) -> None:
+    running = program(SERVING.format(body="part()", call="work()")).start()
+    assert running.stdout is not None and running.stdout.readline() == "ready\n"
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=20)
+    assert running.returncode in (1, 130, -signal.SIGINT)
+    assert "KeyboardInterrupt" in err
+    assert out == "crashed: Execution was aborted by an interrupt signal.\n"
+    assert stored.flow_run().state.message == "Execution was aborted by an interrupt signal."
+
+
+def test_termination_of_an_async_flow(program: Callable[[str], Program], stored: Stored) -> None:
+    running = program("""
+        import asyncio
+        from headrace import flow
+
+        @flow
+        async def work():
+            print("ready", flush=True)
+            await asyncio.sleep(30)
+
+        asyncio.run(work())
+    """).start()
+    assert running.stdout is not None and running.stdout.readline() == "ready\n"
+    running.send_signal(signal.SIGTERM)
+    _, err = running.communicate(timeout=20)
+    assert running.returncode == -signal.SIGTERM, err
+    assert stored.flow_run().state.message == "Execution was aborted by a termination signal."
+
+
+def test_a_program_that_handles_the_signal_itself_keeps_its_handler(program: Callable[[str], Program]) -> None:
+    done = program("""
+        import os, signal
+        from headrace import flow
+
+        signal.signal(signal.SIGTERM, lambda *_: print("mine"))
+
+        @flow
+        def work():
+            os.kill(os.getpid(), signal.SIGTERM)
+            return "went on"
+
+        print(work())
+    """).run()
+    assert done.stdout == "mine\nwent on\n"
+
+
+def test_handlers_are_as_before_after_a_flow() -> None:
+    from headrace import flow
+
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGALRM)
+
+    @flow(timeout_seconds=5)
+    def work() -> None: ...
+
+    work()
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGALRM)) == before
