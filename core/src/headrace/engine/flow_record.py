@@ -74,19 +74,20 @@ class FlowRecord:
             return
         from headrace.model.endpoints.flow_runs import CREATE_FLOW_RUN
         from headrace.model.flow_runs import FlowRunCreate, FlowRunPolicy
-        from headrace.model.states import StateCreate, StateType
+        from headrace.model.states import StateCreate, StateDetails, StateType
 
         flow = self.flow
         delay = flow.retry_delay_seconds
-        body = FlowRunCreate(
+        # The values come from the engine itself, not from outside: building pydantic's schemas to check them would cost as much as the run.
+        body = FlowRunCreate.model_construct(
             flow_id=await self._flow_id(),
-            state=StateCreate(type=StateType.PENDING, id=ids.new()),
+            state=StateCreate.model_construct(type=StateType.PENDING, name="Pending", id=ids.new(), state_details=StateDetails.model_construct()),
             name=name or "",
             flow_version=flow.version,
             parameters=parameters,
             tags=sorted(tags),
             parent_task_run_id=link.record.id if link is not None else None,
-            empirical_policy=FlowRunPolicy(retries=flow.retries, retry_delay=int(delay), retry_delay_seconds=delay),
+            empirical_policy=FlowRunPolicy.model_construct(retries=flow.retries, retry_delay=int(delay), retry_delay_seconds=delay),
         )
         self._run = await self._client.call(CREATE_FLOW_RUN, body, owner=spool().owner_id)
         if link is not None:
@@ -107,7 +108,7 @@ class FlowRecord:
             from headrace.model.endpoints.flows import CREATE_FLOW
             from headrace.model.flows import FlowCreate
 
-            known[self.flow.name] = (await self._client.call(CREATE_FLOW, FlowCreate(name=self.flow.name))).id
+            known[self.flow.name] = (await self._client.call(CREATE_FLOW, FlowCreate.model_construct(name=self.flow.name))).id
         return known[self.flow.name]
 
     async def begin(self, ports: Ports) -> State:
@@ -144,16 +145,18 @@ class FlowRecord:
         from headrace.model.orchestration import SetState, SetStateStatus
         from headrace.model.states import StateCreate, StateDetails, StateType
 
-        proposed = StateCreate(
+        proposed = StateCreate.model_construct(
             id=ids.new(),
             type=StateType(kind),
             name=name,
             message=message,
             data=metadata,
-            state_details=StateDetails(transition_id=ids.new(), flow_run_id=self.run.id),
+            state_details=StateDetails.model_construct(transition_id=ids.new(), flow_run_id=self.run.id),
         )
         while True:
-            answer = await self._client.call(SET_FLOW_RUN_STATE, SetState(state=proposed, force=force), id=self.run.id, owner=spool().owner_id)
+            answer = await self._client.call(
+                SET_FLOW_RUN_STATE, SetState.model_construct(state=proposed, force=force), id=self.run.id, owner=spool().owner_id
+            )
             if answer.status is SetStateStatus.WAIT and ports is not None:
                 await ports.sleep(float(getattr(answer.details, "delay_seconds", 1)))
                 continue
