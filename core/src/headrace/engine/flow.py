@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
-from headrace.engine.functions import UserFunction, check_hooks, check_name, check_no_reserved_arguments, check_run_name, is_wrappable
+from headrace.engine.functions import (
+    UserFunction,
+    check_hooks,
+    check_name,
+    check_no_reserved_arguments,
+    check_options,
+    check_run_name,
+    constructor_options,
+    is_wrappable,
+)
 
 if TYPE_CHECKING:
     from typing import Self
@@ -200,12 +209,7 @@ class Flow(Generic[P, R]):
 
     def with_options(self, **options: Any) -> Self:
         """Return a copy with these options changed; options that are not given stay. Raises `TypeError` for an unknown option."""
-        unknown = options.keys() - self._options.keys()
-        if unknown:
-            from headrace.model.errors import near
-
-            name = sorted(unknown)[0]
-            raise TypeError(f"Flow.with_options() got an unexpected option {name!r}. {near(name, self._options)}".rstrip())
+        check_options(options, self._options, "Flow.with_options")
         hooks = {option: list(getattr(self, f"{option}_hooks")) for option in _HOOKS}
         merged: dict[str, Any] = {**self._options, **hooks, **options}
         copy = type(self)(self._source, **merged)
@@ -314,13 +318,6 @@ def _make_flow(fn: Any, options: Mapping[str, Any]) -> Flow[..., Any]:
 
 
 def _check_options(options: Mapping[str, Any]) -> None:
-    import inspect
-
-    known = [name for name in inspect.signature(Flow).parameters if name != "fn"]
-    for name in options:
-        if name not in known:
-            from headrace.model.errors import near
-
-            raise TypeError(f"flow() got an unexpected option {name!r}. {near(name, known)}".rstrip())
+    check_options(options, constructor_options(Flow), "flow")
     if "name" in options and options["name"] is not None:
         check_name(options["name"], "flow")

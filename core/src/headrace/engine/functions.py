@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from headrace.data.callables import bind_arguments, unbind_arguments
-from headrace.model.errors import InvalidNameError, ReservedArgumentError
+from headrace.model.errors import InvalidNameError, ReservedArgumentError, near
 
 RESERVED_ARGUMENTS = ("return_state", "wait_for")
 FORBIDDEN_NAME_CHARACTERS = ("/", "%", "&", ">", "<")
@@ -66,6 +66,19 @@ def check_no_reserved_arguments(function: UserFunction, kind: str) -> None:
     for name in RESERVED_ARGUMENTS:
         if name in function.signature.parameters:
             raise ReservedArgumentError(f"{name!r} is a reserved argument name and cannot be used in {kind}s. Rename this parameter.")
+
+
+def check_options(options: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Raise `TypeError` that names the first option which is not known, and those like it."""
+    choices = list(known)
+    for name in options:
+        if name not in choices:
+            raise TypeError(f"{where}() got an unexpected option {name!r}. {near(name, choices)}".rstrip())
+
+
+def constructor_options(kind: type[Any]) -> list[str]:
+    """Return the options of a flow's or task's class: what it takes beside the function."""
+    return [name for name in inspect.signature(kind).parameters if name != "fn"]
 
 
 def check_name(name: Any, kind: str) -> str:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, ove
 
 from headrace.data.annotations import NotSet
 from headrace.engine.context import current
-from headrace.engine.functions import UserFunction, check_hooks, check_no_reserved_arguments, check_run_name, is_wrappable
+from headrace.engine.functions import (
+    UserFunction,
+    check_hooks,
+    check_no_reserved_arguments,
+    check_options,
+    check_run_name,
+    constructor_options,
+    is_wrappable,
+)
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -208,12 +216,7 @@ class Task(Generic[P, R]):
 
         Raises `TypeError` for an unknown option.
         """
-        unknown = options.keys() - self._options.keys()
-        if unknown:
-            from headrace.model.errors import near
-
-            name = sorted(unknown)[0]
-            raise TypeError(f"Task.with_options() got an unexpected option {name!r}. {near(name, self._options)}".rstrip())
+        check_options(options, self._options, "Task.with_options")
         hooks = {option: list(getattr(self, f"{option}_hooks")) for option in _HOOKS}
         merged: dict[str, Any] = {**self._options, **hooks, **options}
         copy = type(self)(self._source, **merged)
@@ -391,21 +394,10 @@ def task(__fn: Any = None, /, **options: Any) -> Any:
     The options are the parameters of `Task`. Raises `TypeError` for an unknown option or one of the wrong type.
     """
     if __fn is None:
-        _check_options(options)
+        check_options(options, constructor_options(Task), "task")
         return partial(_make_task, options=options)
     return _make_task(__fn, options)
 
 
 def _make_task(fn: Any, options: Mapping[str, Any]) -> Task[..., Any]:
     return Task(fn, **options)
-
-
-def _check_options(options: Mapping[str, Any]) -> None:
-    import inspect
-
-    known = [name for name in inspect.signature(Task).parameters if name != "fn"]
-    for name in options:
-        if name not in known:
-            from headrace.model.errors import near
-
-            raise TypeError(f"task() got an unexpected option {name!r}. {near(name, known)}".rstrip())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+import abc
+from typing import ClassVar, Protocol, runtime_checkable
 
-from headrace.client.bridge import asleep
+from headrace.client.bridge import asleep, drive
 from headrace.data.collections import AutoEnum
 from headrace.model import clock
 
@@ -66,7 +67,7 @@ class Patience:
 
     __slots__ = ("_deadline", "_longest", "_next")
 
-    def __init__(self, timeout: float | None, longest: float = POLL_SECONDS_MAX) -> None:
+    def __init__(self, timeout: float | None, longest: float) -> None:
         self._deadline = None if timeout is None else clock.monotonic() + timeout
         self._next = min(POLL_SECONDS_FIRST, longest)
         self._longest = longest
@@ -81,3 +82,41 @@ class Patience:
         self._next = min(self._next * 1.5, self._longest)
         await asleep(seconds)
         return True
+
+
+class WaitingLocks(abc.ABC):
+    """A lock manager whose waiters look again and again, at least every `look_seconds_max`. A subclass says how one try goes."""
+
+    look_seconds_max: ClassVar[float] = POLL_SECONDS_MAX
+
+    @abc.abstractmethod
+    def try_lock(self, key: str, holder: str, hold_timeout: float | None = None) -> bool:
+        """Take the lock if it is free; say whether `holder` has it."""
+
+    @abc.abstractmethod
+    def is_locked(self, key: str) -> bool:
+        """Say whether anybody holds the lock."""
+
+    async def aacquire_lock(self, key: str, holder: str, acquire_timeout: float | None = None, hold_timeout: float | None = None) -> bool:
+        """Take the lock; False when it did not become free within `acquire_timeout` seconds."""
+        patience = Patience(acquire_timeout, self.look_seconds_max)
+        while not self.try_lock(key, holder, hold_timeout):
+            if not await patience.wait():
+                return False
+        return True
+
+    def acquire_lock(self, key: str, holder: str, acquire_timeout: float | None = None, hold_timeout: float | None = None) -> bool:
+        """Take the lock; False when it did not become free within `acquire_timeout` seconds."""
+        return drive(self.aacquire_lock(key, holder, acquire_timeout, hold_timeout))
+
+    async def await_for_lock(self, key: str, timeout: float | None = None) -> bool:
+        """Wait until nobody holds the lock; False when that did not happen within `timeout` seconds."""
+        patience = Patience(timeout, self.look_seconds_max)
+        while self.is_locked(key):
+            if not await patience.wait():
+                return False
+        return True
+
+    def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
+        """Wait until nobody holds the lock; False when that did not happen within `timeout` seconds."""
+        return drive(self.await_for_lock(key, timeout))

@@ -14,8 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from headrace.client.bridge import drive
-from headrace.data.locking.base import Patience
+from headrace.data.locking.base import WaitingLocks
 from headrace.data.storage import file_name
 from headrace.model import clock, ids
 
@@ -44,7 +43,7 @@ class _Held:
         return not _is_alive(self.process)
 
 
-class FileSystemLockManager:
+class FileSystemLockManager(WaitingLocks):
     """Grants locks to processes and threads of this machine through files in `lock_files_directory`, which is made when needed.
 
     A lock without `hold_timeout` lasts until it is released or its process ends, however it ends.
@@ -61,18 +60,6 @@ class FileSystemLockManager:
 
     def __repr__(self) -> str:
         return f"FileSystemLockManager(lock_files_directory={str(self.lock_files_directory)!r})"
-
-    async def aacquire_lock(self, key: str, holder: str, acquire_timeout: float | None = None, hold_timeout: float | None = None) -> bool:
-        """Take the lock; False when it did not become free within `acquire_timeout` seconds."""
-        patience = Patience(acquire_timeout)
-        while not self._try(key, holder, hold_timeout):
-            if not await patience.wait():
-                return False
-        return True
-
-    def acquire_lock(self, key: str, holder: str, acquire_timeout: float | None = None, hold_timeout: float | None = None) -> bool:
-        """Take the lock; False when it did not become free within `acquire_timeout` seconds."""
-        return drive(self.aacquire_lock(key, holder, acquire_timeout, hold_timeout))
 
     def release_lock(self, key: str, holder: str) -> None:
         """Give the lock back. Raises `ValueError` when `holder` does not hold it."""
@@ -91,18 +78,6 @@ class FileSystemLockManager:
         held = self._present(key)
         return held is not None and held.holder == holder
 
-    async def await_for_lock(self, key: str, timeout: float | None = None) -> bool:
-        """Wait until nobody holds the lock; False when that did not happen within `timeout` seconds."""
-        patience = Patience(timeout)
-        while self.is_locked(key):
-            if not await patience.wait():
-                return False
-        return True
-
-    def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
-        """Wait until nobody holds the lock; False when that did not happen within `timeout` seconds."""
-        return drive(self.await_for_lock(key, timeout))
-
     def _path(self, key: str) -> Path:
         return self.lock_files_directory / f"{file_name(key)}.lock"
 
@@ -110,7 +85,8 @@ class FileSystemLockManager:
         held = _read(self._path(key))
         return None if held is None or held.is_over() else held
 
-    def _try(self, key: str, holder: str, hold_timeout: float | None) -> bool:
+    def try_lock(self, key: str, holder: str, hold_timeout: float | None = None) -> bool:
+        """Take the lock if it is free; say whether `holder` has it."""
         path = self._path(key)
         held = _read(path)
         if held is not None and not held.is_over():

@@ -6,12 +6,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import ClassVar, Self
 
-from headrace.client.bridge import drive
-from headrace.data.locking.base import Patience
+from headrace.data.locking.base import WaitingLocks
 from headrace.model import clock
-
-POLL_SECONDS = 0.01
-"""A look into memory costs a microsecond, so those who wait look often."""
 
 
 @dataclass(slots=True)
@@ -20,9 +16,10 @@ class _Held:
     expires: float | None  # on the monotonic clock
 
 
-class MemoryLockManager:
+class MemoryLockManager(WaitingLocks):
     """Grants locks to threads and coroutines of this process. There is one manager in a process: every call returns it."""
 
+    look_seconds_max: ClassVar[float] = 0.01  # a look into memory costs a microsecond
     _the_one: ClassVar[Self | None] = None
     _guard: ClassVar[Lock] = Lock()
 
@@ -46,7 +43,8 @@ class MemoryLockManager:
             return None
         return held
 
-    def _try(self, key: str, holder: str, hold_timeout: float | None) -> bool:
+    def try_lock(self, key: str, holder: str, hold_timeout: float | None = None) -> bool:
+        """Take the lock if it is free; say whether `holder` has it."""
         with self._guard:
             held = self._present(key)
             if held is None:
@@ -54,18 +52,6 @@ class MemoryLockManager:
                 self._locks[key] = _Held(holder, expires)
                 return True
             return held.holder == holder
-
-    async def aacquire_lock(self, key: str, holder: str, acquire_timeout: float | None = None, hold_timeout: float | None = None) -> bool:
-        """Take the lock; False when it did not become free within `acquire_timeout` seconds."""
-        patience = Patience(acquire_timeout, POLL_SECONDS)
-        while not self._try(key, holder, hold_timeout):
-            if not await patience.wait():
-                return False
-        return True
-
-    def acquire_lock(self, key: str, holder: str, acquire_timeout: float | None = None, hold_timeout: float | None = None) -> bool:
-        """Take the lock; False when it did not become free within `acquire_timeout` seconds."""
-        return drive(self.aacquire_lock(key, holder, acquire_timeout, hold_timeout))
 
     def release_lock(self, key: str, holder: str) -> None:
         """Give the lock back. Raises `ValueError` when `holder` does not hold it."""
@@ -85,15 +71,3 @@ class MemoryLockManager:
         with self._guard:
             held = self._present(key)
             return held is not None and held.holder == holder
-
-    async def await_for_lock(self, key: str, timeout: float | None = None) -> bool:
-        """Wait until nobody holds the lock; False when that did not happen within `timeout` seconds."""
-        patience = Patience(timeout, POLL_SECONDS)
-        while self.is_locked(key):
-            if not await patience.wait():
-                return False
-        return True
-
-    def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
-        """Wait until nobody holds the lock; False when that did not happen within `timeout` seconds."""
-        return drive(self.await_for_lock(key, timeout))
