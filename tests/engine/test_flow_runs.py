@@ -99,14 +99,12 @@ def test_abort_and_pause_are_not_swallowed_by_user_code(mode: Mode) -> None:
         mode.run(work)
 
 
-@pytest.mark.parametrize("error", [SystemExit(4), KeyboardInterrupt(), GeneratorExit()])
+@pytest.mark.parametrize("error", [SystemExit(4), KeyboardInterrupt()])
 def test_what_is_no_exception_crashes_the_run_and_passes_through(mode: Mode, stored: Stored, error: BaseException) -> None:
     @mode.flow
     async def work() -> None:
         raise error
 
-    if mode.is_async and isinstance(error, GeneratorExit):
-        pytest.skip("asyncio cannot carry a GeneratorExit out of a task")
     with pytest.raises(type(error)):
         mode.run(work)
     state = stored.flow_run().state
