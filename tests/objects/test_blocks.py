@@ -534,7 +534,8 @@ def test_a_wrong_key_is_named(home: Path) -> None:
 
     Secret(value="a").save("s")
     with temporary_settings({"HEADRACE_SERVER_ENCRYPTION_KEY": Fernet.generate_key().decode()}):
-        with pytest.raises(EncryptionKeyError, match=r"'s' was encrypted with the key [0-9a-f]{8}, but the setting HEADRACE_SERVER_ENCRYPTION_KEY holds"):
+        message = r"'s' was encrypted with the key [0-9a-f]{8}, but the setting HEADRACE_SERVER_ENCRYPTION_KEY holds"
+        with pytest.raises(EncryptionKeyError, match=message):
             Secret.load("s")
 
 
