@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,29 +13,19 @@ from headrace import flow
 from headrace.engine.retries import delay_before
 from headrace.model import clock
 from headrace.states import Failed
+from headrace.testing.clock import ControlledClock
 
 
-class Sleepless:
+class Sleepless(ControlledClock):
     """A clock on which sleeping takes no time; it remembers how long was slept."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.slept: list[float] = []
-        self.ahead = 0.0
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=self.ahead)
-
-    def now_us(self) -> int:
-        return clock.to_us(self.now())
-
-    def monotonic(self) -> float:
-        import time
-
-        return time.monotonic() + self.ahead
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.ahead += seconds
+        super().sleep(seconds)
 
 
 @pytest.fixture

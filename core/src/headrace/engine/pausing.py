@@ -135,7 +135,7 @@ async def wait_for_flow_run(
         run = await _read(client, run_id)
         if log_states and run.state is not None and run.state.id != seen:
             seen = run.state.id
-            logs.get_logger("flow_runs").info("Flow run %r is in state %s", run.name, run.state)
+            logs.get_logger("waiting").info("Flow run %r is in state %s", run.name, run.state)
         if run.state is not None and run.state.is_final():
             return run
         if deadline is not None and clock.monotonic() >= deadline:
