@@ -378,7 +378,7 @@ def test_persistence_by_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_task_persistence_is_decided_in_order(own: Any, of_tasks: Any, enclosing: Any, expected: bool) -> None:
-    from headrace.data.results import decide_task_persistence
+    from headrace.data.result_decisions import decide_task_persistence
     from headrace.settings import temporary_settings
 
     with temporary_settings({} if of_tasks is None else {"HEADRACE_TASKS_DEFAULT_PERSIST_RESULT": of_tasks}):
@@ -407,7 +407,7 @@ def test_things_that_are_no_storage_or_serializer_are_refused(value: Any) -> Non
 
 
 def test_key_template_names_what_cannot_be_filled_in() -> None:
-    from headrace.data.results import storage_key_from
+    from headrace.data.result_decisions import storage_key_from
 
     assert storage_key_from("rk-{parameters[x]}.json", parameters={"x": 4}) == "rk-4.json"
     with pytest.raises(ValueError, match="'rk-\\{parameters\\[y\\]\\}' cannot be filled in: KeyError: 'y'. It can use parameters \\(x\\)"):

@@ -23,7 +23,9 @@ from headrace.cli.runs import (
     local,
     log_options,
     open_in_browser,
+    owners_of,
     print_logs,
+    read_flow_run,
     read_logs,
     state_cell,
     state_options,
@@ -126,13 +128,6 @@ def inspect(id: UUID, web: bool, output: str | None) -> None:
     emit(run, output)
 
 
-def read_flow_run(run_id: UUID) -> FlowRun:
-    """Return a flow run. Raises `ObjectNotFound`."""
-    from headrace.model.endpoints.flow_runs import READ_FLOW_RUN
-
-    return call(READ_FLOW_RUN, id=run_id)
-
-
 @group.command()
 @click.argument("id", type=click.UUID, shell_complete=complete_flow_runs)
 @log_options
@@ -146,21 +141,7 @@ def logs(id: UUID, head: bool, tail: bool, count: int | None, reverse: bool, out
     if output is not None:
         emit(found, output)
         return
-    print_logs(found, owners(run, {log.task_run_id for log in found if log.task_run_id}))
-
-
-def owners(run: FlowRun, task_run_ids: set[UUID]) -> dict[UUID, str]:
-    """Return how log lines name the flow run and these task runs."""
-    from headrace.model.endpoints.task_runs import FILTER_TASK_RUNS
-    from headrace.model.run_filters import TaskRunFilter, TaskRunFilterId
-    from headrace.model.run_queries import TaskRunQuery
-
-    named = {run.id: f"Flow run {run.name!r}"}
-    wanted = sorted(task_run_ids)
-    for start in range(0, len(wanted), PAGE):
-        chosen = TaskRunFilter(id=TaskRunFilterId(any_=wanted[start : start + PAGE]))
-        named |= {task.id: f"Task run {task.name!r}" for task in call(FILTER_TASK_RUNS, TaskRunQuery(task_runs=chosen))}
-    return named
+    print_logs(found, owners_of(run, {log.task_run_id for log in found if log.task_run_id}))
 
 
 @group.command()

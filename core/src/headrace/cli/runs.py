@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from headrace.model.endpoints.base import Endpoint
+    from headrace.model.flow_runs import FlowRun
     from headrace.model.logs import Log
     from headrace.model.states import State
 
@@ -189,6 +190,27 @@ def read_logs(filters: Any, head: bool, tail: bool, count: int | None, reverse: 
 
     logs = collect(limit, fetch)
     return logs if newest_first == reverse else logs[::-1]
+
+
+def read_flow_run(run_id: UUID) -> FlowRun:
+    """Return a flow run. Raises `ObjectNotFound`."""
+    from headrace.model.endpoints.flow_runs import READ_FLOW_RUN
+
+    return call(READ_FLOW_RUN, id=run_id)
+
+
+def owners_of(run: FlowRun, task_run_ids: set[UUID]) -> dict[UUID, str]:
+    """Return how log lines name the flow run and these task runs."""
+    from headrace.model.endpoints.task_runs import FILTER_TASK_RUNS
+    from headrace.model.run_filters import TaskRunFilter, TaskRunFilterId
+    from headrace.model.run_queries import TaskRunQuery
+
+    named = {run.id: f"Flow run {run.name!r}"}
+    wanted = sorted(task_run_ids)
+    for start in range(0, len(wanted), PAGE):
+        chosen = TaskRunFilter(id=TaskRunFilterId(any_=wanted[start : start + PAGE]))
+        named |= {task.id: f"Task run {task.name!r}" for task in call(FILTER_TASK_RUNS, TaskRunQuery(task_runs=chosen))}
+    return named
 
 
 def print_logs(logs: Iterable[Log], owners: dict[UUID, str]) -> None:

@@ -10,8 +10,7 @@ from uuid import UUID
 import click
 
 from headrace.cli.exits import TIMED_OUT, status_of_run
-from headrace.cli.flow_run import owners, read_flow_run
-from headrace.cli.runs import call, collect, print_logs
+from headrace.cli.runs import call, collect, owners_of, print_logs, read_flow_run
 
 if TYPE_CHECKING:
     from headrace.model.flow_runs import FlowRun
@@ -58,7 +57,7 @@ class _NewLines:
     def show(self, run: FlowRun) -> None:
         """Print them."""
         fresh = self._fetch()
-        print_logs(fresh, owners(run, {log.task_run_id for log in fresh if log.task_run_id}))
+        print_logs(fresh, owners_of(run, {log.task_run_id for log in fresh if log.task_run_id}))
 
     def _fetch(self) -> list[Log]:
         from headrace.model.endpoints.logs import FILTER_LOGS

@@ -1,4 +1,4 @@
-"""Where results go and how they come back: the store, and the decisions whether, where and how a result is kept.
+"""Where results go and how they come back: the store. Whether, where and how a result is kept is decided in `result_decisions`.
 
 The document of one result is in `records`, folders and blocks are reached through `storage`, serializers are beside this file.
 """
@@ -6,19 +6,26 @@ The document of one result is in `records`, folders and blocks are reached throu
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from threading import Lock, get_ident
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from headrace.client import current_run
 from headrace.client.bridge import blocking
 from headrace.data import storage as storages
 from headrace.data.locking.base import IsolationLevel, LockManager
+from headrace.data.lru_cache import LRUCache
 from headrace.data.records import HEADER_BYTES, ResultRecord, ResultRecordMetadata, metadata_in
+from headrace.data.result_decisions import (
+    aget_default_result_storage,
+    akey_storage,
+    aresolve_result_storage,
+    get_default_result_serializer,
+    resolve_serializer,
+)
 from headrace.data.storage import LocalStorage, ResultStorage
 from headrace.model import ids
 from headrace.model.errors import ConfigurationError, MissingResult
@@ -26,50 +33,12 @@ from headrace.model.errors import ConfigurationError, MissingResult
 if TYPE_CHECKING:
     from headrace.data.serializers import Serializer
 
-V = TypeVar("V")
-
 CACHED_RECORDS_MAX = 1000
 
 
 def DEFAULT_STORAGE_KEY_FN() -> str:
     """Return a new random key."""
     return ids.random_hex()
-
-
-class LRUCache(Generic[V]):
-    """The `size_max` values used last, by key. Safe to use from several threads."""
-
-    def __init__(self, size_max: int) -> None:
-        self._size_max = size_max
-        self._values: OrderedDict[str, V] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: str) -> V | None:
-        """Return the value, which is now the one used last; None when it is not held."""
-        with self._lock:
-            if key not in self._values:
-                return None
-            self._values.move_to_end(key)
-            return self._values[key]
-
-    def put(self, key: str, value: V) -> None:
-        """Hold the value, and drop the one unused for longest when there are too many."""
-        with self._lock:
-            self._values[key] = value
-            self._values.move_to_end(key)
-            if len(self._values) > self._size_max:
-                self._values.popitem(last=False)
-
-    def drop(self, key: str) -> None:
-        """Hold the value no longer."""
-        with self._lock:
-            self._values.pop(key, None)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __reduce__(self) -> tuple[type[LRUCache[V]], tuple[int]]:
-        return type(self), (self._size_max,)  # in another process: empty
 
 
 def default_cache() -> LRUCache[ResultRecord[Any]]:
@@ -167,7 +136,7 @@ class ResultStore:
         elif isinstance(self.result_storage, (str, Path, UUID)):
             self.result_storage = await aresolve_result_storage(self.result_storage)
         if isinstance(self.metadata_storage, (str, Path)):
-            self.metadata_storage = await _key_storage(self.metadata_storage)
+            self.metadata_storage = await akey_storage(self.metadata_storage)
         return self.result_storage, self.metadata_storage
 
     async def aexists(self, key: str) -> bool:
@@ -430,139 +399,8 @@ async def aread_reference(metadata: ResultRecordMetadata) -> ResultRecord[Any]:
         return ResultRecord[Any](metadata=metadata, blob=content)  # the metadata were stored apart
 
 
-# --- decisions -------------------------------------------------------------------------------------------------------------
-
-
-def _settings() -> Any:
-    from headrace.settings import get_current_settings
-
-    return get_current_settings()
-
-
-async def aget_default_result_storage() -> Any:
-    """Return the storage of results that name none: the block of `results.default_storage_block`, else the local folder."""
-    results = _settings().results
-    if results.default_storage_block is not None:
-        return await aresolve_result_storage(results.default_storage_block)
-    return LocalStorage(Path(results.local_storage_path))
-
-
-get_default_result_storage = blocking(aget_default_result_storage)
-
-
-async def aresolve_result_storage(result_storage: Any) -> Any:
-    """Return the storage itself for what may name one: a block, "block-type/name", a block's id, or the `Path` of a folder.
-
-    Raises `TypeError` for anything else, `ValueError` when no such block is saved.
-    """
-    if isinstance(result_storage, Path):
-        return LocalStorage(result_storage)
-    if isinstance(result_storage, (str, UUID)):
-        from headrace.objects.blocks import Block
-
-        if isinstance(result_storage, str):
-            return await Block.aload(result_storage)
-        return await Block.aload_from_ref(result_storage)
-    if isinstance(result_storage, ResultStorage):
-        return result_storage
-    raise TypeError(
-        f"Result storage must be a file system block, 'block-type/name', a block's id or a Path, not {type(result_storage).__name__!r}; "
-        "an object needs the methods `read_path` and `write_path`."
-    )
-
-
-resolve_result_storage = blocking(aresolve_result_storage)
-
-
-async def _key_storage(value: str | Path) -> Any:
-    """Return the storage of cache keys: text with one slash inside is "block-type/name", any other a folder."""
-    if isinstance(value, str) and value.count("/") == 1 and not value.startswith(("/", "~", ".")) and not value.endswith("/"):
-        return await aresolve_result_storage(value)
-    return LocalStorage(Path(value))
-
-
-def resolve_serializer(serializer: Any) -> Serializer:
-    """Return the serializer for a serializer or the name of its type.
-
-    Raises `ValidationError` (a `ValueError`) for an unknown type, `TypeError` for anything else.
-    """
-    from headrace.data.serializers import Serializer
-
-    if isinstance(serializer, Serializer):
-        return serializer
-    if isinstance(serializer, str):
-        return Serializer(type=serializer)
-    raise TypeError(f"Result serializer must be a serializer or the name of one, not {type(serializer).__name__!r}.")
-
-
-def get_default_result_serializer() -> Serializer:
-    """Return the serializer of results that name none, by the setting `results.default_serializer`."""
-    return resolve_serializer(_settings().results.default_serializer)
-
-
-def get_default_persist_setting() -> bool:
-    """Say whether results are kept where nothing else decides: `results.persist_by_default`, or a default storage block is set."""
-    results = _settings().results
-    return bool(results.persist_by_default or results.default_storage_block is not None)
-
-
-def get_default_persist_setting_for_tasks() -> bool:
-    """Say whether results of tasks are kept where nothing else decides: `tasks.default_persist_result`, else as for all."""
-    of_tasks = _settings().tasks.default_persist_result
-    return get_default_persist_setting() if of_tasks is None else of_tasks
-
-
-def decide_task_persistence(own: bool | None, enclosing: bool | None) -> bool:
-    """Say whether a task's result is kept. In order: its own `persist_result`, the setting for tasks, the enclosing run, the default."""
-    if own is not None:
-        return own
-    of_tasks: bool | None = _settings().tasks.default_persist_result
-    if of_tasks is not None:
-        return of_tasks
-    return get_default_persist_setting() if enclosing is None else enclosing
-
-
-def decide_flow_persistence(own: bool | None, enclosing: bool | None) -> bool:
-    """Say whether a flow's result is kept. In order: its own `persist_result`, the enclosing run, the default."""
-    if own is not None:
-        return own
-    return get_default_persist_setting() if enclosing is None else enclosing
-
-
-def should_persist_result() -> bool:
-    """Say whether results are kept in the present run; outside runs, by the settings."""
-    frame = current_run.frame()
-    return get_default_persist_setting() if frame is None else frame.persist_result
-
-
 def get_result_store() -> ResultStore:
     """Return the store of the present run; outside runs, one by the settings."""
     frame = current_run.frame()
     found = None if frame is None else frame.result_store
     return found if found is not None else ResultStore()
-
-
-async def aget_or_create_default_task_scheduling_storage() -> Any:
-    """Return where parameters of background tasks are kept: the block of `tasks.scheduling.default_storage_block`, else a folder."""
-    tasks = _settings().tasks
-    block = tasks.scheduling.default_storage_block
-    if block is not None:
-        return await aresolve_result_storage(block)
-    return LocalStorage(Path(_settings().home) / "task-scheduling")
-
-
-get_or_create_default_task_scheduling_storage = blocking(aget_or_create_default_task_scheduling_storage)
-
-
-def storage_key_from(template: str, *, parameters: Mapping[str, Any], **objects: Any) -> str:
-    """Fill in the template of `result_storage_key`: `{parameters[x]}`, `{flow_run.name}`, `{task_run.…}`, `{deployment.…}`.
-
-    Raises `ValueError` that names the placeholder which cannot be filled in.
-    """
-    try:
-        return template.format(**objects, parameters=parameters)
-    except (KeyError, AttributeError, IndexError) as error:
-        raise ValueError(
-            f"The result_storage_key {template!r} cannot be filled in: {type(error).__name__}: {error}. It can use parameters "
-            f"({', '.join(parameters) or 'there are none'}) as {{parameters[name]}}, and {', '.join(sorted(objects))} as {{flow_run.name}}."
-        ) from error

@@ -46,7 +46,7 @@ def plan(call: TaskCall) -> Keeping | None:
     if task.persist_result is None and inherited is False and not _tasks_persist_by_default():
         persists = False
     else:
-        from headrace.data.results import decide_task_persistence
+        from headrace.data.result_decisions import decide_task_persistence
 
         persists = decide_task_persistence(task.persist_result, inherited)
     context.persist_result = persists
@@ -63,7 +63,7 @@ def _tasks_persist_by_default() -> bool:
 
 def _keyed(call: TaskCall, context: TaskRunContext) -> Keeping:
     from headrace.data.caching import cache_key
-    from headrace.data.results import storage_key_from
+    from headrace.data.result_decisions import storage_key_from
     from headrace.settings import get_current_settings
 
     task = call.task
@@ -194,7 +194,7 @@ async def settle(call: TaskCall, outcome: Outcome) -> None:
 
 def persists_by_default() -> bool:
     """Say whether a flow outside other flows keeps its result where it does not say so itself."""
-    from headrace.data.results import decide_flow_persistence
+    from headrace.data.result_decisions import decide_flow_persistence
 
     return decide_flow_persistence(None, None)
 
