@@ -210,6 +210,20 @@ def test_pauses_fire_again_when_the_flow_is_retried(resumer: Resumer, stored: St
     assert stored.flow_history().count("Paused") == 2
 
 
+def test_a_pause_with_input_fires_again_when_the_flow_is_retried(resumer: Resumer, stored: Stored) -> None:
+    answers: list[Any] = []
+
+    @flow(retries=1)
+    def work() -> None:
+        resumer.when_paused(own_id(), {"name": f"answer-{len(answers)}"})
+        answers.append(pause_flow_run(wait_for_input=Answer, timeout=SECONDS_MAX).name)
+        if len(answers) == 1:
+            raise ValueError("bad")
+
+    work()
+    assert answers == ["answer-0", "answer-1"]
+
+
 def test_outside_runs_nothing_can_be_paused_or_suspended() -> None:
     with pytest.raises(RuntimeError, match="within a flow run"):
         pause_flow_run()

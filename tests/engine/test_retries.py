@@ -16,22 +16,9 @@ from headrace.states import Failed
 from headrace.testing.clock import ControlledClock
 
 
-class Sleepless(ControlledClock):
-    """A clock on which sleeping takes no time; it remembers how long was slept."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.slept: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        super().sleep(seconds)
-
-
 @pytest.fixture
-def sleepless() -> Generator[Sleepless, None, None]:
-    controlled = Sleepless()
-    with clock.use(controlled):
+def sleepless() -> Generator[ControlledClock, None, None]:
+    with clock.use(ControlledClock()) as controlled:
         yield controlled
 
 
@@ -73,7 +60,7 @@ def test_returned_failed_state_is_tried_again(mode: Mode, stored: Stored) -> Non
     assert stored.task_run().run_count == 2
 
 
-def test_delays_of_a_list_are_used_in_order_and_the_last_repeats(sleepless: Sleepless, stored: Stored) -> None:
+def test_delays_of_a_list_are_used_in_order_and_the_last_repeats(sleepless: ControlledClock, stored: Stored) -> None:
     tried: list[int] = []
     assert failing(3, tried, Mode("blocking"), retries=3, retry_delay_seconds=[10, 20])() == "good"
     assert sleepless.slept == [10, 20, 20]
@@ -86,7 +73,7 @@ def test_delays_of_a_list_are_used_in_order_and_the_last_repeats(sleepless: Slee
     assert states[2].message == "Task run encountered an exception: ValueError: bad 1"
 
 
-def test_one_delay_holds_for_all(sleepless: Sleepless) -> None:
+def test_one_delay_holds_for_all(sleepless: ControlledClock) -> None:
     failing(2, [], Mode("blocking"), retries=2, retry_delay_seconds=7)()
     assert sleepless.slept == [7, 7]
 
@@ -102,7 +89,7 @@ def test_jitter_spreads_between_the_delay_and_its_factor(draw: float, expected: 
     assert delay_before(2, 10, None, draw) == 10
 
 
-def test_jitter_is_applied(sleepless: Sleepless) -> None:
+def test_jitter_is_applied(sleepless: ControlledClock) -> None:
     failing(9, [], Mode("blocking"), retries=9, retry_delay_seconds=10, retry_jitter_factor=0.5)()
     assert all(10 <= seconds <= 15 for seconds in sleepless.slept)
     assert len(set(sleepless.slept)) > 1
@@ -190,7 +177,7 @@ def test_flow_fails_when_its_retries_are_used_up(mode: Mode, stored: Stored) -> 
     assert (stored.flow_run().run_count, stored.flow_run().state.name) == (2, "Failed")
 
 
-def test_flow_waits_before_it_is_tried_again(sleepless: Sleepless, stored: Stored) -> None:
+def test_flow_waits_before_it_is_tried_again(sleepless: ControlledClock, stored: Stored) -> None:
     tried: list[int] = []
 
     @flow(retries=1, retry_delay_seconds=30)
@@ -201,7 +188,7 @@ def test_flow_waits_before_it_is_tried_again(sleepless: Sleepless, stored: Store
         return "good"
 
     assert work() == "good"
-    assert len(sleepless.slept) == 1 and 29 < sleepless.slept[0] <= 30
+    assert len(sleepless.slept) == 1 and 29 < sleepless.slept[0] < 31
 
 
 @pytest.mark.parametrize(("persisted", "times"), [(True, 1), (False, 2)])
@@ -244,3 +231,16 @@ def test_keys_of_calls_are_stable_over_attempts(mode: Mode, stored: Stored) -> N
     first, second = stored.task_runs()
     assert first.dynamic_key.split("-")[0] == second.dynamic_key.split("-")[0] == "0"
     assert (first.flow_run_run_count, second.flow_run_run_count) == (1, 2)
+
+
+def test_fractions_of_a_second_are_waited_for_as_such(sleepless: ControlledClock) -> None:
+    tried: list[int] = []
+
+    @flow(retries=1, retry_delay_seconds=0.25)
+    def work() -> None:
+        tried.append(1)
+        if len(tried) == 1:
+            raise ValueError("bad")
+
+    work()
+    assert sum(sleepless.slept) < 0.3

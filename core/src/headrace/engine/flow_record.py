@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from headrace.model.states import State
 
 PENDING_POLL_SECONDS = 0.2
+SCHEDULE_MARGIN_SECONDS = 0.001
+"""A proposal that comes a microsecond early is told to wait for a second."""
 
 _flow_ids: WeakKeyDictionary[Client, dict[str, UUID]] = WeakKeyDictionary()
 
@@ -114,17 +116,18 @@ class FlowRecord:
     async def begin(self, ports: Ports) -> State:
         """Propose Running until the orchestrator accepts it or ends the run; waits as it is told. Raises `Abort`."""
         while True:
+            if self.state.is_scheduled():  # the orchestrator would say so too, but in whole seconds
+                await ports.sleep(self._seconds_until(self.state))
             state = await self.propose("RUNNING", "Running", ports=ports)
             if state.is_pending():
                 await ports.sleep(PENDING_POLL_SECONDS)
-            elif state.is_scheduled():
-                await ports.sleep(self._seconds_until(state))
-            else:
+            elif not state.is_scheduled():
                 return state
 
     def _seconds_until(self, state: State) -> float:
         at = state.state_details.scheduled_time
-        return max(0.0, (at - clock.now()).total_seconds()) if at is not None else 0.0
+        left = (at - clock.now()).total_seconds() if at is not None else 0.0
+        return left + SCHEDULE_MARGIN_SECONDS if left > 0 else 0.0
 
     async def propose(
         self,

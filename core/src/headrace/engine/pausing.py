@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from headrace.client.recording import spool
 from headrace.engine import logs
 from headrace.engine.context import FlowRunContext, current
 from headrace.model import clock, ids
-from headrace.model.errors import FlowPauseTimeout, FlowRunWaitTimeout, NotPausedError, Pause
+from headrace.model.errors import FlowPauseTimeout, FlowRunWaitTimeout, NotPausedError, ObjectNotFound, Pause
 from headrace.model.states import Paused, State, StateCreate, StateType, Suspended
 
 if TYPE_CHECKING:
@@ -36,14 +37,12 @@ async def apause_flow_run(wait_for_input: Any = None, timeout: int = 3600, poll_
     run_id = frame.flow_run.id
     pause_key = key or _next_key(frame)
     proposed = Paused(timeout_seconds=timeout, pause_key=pause_key)
-    input_type = _input_type(wait_for_input, proposed)
+    input_type = await _asked_for(wait_for_input, proposed, run_id)
     spool().flush()
     answer = await _propose(run_id, proposed)
     state = answer.state
     if state is None or not state.is_paused():
         return await _already_fired(answer, input_type, proposed, run_id)
-    if input_type is not None:
-        await input_type.asave(proposed.state_details.run_input_keyset, run_id)
     frame.flow_run.state = state
     logs.flow_log(frame.flow_run, frame.flow.name, 20, "Pausing flow, execution will continue when this flow run is resumed.")
     await _wait_until_resumed(frame, run_id, timeout, min(poll_interval, POLL_SECONDS_MAX))
@@ -86,7 +85,7 @@ async def asuspend_flow_run(wait_for_input: Any = None, flow_run_id: UUID | None
     assert run_id is not None
     pause_key = key or (_next_key(frame) if frame is not None else ids.random_hex())
     proposed = Suspended(timeout_seconds=timeout, pause_key=pause_key)
-    input_type = _input_type(wait_for_input, proposed)
+    input_type = await _asked_for(wait_for_input, proposed, run_id)
     spool().flush()
     answer = await _propose(run_id, proposed)
     state = answer.state
@@ -94,8 +93,6 @@ async def asuspend_flow_run(wait_for_input: Any = None, flow_run_id: UUID | None
         if _fired(answer) and frame is not None:
             return await _received(input_type, proposed, run_id)
         raise RuntimeError(f"Flow run cannot be suspended: {_reason(answer)}")
-    if input_type is not None:
-        await input_type.asave(proposed.state_details.run_input_keyset, run_id)
     if frame is None:
         return None
     logs.flow_log(frame.flow_run, frame.flow.name, 20, "Suspending flow run, execution will be rescheduled when this flow run is resumed.")
@@ -158,14 +155,19 @@ def _next_key(frame: FlowRunContext) -> str:
     return str(frame.pauses)
 
 
-def _input_type(wait_for_input: Any, proposed: State) -> Any:
-    """Return the run-input type to wait for, or None, and note its keys in the proposed state."""
+async def _asked_for(wait_for_input: Any, proposed: State, run_id: UUID) -> Any:
+    """Return the run-input type to wait for, or None. Its schema is stored before anybody can see the run paused and answer."""
     if wait_for_input is None:
         return None
-    from headrace.objects.inputs import keyset_from_paused_state, run_input_subclass_from_type
+    from headrace.objects.inputs import adelete_flow_run_input, keyset_from_paused_state, run_input_subclass_from_type
 
     input_type = run_input_subclass_from_type(wait_for_input)
-    proposed.state_details.run_input_keyset = dict(keyset_from_paused_state(proposed))
+    keyset = dict(keyset_from_paused_state(proposed))
+    proposed.state_details.run_input_keyset = keyset
+    for key in (keyset["schema"], keyset["description"]):  # the same pause of an earlier attempt
+        with suppress(ObjectNotFound):
+            await adelete_flow_run_input(key, run_id)
+    await input_type.asave(keyset, run_id)
     return input_type
 
 
