@@ -37,6 +37,7 @@ def command_line(*words: str) -> str:
 def main() -> None:
     for package in (headrace, headrace_shell):
         assert "site-packages" in Path(str(package.__file__)).parts, package.__file__
+        assert Path(str(package.__file__)).with_name("py.typed").exists(), f"{package.__name__} does not ship its types"
     assert add_squares(10) == 285
     assert say("downstream") == ["downstream"]
     assert command_line("--version").strip() == headrace.__version__
