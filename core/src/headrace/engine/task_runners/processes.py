@@ -40,6 +40,8 @@ class ProcessPoolTaskRunner(TaskRunner[HeadraceConcurrentFuture[Any]]):
         self._initializer = initializer
         self._initargs = initargs
         self._executor: ProcessPoolExecutor | None = None
+        self._handed_over: set[Future[bytes]] = set()
+        self._is_cancelled = False
 
     @property
     def max_workers(self) -> int:
@@ -56,6 +58,15 @@ class ProcessPoolTaskRunner(TaskRunner[HeadraceConcurrentFuture[Any]]):
             stopped = exc_type is not None and not issubclass(exc_type, Exception)
             executor.shutdown(wait=not stopped, cancel_futures=stopped)
         super().__exit__(exc_type, exc_value, traceback)
+
+    def cancel_all(self) -> None:
+        """Record every run that no process has taken yet as Cancelled, those submitted from now on too. What a process has goes on.
+
+        Processes take one run more than they work on.
+        """
+        self._is_cancelled = True
+        for running in list(self._handed_over):
+            running.cancel()
 
     def _pool(self) -> ProcessPoolExecutor:
         if self._executor is None:
@@ -85,6 +96,9 @@ class ProcessPoolTaskRunner(TaskRunner[HeadraceConcurrentFuture[Any]]):
         return future
 
     def _start(self, submission: Submission, future: HeadraceConcurrentFuture[Any], context: dict[str, Any]) -> None:
+        if self._is_cancelled:
+            submission.cancel(future)
+            return
         try:
             if not submission.resolve():
                 future.finish()
@@ -95,7 +109,9 @@ class ProcessPoolTaskRunner(TaskRunner[HeadraceConcurrentFuture[Any]]):
         except Exception as error:  # noqa: BLE001  # this run's border: it fails alone, whatever is wrong with its parameters
             _end(submission.record, future, "FAILED", "Failed", error)
             return
-        running.add_done_callback(partial(_take_over, submission.record, future))
+        self._handed_over.add(running)
+        running.add_done_callback(self._handed_over.discard)
+        running.add_done_callback(partial(_take_over, submission, future))
 
 
 def _dump(value: Any) -> bytes:
@@ -116,17 +132,16 @@ def _end(record: TaskRecord, future: HeadraceConcurrentFuture[Any], kind: str, n
     future.finish()
 
 
-def _take_over(record: TaskRecord, future: HeadraceConcurrentFuture[Any], running: Future[bytes]) -> None:
+def _take_over(submission: Submission, future: HeadraceConcurrentFuture[Any], running: Future[bytes]) -> None:
     """Put what the child kept of the run into the future. A child that died takes its run with it, and only that."""
-    from concurrent.futures import CancelledError
-
+    if running.cancelled():
+        submission.cancel(future)
+        return
+    record = submission.record
     try:
         import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # cloudpickle has no types
 
         finished: TaskRecord = cloudpickle.loads(running.result())  # made by our own child
-    except CancelledError as error:
-        _end(record, future, "CANCELLED", "Cancelled", error)
-        return
     except BaseException as error:  # noqa: BLE001  # a broken pool, or a result that cannot be read here
         _end(record, future, "CRASHED", "Crashed", error)
         return
