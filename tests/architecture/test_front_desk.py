@@ -17,6 +17,7 @@ ROOMS_WITH_DOORS = ("client/orchestration", "client/schemas", "settings/models")
 
 SURFACE = Path(__file__).parent / "import_surface.txt"
 DOCUMENTED = Path(__file__).parent / "documented_names.txt"
+DOCUMENTED_METHODS = Path(__file__).parent / "documented_methods.txt"
 
 
 def front_desk() -> list[Module]:
@@ -86,6 +87,13 @@ def test_documented_name_is_importable(module: str, name: str) -> None:
 @pytest.mark.parametrize(("module", "names"), names_in(DOCUMENTED).items())
 def test_module_offers_what_its_page_documents(module: str, names: list[str]) -> None:
     found = importlib.import_module(module)
+    assert [name for name in names if not hasattr(found, name)] == []
+
+
+@pytest.mark.parametrize(("place", "names"), names_in(DOCUMENTED_METHODS).items())
+def test_class_has_the_methods_that_its_page_documents(place: str, names: list[str]) -> None:
+    module, class_name = place.split()
+    found = getattr(importlib.import_module(module), class_name)
     assert [name for name in names if not hasattr(found, name)] == []
 
 
