@@ -136,8 +136,11 @@ def test_limits_nest(mode: Mode, stored: Stored) -> None:
     async def work() -> None:
         await mode.call(part)
 
+    began = time.monotonic()
     assert mode.run(work, return_state=True).name == "TimedOut"
-    assert stored.task_run().state.is_final()
+    assert time.monotonic() - began < LONG
+    assert stored.task_run().state.name == "Crashed"
+    assert "cancelled" in stored.task_run().state.message
 
 
 def test_outer_limit_goes_on_after_an_inner_one() -> None:
@@ -168,3 +171,23 @@ def test_timed_out_task_is_tried_again(mode: Mode, stored: Stored) -> None:
 
     assert mode.run(part) == "good"
     assert stored.task_run().run_count == 2
+
+
+def test_own_alarm_of_the_program_still_rings() -> None:
+    import signal
+
+    rang: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rang.append(1))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.15)
+
+        @flow(timeout_seconds=0.05)
+        def work() -> None:
+            time.sleep(LONG)
+
+        assert work(return_state=True).name == "TimedOut"
+        time.sleep(0.2)
+        assert rang == [1]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

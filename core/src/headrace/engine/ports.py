@@ -23,6 +23,10 @@ class TimeLimitReached(BaseException):
     """The time limit of a run passed. Not an `Exception`, so that user code does not swallow it."""
 
 
+class EnclosingLimitReached(BaseException):
+    """The time limit of an enclosing run passed; the argument is the level of that limit. Ends the runs in between."""
+
+
 class Ports(Protocol):
     """How a run waits."""
 
@@ -112,24 +116,37 @@ BLOCKING = BlockingPorts()
 ASYNC = AsyncPorts()
 
 
+_deadlines: list[float] = []
+"""When the limits that hold in the main thread end, the outermost first."""
+
+
 @contextmanager
 def _alarm(seconds: float) -> Generator[None, None, None]:
-    """Interrupt the main thread by a timer signal. Limits nest: the outer timer goes on with what is left of it."""
+    """Interrupt the main thread by a timer signal. Limits nest: the first that ends rings, and ends the runs inside it."""
+    level = len(_deadlines)
 
     def ring(number: int, frame: FrameType | None) -> None:
-        raise TimeLimitReached
+        now = clock.monotonic()
+        over = next((index for index, deadline in enumerate(_deadlines) if deadline <= now), level)
+        raise TimeLimitReached if over == level else EnclosingLimitReached(over)
 
     began = clock.monotonic()
+    _deadlines.append(began + seconds)
     before = signal.signal(signal.SIGALRM, ring)
-    left_outer, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    left_outer, _ = signal.setitimer(signal.ITIMER_REAL, min(_deadlines) - began)
     try:
         yield
+    except EnclosingLimitReached as reached:
+        if reached.args[0] == level:
+            raise TimeLimitReached from None
+        raise
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        _deadlines.pop()
         signal.signal(signal.SIGALRM, before)
         if left_outer:
-            rest = left_outer - (clock.monotonic() - began)
-            signal.setitimer(signal.ITIMER_REAL, max(rest, 0.000_001))
+            ends = min(_deadlines) if _deadlines else began + left_outer
+            signal.setitimer(signal.ITIMER_REAL, max(ends - clock.monotonic(), 0.000_001))
 
 
 @contextmanager

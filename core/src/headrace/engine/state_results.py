@@ -232,6 +232,8 @@ def crash_message(error: BaseException) -> str:
     name = type(error).__name__
     if name == "CancelledError" and not was_terminated():
         return "Execution was cancelled by the runtime environment."
+    if name == "EnclosingLimitReached":
+        return "Execution was cancelled, for the time limit of an enclosing run passed."
     if isinstance(error, KeyboardInterrupt):
         return "Execution was aborted by an interrupt signal."
     if isinstance(error, TerminationSignal) or was_terminated():
