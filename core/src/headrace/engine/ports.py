@@ -126,8 +126,7 @@ def _alarm(seconds: float) -> Generator[None, None, None]:
     level = len(_deadlines)
 
     def ring(number: int, frame: FrameType | None) -> None:
-        now = clock.monotonic()
-        over = next((index for index, deadline in enumerate(_deadlines) if deadline <= now), level)
+        over = _deadlines.index(min(_deadlines))
         raise TimeLimitReached if over == level else EnclosingLimitReached(over)
 
     began = clock.monotonic()
