@@ -136,6 +136,7 @@ def _alarm(seconds: float) -> Generator[None, None, None]:
     try:
         yield
     except EnclosingLimitReached as reached:
+        left_outer = 0  # it has rung already
         if reached.args[0] == level:
             raise TimeLimitReached from None
         raise

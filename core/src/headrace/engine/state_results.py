@@ -23,6 +23,7 @@ from headrace.model.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from types import TracebackType
 
     from headrace.engine.task_record import TaskRecord
     from headrace.model.states import State, StateCreate
@@ -195,23 +196,23 @@ def exception_or_data(upstream: Any) -> Any:
 # --- making ----------------------------------------------------------------------------------------------------------------
 
 
-def is_state(value: Any) -> bool:
+def is_state(obj: Any) -> bool:
     """Say whether a value is a state."""
     states = sys.modules.get("headrace.model.states")
-    return states is not None and isinstance(value, states.State)
+    return states is not None and isinstance(obj, states.State)
 
 
-def is_state_iterable(value: Any) -> bool:
+def is_state_iterable(obj: Any) -> bool:
     """Say whether a value is a list, set or tuple of states and of nothing else; an empty one is not."""
-    if not isinstance(value, (list, set, tuple)):
+    if not isinstance(obj, (list, set, tuple)):
         return False
-    members = cast("Collection[Any]", value)
+    members = cast("Collection[Any]", obj)
     return bool(members) and all(map(is_state, members))
 
 
-def format_exception(error: BaseException) -> str:
-    """Return the traceback of an exception as text, without the engine's own frames."""
-    return "".join(traceback.format_exception(type(error), error, user_traceback(error)))
+def format_exception(exc: BaseException, tb: TracebackType | None = None) -> str:
+    """Return an exception as text, with the traceback `tb`; default: its own, without the engine's frames."""
+    return "".join(traceback.format_exception(type(exc), exc, tb or user_traceback(exc)))
 
 
 def user_traceback(error: BaseException) -> Any:
