@@ -230,13 +230,13 @@ def _can_pickle(value: Any) -> bool:
 
 
 @contextmanager
-def hydrated_context(serialized: Mapping[str, Any] | None = None) -> Generator[None, None, None]:
+def hydrated_context(serialized_context: Mapping[str, Any] | None = None) -> Generator[None, None, None]:
     """Run the block in a context made by `serialize_context`, as if it were part of those runs."""
-    if not serialized:
+    if not serialized_context:
         yield
         return
-    flow_values = serialized.get("flow_run_context") or None
-    task_values = serialized.get("task_run_context") or None
+    flow_values = serialized_context.get("flow_run_context") or None
+    task_values = serialized_context.get("task_run_context") or None
     flow = None
     if flow_values:
         runner = flow_values["flow"].task_runner.duplicate()
@@ -244,7 +244,7 @@ def hydrated_context(serialized: Mapping[str, Any] | None = None) -> Generator[N
     task = None
     if task_values:
         task = TaskRunContext(**task_values, start_time=flow.start_time if flow else _now())
-    token = enter(RunContext(flow, task, frozenset(serialized.get("tags_context", {}).get("current_tags", ()))))
+    token = enter(RunContext(flow, task, frozenset(serialized_context.get("tags_context", {}).get("current_tags", ()))))
     try:
         with flow.task_runner if flow is not None else nullcontext():
             yield

@@ -121,10 +121,17 @@ async def aresume_flow_run(flow_run_id: UUID | str, run_input: dict[str, Any] | 
 
 
 async def wait_for_flow_run(
-    flow_run_id: UUID | str, timeout: float | None = 10800, poll_interval: float = POLL_SECONDS_MAX, log_states: bool = False
+    flow_run_id: UUID | str,
+    timeout: float | None = 10800,
+    poll_interval: float | None = None,
+    client: Client | None = None,
+    log_states: bool = False,
 ) -> FlowRun:
-    """Wait until a flow run has ended, and return it. Raises `FlowRunWaitTimeout` after `timeout` seconds (None: never)."""
-    client = current_client()
+    """Wait until a flow run has ended, and return it. Raises `FlowRunWaitTimeout` after `timeout` seconds (None: never).
+
+    It is looked at several times a second, or every `poll_interval` seconds if that is oftener.
+    """
+    client = client or current_client()
     run_id = UUID(str(flow_run_id))
     deadline = None if timeout is None else clock.monotonic() + timeout
     seen: UUID | None = None
@@ -137,7 +144,7 @@ async def wait_for_flow_run(
             return run
         if deadline is not None and clock.monotonic() >= deadline:
             raise FlowRunWaitTimeout(f"Flow run '{run_id}' did not end within {timeout:g} seconds; it is {run.state_name} now.")
-        await asleep(min(poll_interval, POLL_SECONDS_MAX))
+        await asleep(POLL_SECONDS_MAX if poll_interval is None else min(poll_interval, POLL_SECONDS_MAX))
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------------------

@@ -24,11 +24,11 @@ initialising: ContextVar[bool] = ContextVar("headrace_block_initialising", defau
 """False while a document is loaded without validation, so that `block_initialization` does not meet missing values."""
 
 
-def block_schema_to_key(block_schema: BlockSchema) -> str:
+def block_schema_to_key(schema: BlockSchema) -> str:
     """Return the key under which the class for a stored schema is looked up: the slug of its type."""
-    if block_schema.block_type is None:
+    if schema.block_type is None:
         raise ValueError("The block schema does not say its type, so its class cannot be looked up.")
-    return block_schema.block_type.slug
+    return schema.block_type.slug
 
 
 class Block(BaseModel):

@@ -1,13 +1,17 @@
-"""Names of `headrace.tasks` beside the decorator."""
+"""Documented names of tasks, states and waiting beside the decorators."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import threading
 
-from headrace import Task, flow, task
+from headrace import Task, flow, get_client, task
 from headrace.assets import materialize
+from headrace.client.schemas.objects import FlowRun
 from headrace.exceptions import exception_traceback
+from headrace.flow_runs import wait_for_flow_run
+from headrace.states import format_exception
 from headrace.tasks import MaterializingTask, TaskOptions, task_input_hash
 
 
@@ -65,3 +69,28 @@ def test_traceback_text_names_the_cause() -> None:
     assert text.startswith("Traceback")
     assert "KeyError: 'inner'" in text
     assert text.endswith("ValueError: outer\n")
+
+
+def test_a_run_is_awaited_through_the_client_that_is_given() -> None:
+    @flow
+    def work() -> int:
+        return 1
+
+    run_id = work(return_state=True).state_details.flow_run_id
+    assert run_id is not None
+
+    async def main() -> FlowRun:
+        async with get_client() as client:
+            return await wait_for_flow_run(run_id, timeout=5, poll_interval=1, client=client)
+
+    run = asyncio.run(main())
+    assert run.state is not None
+    assert run.state.is_completed()
+
+
+def test_traceback_can_be_another_than_the_exceptions_own() -> None:
+    try:
+        raise ValueError("shown")
+    except ValueError as error:
+        tb = error.__traceback__
+    assert "in test_traceback_can_be_another" in format_exception(KeyError("x"), tb)
