@@ -254,3 +254,65 @@ def test_load_flow_run(stored: Stored) -> None:
 
     work()
     assert load_flow_run(stored.flow_run().id).name == stored.flow_run().name
+
+
+def test_long_runs_send_signs_of_life(stored: Stored) -> None:
+    import threading
+
+    from headrace.client.bridge import drive
+    from headrace.client.connect import current_client
+    from headrace.model import clock
+    from headrace.model.endpoints.events import FILTER_EVENTS
+    from headrace.model.events import EventFilter, FilterEvents
+    from headrace.testing.clock import ControlledClock
+
+    controlled = ControlledClock()
+    wanted = FilterEvents(filter=EventFilter.model_validate({"event": {"name": ["prefect.flow-run.heartbeat"]}}))
+    tick = threading.Event()
+
+    def beats() -> list[Any]:
+        return drive(current_client().call(FILTER_EVENTS, wanted)).events
+
+    def wait_for_beats(count: int) -> None:
+        for _ in range(500):
+            if len(beats()) == count:
+                return
+            tick.wait(0.01)
+        raise AssertionError(f"{len(beats())} beats instead of {count}")
+
+    @flow(flow_run_name="long")
+    def work() -> None:
+        assert beats() == []
+        for count in (1, 2):
+            controlled.pass_time(181)
+            wait_for_beats(count)
+
+    with clock.use(controlled):
+        work()
+        run = stored.flow_run()
+        beat = beats()[0]
+    assert (beat.resource.id, beat.resource["prefect.resource.name"]) == (f"prefect.flow-run.{run.id}", "long")
+    assert [(one.role, one.id) for one in beat.related] == [("flow", f"prefect.flow.{run.flow_id}")]
+
+
+def test_run_that_is_being_cancelled_ends_as_cancelled(mode: Mode, stored: Stored) -> None:
+    from headrace.context import FlowRunContext
+    from headrace.exceptions import CancelledRun
+    from headrace.states import Cancelling
+
+    called: list[str] = []
+
+    def note(flow: Any, run: Any, state: Any) -> None:
+        called.append(state.name)
+
+    @mode.flow(on_cancellation=[note], on_completion=[note], on_failure=[note])
+    async def work() -> int:
+        frame = FlowRunContext.get()
+        assert frame is not None
+        stored.client.set_flow_run_state(frame.flow_run.id, Cancelling())
+        return 3
+
+    with pytest.raises(CancelledRun):
+        mode.run(work)
+    assert stored.flow_history() == ["Pending", "Running", "Cancelling", "Cancelled"]
+    assert called == ["Cancelling"]

@@ -513,3 +513,56 @@ def test_one_thread_waits_for_another_in_a_serializable_transaction(stored: Stor
     for thread in threads:
         thread.join(5)
     assert seen == [True]
+
+
+@pytest.mark.parametrize("how", ["call", "submit", "state", "transaction"])
+def test_failure_that_was_caught_still_dooms_the_transaction(stored: Stored, how: str) -> None:
+    from headrace.exceptions import TransactionRolledBack
+
+    journal = Journal()
+
+    def fail() -> None:
+        if how == "call":
+            with pytest.raises(ValueError, match="bad"):
+                journal.task("bad", fails=True)()
+        elif how == "submit":
+            journal.task("bad", fails=True).submit().wait()
+        elif how == "state":
+            journal.task("bad", fails=True)(return_state=True)
+        else:
+            with pytest.raises(ValueError, match="bad"), transaction():
+                raise ValueError("bad")
+
+    @flow
+    def unaware() -> None:
+        with transaction():
+            journal.task("a")()
+            fail()
+
+    @flow
+    def aware() -> bool:
+        with transaction() as txn:
+            journal.task("b")()
+            fail()
+            return txn.is_rolled_back()
+
+    with pytest.raises(TransactionRolledBack):
+        unaware()
+    assert aware() is True
+    assert [word for word in journal if "bad" not in word] == ["run a", "rollback a", "run b", "rollback b"]
+    assert "A transaction is rolled back" in stored.logs()
+
+
+def test_task_of_a_doomed_transaction_is_rolled_back_at_once(stored: Stored) -> None:
+    journal = Journal()
+
+    @flow
+    def work() -> None:
+        with transaction() as txn:
+            journal.task("bad", fails=True)(return_state=True)
+            journal.task("late")()
+            assert txn.is_rolled_back()
+
+    work()
+    assert journal == ["run bad", "run late", "rollback late"]
+    assert stored.task_run("late-0").state.name == "RolledBack"

@@ -184,3 +184,43 @@ def test_run_task_in_a_context_that_was_carried_along(stored: Stored) -> None:
     work()
     run_task_sync(part, context=carried[0])
     assert stored.task_run().flow_run_id == stored.flow_run().id
+
+
+# --- limits of tags --------------------------------------------------------------------------------------------------------------
+
+
+def test_no_more_runs_of_a_tag_than_its_limit(stored: Stored) -> None:
+    import threading
+
+    stored.client.create_concurrency_limit("narrow", 1)
+    inside: list[int] = []
+    most: list[int] = []
+    pause = threading.Event()
+
+    @task(tags=["narrow"])
+    def part(x: int) -> None:
+        inside.append(x)
+        most.append(len(inside))
+        pause.wait(0.01)
+        inside.remove(x)
+
+    @flow
+    def work() -> None:
+        part.map(range(4)).wait()
+
+    work()
+    assert most == [1, 1, 1, 1]
+    assert {run.state.name for run in stored.task_runs()} == {"Completed"}
+
+
+def test_a_limit_of_nothing_fails_the_run_at_once(mode: Mode, stored: Stored) -> None:
+    from headrace.exceptions import ConcurrencySlotAcquisitionError
+
+    stored.client.create_concurrency_limit("closed", 0)
+
+    @mode.task(tags=["closed"])
+    async def part() -> None: ...
+
+    with pytest.raises(ConcurrencySlotAcquisitionError, match="closed"):
+        mode.run(part)
+    assert stored.task_history() == ["Pending", "Failed"]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from headrace.client import bridge
 from headrace.client.bridge import drive
 from headrace.client.recording import spool
-from headrace.engine import logs
+from headrace.data.functions import RunNameError, make_run_name
+from headrace.engine import heartbeats, logs
 from headrace.engine.context import FlowRunContext, RunContext, current, enter, leave
 from headrace.engine.dependencies import check_wait_for, is_plain, resolve_parameters, wait_for_upstream
 from headrace.engine.flow_record import FlowRecord, parent_link
-from headrace.engine.functions import RunNameError, make_run_name
 from headrace.engine.hooks import run_hooks
 from headrace.engine.outcome import Outcome, completed, failed, timed_out
 from headrace.engine.persistence import persist_flow_result, persists_by_default, store_for_flow
@@ -126,6 +126,8 @@ async def prepare(call: FlowCall, ports: Ports) -> State | None:
 
 def close(call: FlowCall, error: BaseException | None = None) -> None:
     """Tell the parent, and have everything of an outermost run delivered. With a broken store as the `error` there is nothing left to do."""
+    if call.record.exists:
+        heartbeats.end(call.record.run)
     if isinstance(error, StoreError):
         return
     if call.link is not None:
@@ -221,6 +223,7 @@ def open_frame(call: FlowCall) -> FlowRunContext:
         children=record.children,
         result_store_factory=partial(store_for_flow, flow, parent),
     )
+    heartbeats.begin(record.run, flow.name)
     return frame
 
 

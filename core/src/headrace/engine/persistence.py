@@ -187,6 +187,9 @@ async def settle(call: TaskCall, outcome: Outcome) -> None:
             outcome.kind, outcome.name, outcome.error, outcome.data = "FAILED", "Failed", failure, failure
             outcome.message = f"Task run's result cannot be kept: {failure}"
         return
+    if transaction.is_rolled_back():
+        outcome.name = "RolledBack"  # the transaction around it was rolled back before this run ended
+        return
     if transaction.key is not None and outcome.metadata is None:
         written = transaction.store.create_result_record(outcome.value, transaction.key, transaction.expiration)
         outcome.metadata = await transaction.store.areference(written)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from headrace.client import bridge
 from headrace.client.bridge import drive
 from headrace.client.recording import spool
+from headrace.data.functions import RunNameError, make_run_name
 from headrace.engine import logs
 from headrace.engine.context import RunContext, TaskRunContext, current, enter, leave
 from headrace.engine.dependencies import check_wait_for, is_plain, remember_origin, resolve_parameters, wait_for_upstream
-from headrace.engine.functions import RunNameError, make_run_name
 from headrace.engine.hooks import run_hooks
 from headrace.engine.outcome import Outcome, attempt
 from headrace.engine.persistence import settle
@@ -22,7 +22,7 @@ from headrace.engine.startup import start_once
 from headrace.engine.state_results import crash_message, result_of_record
 from headrace.engine.task_record import TaskRecord
 from headrace.model import clock
-from headrace.model.errors import StoreError, UpstreamTaskError
+from headrace.model.errors import ConcurrencySlotAcquisitionError, StoreError, UpstreamTaskError
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -296,7 +296,7 @@ def crash(call: TaskCall, error: BaseException) -> None:
     record = call.record
     if record.is_final:
         return
-    expected = isinstance(error, (ValueError, TypeError, KeyError)) and not record.run_count
+    expected = isinstance(error, (ValueError, TypeError, KeyError, ConcurrencySlotAcquisitionError)) and not record.run_count
     if expected:  # wrong options or dependencies, found before the body ran: the caller's mistake, not a crash
         record.enter("FAILED", "Failed", f"{type(error).__name__}: {error}", data=error)
     else:
