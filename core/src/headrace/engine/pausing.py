@@ -166,7 +166,8 @@ async def _asked_for(wait_for_input: Any, proposed: State, run_id: UUID) -> Any:
     """Return the run-input type to wait for, or None. Its schema is stored before anybody can see the run paused and answer."""
     if wait_for_input is None:
         return None
-    from headrace.objects.inputs import adelete_flow_run_input, keyset_from_paused_state, run_input_subclass_from_type
+    from headrace.objects.input_values import adelete_flow_run_input
+    from headrace.objects.inputs import keyset_from_paused_state, run_input_subclass_from_type
 
     input_type = run_input_subclass_from_type(wait_for_input)
     keyset = dict(keyset_from_paused_state(proposed))

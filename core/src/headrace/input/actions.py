@@ -1,6 +1,6 @@
 """The store of a flow run's inputs, key by key."""
 
-from headrace.objects.inputs import (
+from headrace.objects.input_values import (
     acreate_flow_run_input,
     acreate_flow_run_input_from_model,
     adelete_flow_run_input,

@@ -15,18 +15,19 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, create_model
 
 from headrace.client.bridge import asleep, blocking, drive
 from headrace.client.connect import current_client
-from headrace.client.current_run import run_ids
 from headrace.client.waiting import is_embedded
 from headrace.model import clock, ids
-from headrace.model.endpoints.run_inputs import (
-    CREATE_FLOW_RUN_INPUT,
-    DELETE_FLOW_RUN_INPUT,
-    FILTER_FLOW_RUN_INPUT,
-    READ_FLOW_RUN_INPUT,
-)
-from headrace.model.errors import ObjectNotFound
-from headrace.model.run_inputs import FilterFlowRunInputs, FlowRunInput, FlowRunInputCreate
+from headrace.model.run_inputs import FlowRunInput
 from headrace.model.states import State
+from headrace.objects.input_values import (
+    SENDER_PREFIX,
+    acreate_flow_run_input,
+    acreate_flow_run_input_from_model,
+    afilter_flow_run_input,
+    aread_flow_run_input,
+    ensure_flow_run_id,
+    store_text,
+)
 
 R = TypeVar("R", bound="BaseRunInput")
 T = TypeVar("T")
@@ -36,78 +37,6 @@ Keyset = dict[str, str]
 
 POLL_SECONDS_MIN = 0.05
 POLL_SECONDS_EMBEDDED_MAX = 0.1
-SENDER_PREFIX = "prefect.flow-run."
-
-
-# --- the store of inputs ------------------------------------------------------------------------------------------------------------
-
-
-def ensure_flow_run_id(flow_run_id: UUID | None = None) -> UUID:
-    """Return the given id, or that of the current flow run. Raises `RuntimeError` outside of flow runs."""
-    found = flow_run_id or run_ids()[0]
-    if found is None:
-        raise RuntimeError("No flow run is going on here. Pass `flow_run_id` to say which flow run is meant.")
-    return found
-
-
-async def acreate_flow_run_input(key: str, value: Any, flow_run_id: UUID | None = None, sender: str | None = None) -> None:
-    """Store `value` as JSON under `key` of a flow run, by default the current one.
-
-    Raises a validation error for a key that is not made of letters, digits, '.', '_' and '-', `ObjectAlreadyExists` for one that is taken,
-    `ObjectNotFound` for an unknown run, `RuntimeError` without one.
-    """
-    await _store(key, json.dumps(value, default=_jsonable), flow_run_id, sender)
-
-
-async def acreate_flow_run_input_from_model(key: str, model_instance: BaseModel, flow_run_id: UUID | None = None, sender: str | None = None) -> None:
-    """Store a pydantic model under `key` of a flow run; see `acreate_flow_run_input`. The current flow run is the sender by default."""
-    await _store(key, model_instance.model_dump_json(), flow_run_id, sender or _present_sender())
-
-
-async def _store(key: str, value: str, flow_run_id: UUID | None, sender: str | None) -> None:
-    body = FlowRunInputCreate(key=key, value=value, sender=sender)
-    await current_client().call(CREATE_FLOW_RUN_INPUT, body, id=ensure_flow_run_id(flow_run_id))
-
-
-async def aread_flow_run_input(key: str, flow_run_id: UUID | None = None) -> Any:
-    """Return the value under `key` of a flow run, by default the current one, or None when there is none."""
-    try:
-        return json.loads(await current_client().call(READ_FLOW_RUN_INPUT, id=ensure_flow_run_id(flow_run_id), key=key))
-    except ObjectNotFound:
-        return None
-
-
-async def afilter_flow_run_input(
-    key_prefix: str, limit: int = 1, exclude_keys: Set[str] | None = None, flow_run_id: UUID | None = None
-) -> list[FlowRunInput]:
-    """Return the oldest `limit` inputs whose key begins with `key_prefix` and is not excluded."""
-    body = FilterFlowRunInputs(prefix=key_prefix, limit=limit, exclude_keys=sorted(exclude_keys or ()))
-    return await current_client().call(FILTER_FLOW_RUN_INPUT, body, id=ensure_flow_run_id(flow_run_id))
-
-
-async def adelete_flow_run_input(key: str, flow_run_id: UUID | None = None) -> None:
-    """Delete the value under `key` of a flow run, by default the current one. Raises `ObjectNotFound`."""
-    await current_client().call(DELETE_FLOW_RUN_INPUT, id=ensure_flow_run_id(flow_run_id), key=key)
-
-
-create_flow_run_input = blocking(acreate_flow_run_input)
-create_flow_run_input_from_model = blocking(acreate_flow_run_input_from_model)
-read_flow_run_input = blocking(aread_flow_run_input)
-filter_flow_run_input = blocking(afilter_flow_run_input)
-delete_flow_run_input = blocking(adelete_flow_run_input)
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    from pydantic_core import to_jsonable_python
-
-    return to_jsonable_python(value)
-
-
-def _present_sender() -> str | None:
-    flow_run_id = run_ids()[0]
-    return None if flow_run_id is None else f"{SENDER_PREFIX}{flow_run_id}"
 
 
 # --- keys ---------------------------------------------------------------------------------------------------------------------------
@@ -161,7 +90,7 @@ class BaseRunInput(BaseModel):
         """Store the JSON schema of this type, and its description if it has one, for those who are to answer."""
         if get_origin(cls) is not None:
             raise TypeError("Cannot save the schema of a generic type: make a subclass of it.")
-        await _store(keyset["schema"], json.dumps(cls.model_json_schema(), sort_keys=True, separators=(",", ":")), flow_run_id, None)
+        await store_text(keyset["schema"], json.dumps(cls.model_json_schema(), sort_keys=True, separators=(",", ":")), flow_run_id, None)
         if cls._description is not None:
             await acreate_flow_run_input(keyset["description"], cls._description, flow_run_id)
 
