@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from headrace.client.spool import recover
+from headrace.model.errors import ConfigurationError
 from headrace.settings import get_current_settings
 
 if TYPE_CHECKING:
@@ -17,9 +18,15 @@ _clients: dict[str, EmbeddedClient] = {}
 def current_client() -> Client:
     """Return the client of this process for the present settings.
 
-    The first call also looks for processes that died, delivers what they left and marks their runs Crashed.
+    The first call also looks for processes that died, delivers what they left and marks their runs Crashed. Raises `ConfigurationError` when an
+    API URL is set, as nothing would ever reach it, and `StoreError` when the database cannot be used.
     """
     settings = get_current_settings()
+    if settings.api.url is not None:
+        raise ConfigurationError(
+            f"HEADRACE_API_URL names the server {settings.api.url}, but this version of headrace keeps runs in a local database and talks to "
+            "no server. Unset it (`headrace config unset HEADRACE_API_URL`, or the environment variable) to run here."
+        )
     url = settings.server.database.connection_url.get_secret_value()
     client = _clients.get(url)
     if client is None:
