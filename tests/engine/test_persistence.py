@@ -566,3 +566,61 @@ def test_task_of_a_doomed_transaction_is_rolled_back_at_once(stored: Stored) -> 
     work()
     assert journal == ["run bad", "run late", "rollback late"]
     assert stored.task_run("late-0").state.name == "RolledBack"
+
+
+# --- failures ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_exceptions_are_kept_where_results_are(mode: Mode, stored: Stored, home: Path) -> None:
+    @mode.task(persist_result=True, retries=1)
+    async def part() -> None:
+        raise ZeroDivisionError("kept")
+
+    @mode.flow(persist_result=True)
+    async def work() -> None:
+        await mode.call(part)
+
+    with pytest.raises(ZeroDivisionError):
+        mode.run(work)
+    assert len(files(home)) == 2
+    for run in (stored.flow_run(), stored.task_run()):
+        with pytest.raises(ZeroDivisionError, match="kept"):
+            run.state.result()
+
+
+def test_exceptions_that_are_not_kept_are_told_by_their_message(stored: Stored, home: Path) -> None:
+    from headrace.exceptions import FailedRun
+
+    class Stubborn(Exception):
+        def __reduce__(self) -> Any:
+            raise TypeError("cannot pickle this")
+
+    @flow
+    def unkept() -> None:
+        raise ZeroDivisionError("told")
+
+    @flow(persist_result=True)
+    def stubborn() -> None:
+        raise Stubborn("told")
+
+    for one in (unkept, stubborn):
+        one(return_state=True)
+    assert files(home) == []
+    for run in stored.flow_runs():
+        with pytest.raises(FailedRun, match="told"):
+            run.state.result()
+
+
+def test_a_failed_task_is_not_found_in_the_cache(stored: Stored) -> None:
+    tried: list[int] = []
+
+    @task(cache_policy=INPUTS)
+    def part(x: int) -> str:
+        tried.append(x)
+        if len(tried) == 1:
+            raise ValueError("bad")
+        return "good"
+
+    part(1, return_state=True)
+    assert part(1) == "good"
+    assert len(tried) == 2

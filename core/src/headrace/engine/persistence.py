@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -179,6 +180,9 @@ async def settle(call: TaskCall, outcome: Outcome) -> None:
         return
     if outcome.kind != "COMPLETED":
         await transaction.close(outcome.error or RuntimeError(outcome.message))
+        context = call.context
+        if context is not None and context.persist_result and context.result_store is not None:
+            await _keep_exception(context.result_store, outcome)
         return
     await transaction.close()
     failure = transaction.failure
@@ -195,6 +199,16 @@ async def settle(call: TaskCall, outcome: Outcome) -> None:
         outcome.metadata = await transaction.store.areference(written)
 
 
+async def _keep_exception(store: ResultStore, outcome: Outcome) -> None:
+    """Write the exception of a failed run. One that cannot be written is told by the state's message alone, as where nothing is kept."""
+    if outcome.kind != "FAILED" or outcome.error is None:
+        return
+    record = store.create_result_record(outcome.error)
+    with suppress(ResultStorageError, SerializationError):
+        await store.apersist_result_record(record)
+        outcome.metadata = await store.areference(record)
+
+
 def persists_by_default() -> bool:
     """Say whether a flow outside other flows keeps its result where it does not say so itself."""
     from headrace.data.result_decisions import decide_flow_persistence
@@ -203,12 +217,16 @@ def persists_by_default() -> bool:
 
 
 async def persist_flow_result(call: FlowCall, outcome: Outcome) -> None:
-    """Write the value of a flow run that completed. One that cannot be written is logged; the run completes all the same,
-    unless the flow itself asked to keep it."""
+    """Write what a flow run ended with. A value that cannot be written is logged; the run completes all the same, unless the flow itself
+    asked to keep it."""
     frame = call.frame
-    if outcome.kind != "COMPLETED" or frame is None or frame.result_store is None:
+    if frame is None or frame.result_store is None:
         return
     store = frame.result_store
+    if outcome.kind != "COMPLETED":
+        if call.record.attempt > call.flow.retries:  # else it is tried again
+            await _keep_exception(store, outcome)
+        return
     record = store.create_result_record(outcome.value)
     try:
         await store.apersist_result_record(record)
