@@ -1,20 +1,17 @@
 """Front desk: states."""
 
-from headrace.engine.state_results import (
+from headrace.data.state_results import (
     aget_state_exception,
     aget_state_result,
     araise_state_exception,
-    exception_to_crashed_state,
-    exception_to_failed_state,
-    format_exception,
     get_state_exception,
     get_state_result,
     is_state,
     is_state_iterable,
     raise_state_exception,
-    return_value_to_state,
     to_state_create,
 )
+from headrace.engine.final_states import exception_to_crashed_state, exception_to_failed_state, format_exception, return_value_to_state
 from headrace.model.states import (
     AwaitingConcurrencySlot,
     AwaitingRetry,

@@ -132,7 +132,8 @@ def resolve_parameters(parameters: dict[str, Any], frame: FlowRunContext | None)
 
 def _resolve(name: str, value: Any, sources: list[dict[str, Any]]) -> Any:
     from headrace.data.collections import StopVisiting
-    from headrace.engine.state_results import exception_or_data, value_of_future, value_of_state
+    from headrace.data.state_results import value_of_state
+    from headrace.engine.final_states import exception_or_data, value_of_future
 
     def see(upstream: Any, failures_allowed: bool) -> Any:
         state = upstream.state if isinstance(upstream, HeadraceFuture) else upstream  # pyright: ignore[reportUnknownMemberType]  # its value may be of any type

@@ -18,8 +18,8 @@ from headrace.engine.task_run import start_call as start_task
 from headrace.model.errors import SignatureMismatchError, near
 
 if TYPE_CHECKING:
+    from headrace.data.functions import UserFunction
     from headrace.engine.flow import Flow
-    from headrace.engine.functions import UserFunction
     from headrace.engine.task import Task
     from headrace.model.flow_runs import FlowRun
     from headrace.model.task_runs import TaskRun

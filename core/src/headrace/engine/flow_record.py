@@ -173,7 +173,7 @@ class FlowRecord:
         state = answer.state
         assert state is not None, "an accepted or rejected proposal answers a state"
         if answer.status is SetStateStatus.ACCEPT:
-            from headrace.engine.state_results import HeldResult, is_held
+            from headrace.data.state_results import HeldResult, is_held
 
             if data is not None or state.is_completed():
                 state.data = data if is_held(data) or not state.is_completed() else HeldResult(data)

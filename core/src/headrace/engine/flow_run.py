@@ -11,9 +11,11 @@ from headrace.client import bridge
 from headrace.client.bridge import drive
 from headrace.client.recording import spool
 from headrace.data.functions import RunNameError, make_run_name
-from headrace.engine import heartbeats, logs
+from headrace.data.state_results import aget_state_result
+from headrace.engine import logs
 from headrace.engine.context import FlowRunContext, RunContext, current, enter, leave
 from headrace.engine.dependencies import check_wait_for, is_plain, resolve_parameters, wait_for_upstream
+from headrace.engine.final_states import crash_message
 from headrace.engine.flow_record import FlowRecord, parent_link
 from headrace.engine.hooks import run_hooks
 from headrace.engine.outcome import Outcome, completed, failed, timed_out
@@ -22,10 +24,10 @@ from headrace.engine.ports import ASYNC, BLOCKING, Ports, TimeLimitReached
 from headrace.engine.prints import redirected
 from headrace.engine.signals import termination_raises
 from headrace.engine.startup import start_once
-from headrace.engine.state_results import aget_state_result, crash_message
 from headrace.engine.subflows import ParentLink, reusable_child
 from headrace.model import clock
 from headrace.model.errors import Abort, FlowRunTimeoutError, ParameterTypeError, Pause, StoreError, UpstreamTaskError
+from headrace.objects import heartbeats
 
 if TYPE_CHECKING:
     from headrace.engine.flow import Flow

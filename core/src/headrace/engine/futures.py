@@ -90,7 +90,7 @@ class HeadraceFuture(Generic[R]):
         self._seen = True
         if not self._done:
             raise TimeoutError(f"Task run {self.name!r} did not end within {timeout} seconds; it goes on.")
-        from headrace.engine.state_results import result_of_record
+        from headrace.engine.final_states import result_of_record
 
         return result_of_record(self._record, raise_on_failure)
 

@@ -69,7 +69,7 @@ def task_log(
 def _record(name: str, level: int, message: str, args: tuple[Any, ...], error: BaseException | None) -> logging.LogRecord:
     info = None
     if error is not None:
-        from headrace.engine.state_results import user_traceback
+        from headrace.engine.final_states import user_traceback
 
         info = (type(error), error, user_traceback(error))
     return logging.getLogRecordFactory()(name, level, _SOURCE, 0, message, args, info)

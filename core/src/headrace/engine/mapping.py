@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from headrace.data.callables import expand_mapping_parameters
+from headrace.data.state_results import is_state, value_of_state
 from headrace.engine.futures import HeadraceFuture
-from headrace.engine.state_results import is_state, value_of_state
 
 if TYPE_CHECKING:
     from headrace.engine.task import Task

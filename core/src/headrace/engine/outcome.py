@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from headrace.data.state_results import is_state, value_of_state
 from headrace.data.transaction_scope import TaskScope
+from headrace.engine.final_states import Aggregate, failure_message, returned_states, returned_values
 from headrace.engine.ports import Ports, TimeLimitReached
 from headrace.engine.prints import redirected
-from headrace.engine.state_results import Aggregate, failure_message, is_state, returned_states, returned_values, value_of_state
 from headrace.model.errors import StoreError, TaskRunTimeoutError
 
 if TYPE_CHECKING:

@@ -125,8 +125,8 @@ def serialize(flow: Flow[..., Any], parameters: dict[str, Any]) -> dict[str, Any
 def as_json(value: Any) -> Any:
     """Return a value as JSON data, or "<TypeName>" when it has no such form."""
     from headrace.data.annotations import BaseAnnotation
+    from headrace.data.state_results import is_state
     from headrace.engine.futures import HeadraceFuture
-    from headrace.engine.state_results import is_state
 
     if type(value) in PLAIN and not isinstance(value, (float, complex, bytes)):
         return value

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
+from headrace.data.functions import hook_name
 from headrace.engine import logs
-from headrace.engine.functions import hook_name
 
 if TYPE_CHECKING:
     from headrace.engine.outcome import Outcome

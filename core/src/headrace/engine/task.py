@@ -7,8 +7,7 @@ from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from headrace.data.annotations import NotSet
-from headrace.engine.context import current
-from headrace.engine.functions import (
+from headrace.data.functions import (
     UserFunction,
     check_hooks,
     check_no_reserved_arguments,
@@ -17,6 +16,7 @@ from headrace.engine.functions import (
     constructor_options,
     is_wrappable,
 )
+from headrace.engine.context import current
 
 if TYPE_CHECKING:
     from datetime import timedelta

@@ -13,13 +13,13 @@ from headrace.data.functions import RunNameError, make_run_name
 from headrace.engine import logs
 from headrace.engine.context import RunContext, TaskRunContext, current, enter, leave
 from headrace.engine.dependencies import check_wait_for, is_plain, remember_origin, resolve_parameters, wait_for_upstream
+from headrace.engine.final_states import crash_message, result_of_record
 from headrace.engine.hooks import run_hooks
 from headrace.engine.outcome import Outcome, attempt
 from headrace.engine.persistence import settle
 from headrace.engine.ports import ASYNC, BLOCKING, Ports
 from headrace.engine.retries import next_delay
 from headrace.engine.startup import start_once
-from headrace.engine.state_results import crash_message, result_of_record
 from headrace.engine.task_record import TaskRecord
 from headrace.model import clock
 from headrace.model.errors import ConcurrencySlotAcquisitionError, StoreError, UpstreamTaskError
