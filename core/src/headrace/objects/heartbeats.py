@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -71,7 +72,6 @@ def _beat_while_watched() -> None:
 
 def _beat(one: _Watched) -> None:
     import headrace
-    from headrace.engine import logs
     from headrace.objects.events import emit_event
 
     run = one.run
@@ -83,7 +83,12 @@ def _beat(one: _Watched) -> None:
     try:
         emit_event(EVENT, resource, related=related)
     except Exception as error:  # noqa: BLE001  # a thread's border: reported, and tried again at the next beat
-        logs.flow_log(run, one.flow_name, 30, "The run's sign of life could not be sent: %s. It is sent again in %g seconds.", error, one.interval)
+        logging.getLogger("headrace.flow_runs").warning(
+            "The run's sign of life could not be sent: %s. It is sent again in %g seconds.",
+            error,
+            one.interval,
+            extra={"flow_run_id": str(run.id), "flow_run_name": run.name, "flow_name": one.flow_name},
+        )
 
 
 def _after_fork() -> None:
