@@ -277,3 +277,57 @@ def test_a_large_fan_in_is_resolved(stored: Stored) -> None:
 
     assert work() == 199
     assert len(stored.task_run("give-200").task_inputs["x"]) == 200
+
+
+def test_one_future_may_be_waited_for_without_a_list(mode: Mode, stored: Stored) -> None:
+    @mode.flow
+    async def child() -> int:
+        return 1
+
+    @mode.flow
+    async def work() -> None:
+        one = give.submit(1)
+        give.submit(2, wait_for=one).wait()
+        give(3, wait_for=one)
+        give.map([4], wait_for=one).wait()
+        await mode.call(child, wait_for=one)
+        assert give(5, wait_for=allow_failure(bad.submit())) == 5
+
+    mode.run(work)
+    first = stored.task_run("give-0").id
+    assert [ids(stored.task_run(f"give-{number}").task_inputs["wait_for"]) for number in (1, 2, 3)] == [[first]] * 3
+
+
+def test_kinds_of_collections_stay_what_they_are() -> None:
+    from collections import OrderedDict, defaultdict, namedtuple
+
+    pair = namedtuple("pair", "a b")
+
+    @flow
+    def work() -> None:
+        one = give.submit(1)
+        many: defaultdict[str, list[Any]] = defaultdict(list)
+        many["k"].append(one)
+        assert give(pair(one, 2)) == pair(1, 2)
+        ordered = give(OrderedDict(a=one))
+        assert type(ordered) is OrderedDict and ordered == {"a": 1}
+        resolved = give(many)
+        assert type(resolved) is defaultdict and resolved == {"k": [1]}
+        assert give(frozenset([one])) == frozenset([1])
+
+    work()
+
+
+def test_a_collection_that_holds_itself_is_passed_on() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+
+    @task
+    def size(x: Any) -> int:
+        return len(x)
+
+    @flow
+    def work() -> int:
+        return size(endless)
+
+    assert work() == 1

@@ -241,3 +241,37 @@ def test_wait_for_failed_upstream_keeps_the_flow_from_running(stored: Stored) ->
     parent()
     assert ran == []
     assert stored.flow_runs()[1].state.name == "NotReady"
+
+
+def test_every_kind_of_parameter(stored: Stored) -> None:
+    @flow
+    def work(a: int, /, b: int, *args: int, c: int = 1, **kw: int) -> Any:
+        return a, b, args, c, kw
+
+    @task
+    def part(a: int, /, b: int, *args: int, c: int = 1, **kw: int) -> Any:
+        return a, b, args, c, kw
+
+    expected = (1, 2, (3, 4), 5, {"d": 6})
+    assert work(1, 2, 3, 4, c=5, d=6) == part(1, 2, 3, 4, c=5, d=6) == expected
+    assert stored.flow_run().parameters == {"a": 1, "b": 2, "args": [3, 4], "c": 5, "kw": {"d": 6}}
+
+
+def test_partials_are_flows_and_tasks() -> None:
+    from functools import partial
+
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    assert flow(name="adds")(partial(add, 1))(2) == 3
+    assert task(partial(add, 1))(2) == 3
+
+
+def test_exception_groups_pass_through(stored: Stored) -> None:
+    @flow
+    def work() -> None:
+        raise ExceptionGroup("several", [ValueError(1)])
+
+    with pytest.raises(ExceptionGroup):
+        work()
+    assert stored.flow_run().state.is_failed()

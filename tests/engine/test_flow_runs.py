@@ -316,3 +316,24 @@ def test_run_that_is_being_cancelled_ends_as_cancelled(mode: Mode, stored: Store
         mode.run(work)
     assert stored.flow_history() == ["Pending", "Running", "Cancelling", "Cancelled"]
     assert called == ["Cancelling"]
+
+
+def test_run_whose_coroutine_is_cancelled_crashes(stored: Stored) -> None:
+    import asyncio
+
+    @flow
+    async def work() -> None:
+        begun.set()
+        await asyncio.sleep(30)
+
+    begun = asyncio.Event()
+
+    async def main() -> None:
+        running = asyncio.create_task(work())
+        await begun.wait()
+        running.cancel()
+        await running
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(main())
+    assert stored.flow_run().state.message == "Execution was cancelled by the runtime environment."

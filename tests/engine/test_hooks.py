@@ -291,3 +291,22 @@ def test_hook_of_a_deployment_like_method(stored: Stored) -> None:
 
     part()
     assert notifier.told == ["Completed"]
+
+
+def test_async_hook_of_a_blocking_flow_within_a_running_loop() -> None:
+    import asyncio
+
+    done: list[int] = []
+
+    async def later(*_: Any) -> None:
+        await asyncio.sleep(0)
+        done.append(1)
+
+    @flow(on_completion=[later])
+    def work() -> int:
+        return 1
+
+    async def notebook() -> int:
+        return work()
+
+    assert (asyncio.run(notebook()), done) == (1, [1])

@@ -49,6 +49,17 @@ def futures_in(parameters: Mapping[str, Any], wait_for: Iterable[Any] | None) ->
     return found + find_futures(list(wait_for)) if wait_for else found
 
 
+def listed(wait_for: Any) -> list[Any] | None:
+    """Return what a run waits for as a list: one future, state or annotation may be given without one."""
+    if wait_for is None:
+        return None
+    from headrace.data.annotations import BaseAnnotation
+
+    if isinstance(wait_for, (HeadraceFuture, BaseAnnotation, *_state_types())):
+        return [wait_for]
+    return list(cast("Iterable[Any]", wait_for)) or None
+
+
 @contextmanager
 def _named(name: str, value: Any) -> Generator[None, None, None]:
     """Say which parameter could not be looked into."""

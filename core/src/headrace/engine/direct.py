@@ -11,6 +11,7 @@ from uuid import UUID
 from headrace.client.bridge import blocking
 from headrace.client.connect import current_client
 from headrace.engine.context import hydrated_context
+from headrace.engine.dependencies import listed
 from headrace.engine.flow_run import FlowCall
 from headrace.engine.flow_run import start_call as start_flow
 from headrace.engine.task_run import TaskCall
@@ -115,7 +116,7 @@ def _flow_call(flow: Flow[..., Any], flow_run: FlowRun | None, parameters: Mappi
     if parameters is None:
         parameters = flow_run.parameters if flow_run is not None else {}
     args, kwargs = _arguments(flow.function, flow.name, parameters)
-    return FlowCall(flow, flow.bind(args, kwargs), list(wait_for) if wait_for else None, flow_run)
+    return FlowCall(flow, flow.bind(args, kwargs), listed(wait_for), flow_run)
 
 
 def _arguments(function: UserFunction, name: str, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -225,9 +226,7 @@ def _task_call(
     dependencies: Mapping[str, Iterable[Any]] | None,
 ) -> TaskCall:
     args, kwargs = _arguments(task.function, task.name, parameters or {})
-    upstream: list[Any] | None = None
-    if wait_for is not None:
-        upstream = list(wait_for) if isinstance(wait_for, Iterable) else [wait_for]  # pyright: ignore[reportUnknownArgumentType]  # one or many
+    upstream = listed(wait_for)
     run_id = task_run.id if task_run is not None else task_run_id
     call = TaskCall(task, task.bind(args, kwargs), upstream, dict(dependencies) if dependencies else None, run_id)
     if task_run is not None:

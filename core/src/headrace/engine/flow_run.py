@@ -14,7 +14,7 @@ from headrace.data.functions import RunNameError, make_run_name
 from headrace.data.state_results import aget_state_result
 from headrace.engine import logs
 from headrace.engine.context import FlowRunContext, RunContext, current, enter, leave
-from headrace.engine.dependencies import check_wait_for, is_plain, resolve_parameters, wait_for_upstream
+from headrace.engine.dependencies import check_wait_for, is_plain, listed, resolve_parameters, wait_for_upstream
 from headrace.engine.final_states import crash_message
 from headrace.engine.flow_record import FlowRecord, parent_link
 from headrace.engine.hooks import run_hooks
@@ -55,7 +55,7 @@ class FlowCall:
 
 def call_flow(flow: Flow[..., Any], parameters: dict[str, Any], wait_for: Iterable[Any] | None, return_state: bool) -> Any:
     """Run a flow for a caller who waits: in this thread, or as a coroutine for an async flow."""
-    return start_call(FlowCall(flow, parameters, list(wait_for) if wait_for else None), return_state)
+    return start_call(FlowCall(flow, parameters, listed(wait_for)), return_state)
 
 
 def start_call(call: FlowCall, return_state: bool) -> Any:

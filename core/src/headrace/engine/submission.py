@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from headrace.engine.dependencies import futures_in, is_plain
+from headrace.engine.dependencies import futures_in, is_plain, listed
 from headrace.engine.futures import HeadraceFuture
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Submission:
     ) -> None:
         from headrace.engine.task_run import TaskCall
 
-        self.call = TaskCall(task, parameters, list(wait_for) if wait_for else None, dict(dependencies) if dependencies else None)
+        self.call = TaskCall(task, parameters, listed(wait_for), dict(dependencies) if dependencies else None)
         self.record = self.call.record
         self.dependencies = self._futures()
         self.call.announce()

@@ -301,11 +301,12 @@ class Task(Generic[P, R]):
         Text, scalars, defaults and `unmapped(x)` are the same for every run. Raises `MappingMissingIterable`, `MappingLengthMismatch`,
         and `RuntimeError` outside a flow.
         """
+        from headrace.engine.dependencies import listed
         from headrace.engine.futures import HeadraceFutureList
         from headrace.engine.mapping import expand
 
         frame = self._require_flow("map", "To map outside of flows, use `deferred=True` with a task worker.")
-        wanted = list(wait_for) if wait_for else None
+        wanted = listed(wait_for)
         futures: HeadraceFutureList[Any] = HeadraceFutureList()
         for parameters in expand(self, self.bind(args, kwargs, defaults=False)):
             future = frame.task_runner.submit(self, parameters, wanted)

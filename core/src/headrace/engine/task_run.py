@@ -12,7 +12,7 @@ from headrace.client.recording import spool
 from headrace.data.functions import RunNameError, make_run_name
 from headrace.engine import logs
 from headrace.engine.context import RunContext, TaskRunContext, current, enter, leave
-from headrace.engine.dependencies import check_wait_for, is_plain, remember_origin, resolve_parameters, wait_for_upstream
+from headrace.engine.dependencies import check_wait_for, is_plain, listed, remember_origin, resolve_parameters, wait_for_upstream
 from headrace.engine.final_states import crash_message, result_of_record
 from headrace.engine.hooks import run_hooks
 from headrace.engine.outcome import Outcome, attempt
@@ -95,7 +95,7 @@ class TaskCall:
 
 def call_task(task: Task[..., Any], parameters: dict[str, Any], wait_for: Iterable[Any] | None, return_state: bool) -> Any:
     """Run a task for a caller who waits: in this thread, or as a coroutine for an async task."""
-    return start_call(TaskCall(task, parameters, list(wait_for) if wait_for else None), return_state)
+    return start_call(TaskCall(task, parameters, listed(wait_for)), return_state)
 
 
 def start_call(call: TaskCall, return_state: bool) -> Any:
