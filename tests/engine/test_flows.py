@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -236,7 +237,11 @@ class Methods:
         return x
 
 
-@pytest.mark.parametrize(("name", "expected"), [("plain", 10), ("outside", 6), ("inside", 6), ("still_outside", 2), ("still_inside", 2)])
+# Since Python 3.13 `classmethod` binds what it wraps by itself, so there the decorator goes outside of it (the docs say so).
+INSIDE_CLASSMETHOD = [("inside", 6)] if sys.version_info < (3, 13) else []
+
+
+@pytest.mark.parametrize(("name", "expected"), [("plain", 10), ("outside", 6), *INSIDE_CLASSMETHOD, ("still_outside", 2), ("still_inside", 2)])
 def test_methods_are_flows_in_either_order_of_decorators(name: str, expected: int, stored: Any) -> None:
     assert getattr(Methods(), name)("2") == expected
     assert stored.flow_run().parameters == {"x": 2}
