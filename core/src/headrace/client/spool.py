@@ -78,12 +78,8 @@ class Spool:
 
     # --- writing ---------------------------------------------------------------------------------------------------
 
-    def append_task_run(self, record: dict[str, Any]) -> None:
-        """Keep a task run's record; on disk when this returns. Raises `StoreError` when the disk refuses it."""
-        self._append("t", record)
-
     def append_log(self, record: list[Any]) -> None:
-        """Keep a log line; on disk when this returns."""
+        """Keep a log line; on disk when this returns. Raises `StoreError` when the disk refuses it."""
         self._append("l", record)
 
     def open(self, record: OpenRecord) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -87,10 +87,3 @@ class freeze(BaseAnnotation[T]):
     def unfreeze(self) -> T:
         """Return the value inside."""
         return self[0]
-
-
-def unwrap_all(value: Any) -> Any:
-    """Take away every mark around `value`."""
-    while isinstance(value, BaseAnnotation):
-        value = value[0]  # pyright: ignore[reportUnknownVariableType]  # a user's value
-    return value  # pyright: ignore[reportUnknownVariableType]  # a user's value

@@ -173,11 +173,6 @@ class ResultRecord(Generic[R]):
         blob = b64decode(text) if metadata.encoding == "base64" else text.encode()
         return ResultRecord(metadata=metadata, blob=blob)
 
-    @classmethod
-    def deserialize_from_result_and_metadata(cls, result: bytes, metadata: bytes) -> ResultRecord[Any]:
-        """Read a value and metadata that are stored apart. Raises `ValueError` when the metadata are none."""
-        return ResultRecord(metadata=ResultRecordMetadata.model_validate(json.loads(metadata)), blob=result)
-
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ResultRecord):
             return False
