@@ -191,3 +191,24 @@ def test_own_alarm_of_the_program_still_rings() -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def test_what_a_timed_out_flow_submitted_does_not_begin_any_more(mode: Mode, stored: Stored) -> None:
+    sleep = sleep_long(mode)
+    gate = threading.Event()
+
+    @task
+    def held() -> None:
+        gate.wait(LONG)
+
+    @task
+    def after(x: Any) -> None: ...
+
+    @mode.flow(timeout_seconds=0.1)
+    async def work() -> None:
+        after.submit(held.submit())
+        threading.Timer(0.2, gate.set).start()
+        await sleep()
+
+    assert mode.run(work, return_state=True).name == "TimedOut"
+    assert {run.name: run.state.name for run in stored.task_runs()} == {"held-0": "Completed", "after-0": "Cancelled"}

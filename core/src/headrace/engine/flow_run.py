@@ -249,6 +249,7 @@ async def _run_body(call: FlowCall, frame: FlowRunContext, ports: Ports) -> Outc
             if isinstance(value, GeneratorType):
                 value = list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # a user's value
     except TimeLimitReached:
+        frame.task_runner.cancel_all()
         return timed_out(flow.timeout_seconds or 0, "Flow", FlowRunTimeoutError)
     except StoreError:
         raise  # runs cannot be recorded any more

@@ -51,6 +51,9 @@ class TaskRunner(abc.ABC, Generic[F]):
 
         return HeadraceFutureList(self.submit(task, one, wait_for) for one in expand(task, parameters))
 
+    def cancel_all(self) -> None:
+        """Record every run that has not begun as Cancelled; asked for when the flow's time is over. A runner that cannot tell does nothing."""
+
     def require_started(self) -> None:
         """Raise `RuntimeError` unless the runner was entered."""
         if not self._started:
