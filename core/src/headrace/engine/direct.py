@@ -109,7 +109,7 @@ def run_generator_flow_async(
     context: Context | None = None,
 ) -> AsyncGenerator[Any, None]:
     """Iterate an async generator flow; see `run_flow`. Raises `ValueError` for `return_type="state"`."""
-    return _iterated_later(start_flow, partial(_flow_call, flow, flow_run, parameters, wait_for), return_type, context)
+    return _iterated(start_flow, partial(_flow_call, flow, flow_run, parameters, wait_for), return_type, context, later=True)
 
 
 def _flow_call(flow: Flow[..., Any], flow_run: FlowRun | None, parameters: Mapping[str, Any] | None, wait_for: Iterable[Any] | None) -> FlowCall:
@@ -132,9 +132,6 @@ def _arguments(function: UserFunction, name: str, parameters: Mapping[str, Any])
     if rest is not None:
         values[rest] = {**values.get(rest, {}), **{one: parameters[one] for one in unknown}}
     return function.unbind(values)
-
-
-# --- tasks ---------------------------------------------------------------------------------------------------------------------
 
 
 def run_task(
@@ -214,7 +211,8 @@ def run_generator_task_async(
     context: Context | None = None,
 ) -> AsyncGenerator[Any, None]:
     """Iterate an async generator task; see `run_task`. Raises `ValueError` for `return_type="state"`."""
-    return _iterated_later(start_task, partial(_task_call, task, task_run_id, task_run, parameters, wait_for, dependencies), return_type, context)
+    call = partial(_task_call, task, task_run_id, task_run, parameters, wait_for, dependencies)
+    return _iterated(start_task, call, return_type, context, later=True)
 
 
 def _task_call(
@@ -237,24 +235,18 @@ def _task_call(
     return call
 
 
-# --- generators ----------------------------------------------------------------------------------------------------------------
-
-
-def _iterated(start: Any, call: Callable[[], Any], return_type: ReturnType, context: Context | None) -> Generator[Any, None, None]:
-    if context is None:
+def _iterated(start: Any, call: Callable[[], Any], return_type: ReturnType, context: Context | None, later: bool = False) -> Any:
+    def iterate() -> Any:
         return start(call(), return_type == "state")
-    return _in_context(lambda: start(call(), return_type == "state"), context)
+
+    if context is None:
+        return iterate()
+    return _in_context_later(iterate, context) if later else _in_context(iterate, context)
 
 
 def _in_context(iterate: Callable[[], Generator[Any, None, None]], context: Context) -> Generator[Any, None, None]:
     with hydrated_context(context):
         yield from iterate()
-
-
-def _iterated_later(start: Any, call: Callable[[], Any], return_type: ReturnType, context: Context | None) -> AsyncGenerator[Any, None]:
-    if context is None:
-        return start(call(), return_type == "state")
-    return _in_context_later(lambda: start(call(), return_type == "state"), context)
 
 
 async def _in_context_later(iterate: Callable[[], AsyncGenerator[Any, None]], context: Context) -> AsyncGenerator[Any, None]:
