@@ -281,7 +281,7 @@ class Task(Generic[P, R]):
 
         Raises `RuntimeError` outside a flow.
         """
-        frame = self._require_flow("submit", "To run tasks outside of flows, call the task, or use `.delay()` with a task worker.")
+        frame = self._require_flow("submit", "To run a task outside of flows, call it.")
         future = frame.task_runner.submit(self, self.bind(args, kwargs), wait_for)
         frame.submitted.append(future)
         if not return_state:
@@ -290,12 +290,10 @@ class Task(Generic[P, R]):
         return future.state
 
     @overload
-    def map(self, *args: Any, return_state: Literal[True], wait_for: Any = None, deferred: bool = False, **kwargs: Any) -> list[State]: ...
+    def map(self, *args: Any, return_state: Literal[True], wait_for: Any = None, **kwargs: Any) -> list[State]: ...
     @overload
-    def map(
-        self, *args: Any, return_state: Literal[False] = False, wait_for: Any = None, deferred: bool = False, **kwargs: Any
-    ) -> HeadraceFutureList[R]: ...
-    def map(self, *args: Any, return_state: bool = False, wait_for: Any = None, deferred: bool = False, **kwargs: Any) -> Any:
+    def map(self, *args: Any, return_state: Literal[False] = False, wait_for: Any = None, **kwargs: Any) -> HeadraceFutureList[R]: ...
+    def map(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
         """Submit one run for each element of the iterable arguments; return their futures in order.
 
         Text, scalars, defaults and `unmapped(x)` are the same for every run. Raises `MappingMissingIterable`, `MappingLengthMismatch`,
@@ -305,7 +303,7 @@ class Task(Generic[P, R]):
         from headrace.engine.futures import HeadraceFutureList
         from headrace.engine.mapping import expand
 
-        frame = self._require_flow("map", "To map outside of flows, use `deferred=True` with a task worker.")
+        frame = self._require_flow("map", "To map outside of flows, call the task for each element.")
         wanted = listed(wait_for)
         futures: HeadraceFutureList[Any] = HeadraceFutureList()
         for parameters in expand(self, self.bind(args, kwargs, defaults=False)):

@@ -9,10 +9,10 @@ import os
 import random
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from headrace.model import clock
@@ -21,7 +21,7 @@ from headrace.store import failures
 from headrace.store.link import Link
 
 if TYPE_CHECKING:
-    from sqlalchemy import CursorResult, Executable, RowMapping, Table
+    pass
 
 BUSY_TIMEOUT_SECONDS = 60.0
 RETRY_SECONDS_MIN = 0.0005
@@ -35,12 +35,10 @@ Row = tuple[Any, ...]
 class Transaction:
     """What the operations read and write through. Valid inside its `with` block only."""
 
-    __slots__ = ("_link", "afterwards", "dialect")
+    __slots__ = ("_link",)
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self.afterwards: list[Callable[[], object]] = []
-        self.dialect: Literal["sqlite", "postgresql"] = "sqlite"
 
     # --- text on the driver, values in storage form
 
@@ -59,49 +57,6 @@ class Transaction:
     def sql_many(self, text: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement once for each row of values."""
         self._link.raw.executemany(text, rows)
-
-    # --- SQLAlchemy Core
-
-    def execute(self, statement: Executable, params: Any = None) -> CursorResult[Any]:
-        """Run a Core statement."""
-        return self._link.as_core().execute(statement, params)
-
-    def rows(self, statement: Executable) -> list[RowMapping]:
-        """Return every row, as mappings from column names."""
-        return list(self.execute(statement).mappings())
-
-    def one(self, statement: Executable) -> RowMapping | None:
-        """Return the first row, or None."""
-        return self.execute(statement).mappings().first()
-
-    def scalar(self, statement: Executable) -> Any:
-        """Return the first column of the first row, or None."""
-        return self.execute(statement).scalar()
-
-    def insert_or_ignore(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
-        """Insert rows, pass over those that break a unique key, and return how many were inserted."""
-        from headrace.store.dialect import insert
-
-        if not rows:
-            return 0
-        statement = insert(self.dialect, table).on_conflict_do_nothing()
-        if len(rows) == 1:
-            return self.execute(statement, dict(rows[0])).rowcount
-        return self.execute(statement, [dict(row) for row in rows]).rowcount
-
-    def upsert(self, table: Table, rows: Sequence[Mapping[str, Any]], key: Sequence[str], update: Sequence[str]) -> None:
-        """Insert rows; where one with the same `key` columns exists, write the `update` columns into it instead."""
-        from headrace.store.dialect import insert
-
-        if not rows:
-            return
-        statement = insert(self.dialect, table)
-        statement = statement.on_conflict_do_update(index_elements=list(key), set_={name: statement.excluded[name] for name in update})
-        self.execute(statement, [dict(row) for row in rows])
-
-    def after_commit(self, act: Callable[[], object]) -> None:
-        """Call `act` once the transaction is committed; not at all if it is rolled back."""
-        self.afterwards.append(act)
 
 
 _databases: WeakSet[Database] = WeakSet()
@@ -147,8 +102,6 @@ class Database:
                 failures.reraise(error, self.path)
                 raise
             self._give(link)
-        for act in tx.afterwards:
-            act()
 
     @contextmanager
     def read(self) -> Generator[Transaction, None, None]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 from functools import cache
-from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, Table, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import NullPool
 
 _handed_over = threading.local()
@@ -30,12 +29,3 @@ def wrap(raw: sqlite3.Connection) -> Connection:
     engine = _engine()
     _handed_over.raw = raw
     return engine.connect()
-
-
-def insert(dialect: Literal["sqlite", "postgresql"], table: Table) -> Any:
-    """Return the database's own INSERT, which knows ON CONFLICT."""
-    if dialect == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert as dialect_insert
-    else:
-        from sqlalchemy.dialects.postgresql import insert as dialect_insert
-    return dialect_insert(table)
