@@ -132,11 +132,11 @@ def test_task_is_not_kept_waiting_behind_one_that_blocks() -> None:
             gate.set()
 
         @flow
-        def work() -> None:
+        def work() -> set[object]:
             give.submit(0).wait()
-            wait([held.submit(quote(gate)), opens.submit(quote(gate))])  # noqa: B023
+            return wait([held.submit(quote(gate)), opens.submit(quote(gate))]).not_done  # noqa: B023
 
-        work()
+        assert work() == set()
 
 
 @pytest.mark.parametrize("depth", [1, 3])
@@ -268,10 +268,11 @@ def test_waiting_for_submitted_runs_at_the_end_leaves_the_loop_to_others() -> No
         await asyncio.sleep(0)
         gate.set()
 
-    async def both() -> None:
-        await asyncio.gather(first(), second())
+    async def both() -> list[bool]:
+        states = await asyncio.gather(first(return_state=True), second(return_state=True))
+        return [state.is_completed() for state in states]
 
-    asyncio.run(both())
+    assert asyncio.run(both()) == [True, True]
 
 
 def test_cancel_all_records_what_has_not_begun(stored: Stored) -> None:
