@@ -218,13 +218,24 @@ def plugins(ours: Program) -> Iterator[Row]:
         def asked(program: Program) -> float:
             return min(float(program.run(str(program.python), "-c", question)[0]) for _ in range(REPEATS))
 
-        alone = float(ours.run(str(ours.python), "-c", question)[0])
-        first_ever = float(crowded.run(str(ours.python), "-c", question)[0]) - alone
+        def asked_first(program: Program) -> float:
+            """Ask in a new home each time, where nothing is known of any plugin yet."""
+            answers: list[float] = []
+            for number in range(REPEATS):
+                home = Path(folder) / f"home-{number}"
+                home.mkdir()
+                new = Program(program.python, program.package, home, program.variables)
+                answers.append(float(new.run(str(new.python), "-c", question)[0]))
+                shutil.rmtree(home)
+            return min(answers)
+
+        first_cost = asked_first(crowded) - asked_first(ours)
+        crowded.run(str(ours.python), "-c", question)
         cost = asked(crowded) - asked(ours)
         with_them, _ = best(crowded, str(ours.python), "-c", line)
         without, _ = best(ours, str(ours.python), "-c", line)
-    yield Row("50 plugins just installed, very first question", "", f"+{first_ever * 1000:.1f} ms", "", "(told, no bar)", True)
-    yield Row("50 plugins, first registry question", "", f"+{cost * 1000:.1f} ms", "", "≤ 15 ms", cost <= 0.015)
+    yield Row("50 plugins just installed, first registry question", "", f"+{first_cost * 1000:.1f} ms", "", "≤ 15 ms", first_cost <= 0.015)
+    yield Row("50 plugins known, first question of a process", "", f"+{cost * 1000:.1f} ms", "", "≤ 15 ms", cost <= 0.015)
     yield Row(
         "50 plugins, import of flow and task",
         milliseconds(without),
