@@ -126,8 +126,11 @@ class Host:
 
 def _check_keywords(implementation: Implementation) -> None:
     """Refuse keyword-only arguments that the hook is not called with; pluggy looks at the positional ones alone."""
+    wanted = inspect.signature(implementation.function).parameters
+    if not wanted:
+        return
     offered = inspect.signature(getattr(specs, implementation.hook)).parameters
-    for parameter in inspect.signature(implementation.function).parameters.values():
+    for parameter in wanted.values():
         is_needed = parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty
         if is_needed and parameter.name not in offered:
             raise ValueError(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import islice
 from typing import cast
 
 from headrace.model import clock
@@ -25,9 +27,11 @@ def load(candidate: Candidate, host: hosting.Host, import_target: Callable[[str]
     """
     plugin = Loaded(candidate)
     started = clock.monotonic()
-    declared = versions.declared_in(modules.source_of(candidate.module) or "")
+    declared = versions.declared_in(_source(candidate))
     if declared is not None and not _is_accepted(plugin, declared):
         return plugin, None
+    loaded_before = len(sys.modules)
+    is_new = candidate.module.partition(".")[0] not in sys.modules
     read = hosting.call(partial(_read, plugin, host, import_target))
     if read.error is not None:
         _mark_broken(plugin, read.error)
@@ -40,7 +44,17 @@ def load(candidate: Candidate, host: hosting.Host, import_target: Callable[[str]
     plugin.load_ms = 1000 * (clock.monotonic() - started)
     if plugin.state is not PluginState.READY or not with_offers:
         return plugin, None
-    return plugin, Learned(plugin.offers, plugin.hooks, plugin.requires, plugin.notes, _files(candidate.module))
+    return plugin, Learned(plugin.offers, plugin.hooks, plugin.requires, plugin.notes, _files(candidate.module, loaded_before if is_new else 0))
+
+
+def _source(candidate: Candidate) -> str:
+    """Return the source text of the plugin's module, or "" when it has none. It mostly lies beside the metadata, which is quicker than a search."""
+    beside = os.path.join(os.path.dirname(candidate.folder), *candidate.module.split(".")) + ".py"
+    try:
+        with open(beside, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return modules.source_of(candidate.module) or ""
 
 
 def _read(plugin: Loaded, host: hosting.Host, import_target: Callable[[str], object]) -> None:
@@ -147,9 +161,12 @@ def _offers_of(implementation: hosting.Implementation) -> tuple[Offer, ...]:
     return tuple(offers)
 
 
-def _files(module: str) -> tuple[FileStamp, ...]:
-    """Return stamps of the plugin's own files that may have taken part in making its offers."""
+def _files(module: str, since: int) -> tuple[FileStamp, ...]:
+    """Return stamps of the plugin's own files that may have taken part in making its offers.
+
+    `since`: how many modules were loaded before the first of the plugin's; they are kept in the order of their loading.
+    """
     top = module.partition(".")[0]
-    own = [found for name, found in list(sys.modules.items()) if name == top or name.startswith(f"{top}.")]
+    own = [found for name, found in islice(list(sys.modules.items()), since, None) if name == top or name.startswith(f"{top}.")]
     files = {file for found in own if isinstance(file := getattr(found, "__file__", None), str)}
     return tuple(found for file in sorted(files) if (found := stamp(file)) is not None)
