@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace.client.spool import recover
 from headrace.model.errors import ConfigurationError
@@ -11,6 +11,7 @@ from headrace.settings import get_current_settings
 if TYPE_CHECKING:
     from headrace.client.embedded import EmbeddedClient
     from headrace.client.interface import Client
+    from headrace.settings import Settings
 
 _clients: dict[str, EmbeddedClient] = {}
 
@@ -33,9 +34,18 @@ def current_client() -> Client:
         from headrace.client.embedded import EmbeddedClient
         from headrace.store.database import Database
 
-        client = _clients.setdefault(url, EmbeddedClient(Database(url)))
+        client = _clients.setdefault(url, EmbeddedClient(Database(url, _connection_arguments(url, settings))))
         recover(settings.home / "spool", client)
     return client
+
+
+def _connection_arguments(url: str, settings: Settings) -> dict[str, Any]:
+    """Ask the plugins, if their hooks are switched on, what the database driver's `connect` is to be given."""
+    if not settings.plugins.enabled:
+        return {}
+    from headrace.plugin.startup import database_connection_arguments
+
+    return database_connection_arguments(url, settings)
 
 
 def forget_client() -> None:

@@ -9,7 +9,7 @@ import os
 import random
 import sqlite3
 import threading
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,11 +67,19 @@ class Database:
     """One database, for all threads of this process. A child made by `fork` opens connections of its own.
 
     `url` is `sqlite:///path` (or `sqlite://` for one in memory); a driver named in it (`sqlite+aiosqlite`) makes no difference.
-    Nothing is opened before the first transaction; then the file is created, or migrated, if need be. Raises `StoreError`.
+    Nothing is opened before the first transaction; then the file is created, or migrated, if need be. `connect_arguments` are given to
+    the driver's `connect` in addition to ours, and win over them. Raises `StoreError`.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, connect_arguments: Mapping[str, Any] | None = None) -> None:
         self.url = url
+        self._connect_arguments: dict[str, Any] = {
+            "timeout": BUSY_TIMEOUT_SECONDS,
+            "isolation_level": None,
+            "check_same_thread": False,
+            "cached_statements": STATEMENTS_CACHED_MAX,
+            **(connect_arguments or {}),
+        }
         self.path = _path_of(url)
         self._forget()
         _databases.add(self)
@@ -153,13 +161,13 @@ class Database:
     def _connect(self) -> Link:
         if self.path is not None:
             failures.make_folder(self.path.parent)
-        raw = sqlite3.connect(
-            ":memory:" if self.path is None else self.path,
-            timeout=BUSY_TIMEOUT_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=STATEMENTS_CACHED_MAX,
-        )
+        try:
+            raw: sqlite3.Connection = sqlite3.connect(":memory:" if self.path is None else self.path, **self._connect_arguments)
+        except TypeError as error:
+            raise StoreError(
+                f"The database driver refuses an argument that it was given: {error}. A plugin's hook `headrace_database_connection` asked for "
+                "it; mend that plugin, or switch its hooks off with HEADRACE_PLUGINS_ENABLED=0."
+            ) from error
         raw.execute("PRAGMA synchronous=NORMAL")
         raw.execute("PRAGMA foreign_keys=ON")
         return Link(raw)
