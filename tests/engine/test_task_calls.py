@@ -288,3 +288,16 @@ def test_calls_from_a_thread_that_carries_the_context_belong_to_the_flow(stored:
 
     threads()
     assert stored.task_run().flow_run_id == stored.flow_run().id
+
+
+def test_stop_iteration_in_a_task_is_told_in_the_users_words(mode: Mode) -> None:
+    @mode.task
+    async def first(items: list[int]) -> int:
+        return next(iter(items))
+
+    @mode.flow
+    async def work() -> Any:
+        return await first([])
+
+    with pytest.raises(RuntimeError, match=r"raised StopIteration: `next\(\)` found nothing"):
+        mode.run(work)

@@ -51,6 +51,11 @@ def completed(value: Any) -> Outcome:
 
 def failed(error: BaseException, kind: str = "Task") -> Outcome:
     """Return the outcome of code that raised."""
+    if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
+        # Python turns a StopIteration that leaves a coroutine into this (PEP 479), with a message about the engine's coroutines, not the user's code.
+        clearer = RuntimeError(f"The {kind.lower()}'s code raised StopIteration: `next()` found nothing. Give `next` a default, or catch it.")
+        clearer.__cause__ = error.__cause__
+        error = clearer
     if isinstance(error, TimeoutError):
         return Outcome("FAILED", "TimedOut", f"{kind} run failed due to timeout: {error}", data=error, error=error)
     return Outcome("FAILED", "Failed", failure_message(error, kind), data=error, error=error)
