@@ -275,3 +275,27 @@ def test_exception_groups_pass_through(stored: Stored) -> None:
     with pytest.raises(ExceptionGroup):
         work()
     assert stored.flow_run().state.is_failed()
+
+
+def test_the_body_gets_the_very_list_that_the_caller_passed(mode: Mode) -> None:
+    @mode.flow
+    async def adds(items: Any, nested: Any) -> None:
+        items.append(1)
+        nested["inner"].append(2)
+
+    items: list[int] = []
+    nested: dict[str, list[int]] = {"inner": []}
+    mode.run(adds, items, nested)
+
+    assert (items, nested) == ([1], {"inner": [2]})
+
+
+def test_a_list_that_contains_itself_may_be_passed(mode: Mode) -> None:
+    @mode.flow(validate_parameters=False)
+    async def measures(items: list[Any]) -> int:
+        return len(items)
+
+    items: list[Any] = [1]
+    items.append(items)
+
+    assert mode.run(measures, items) == 2

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from headrace.data.collections import StopVisiting, visit_collection
 from headrace.engine.dependencies import PLAIN
 from headrace.model.errors import HeadraceException, ParameterTypeError
 
@@ -89,25 +91,24 @@ def with_saved_blocks(parameters: dict[str, Any]) -> dict[str, Any]:
 
     Raises `ParameterTypeError` when there is no such block.
     """
-    return {name: _with_blocks(name, value) for name, value in parameters.items()}
+    return {name: visit_collection(value, partial(_saved_block, name), return_data=True) for name, value in parameters.items()}
 
 
-def _with_blocks(name: str, value: Any) -> Any:
-    if type(value) is list:
-        return [_with_blocks(name, one) for one in cast("list[Any]", value)]
+def _saved_block(name: str, value: Any) -> Any:
     if type(value) is not dict:
         return value
     members = cast("dict[Any, Any]", value)
     reference = cast("dict[str, Any]", members["$ref"]) if members.keys() == {"$ref"} and isinstance(members["$ref"], dict) else {}
     if not reference.keys() & {"block_document_id", "block_document_slug"}:
-        return {key: _with_blocks(name, one) for key, one in members.items()}
+        return members
     from headrace.client.bridge import drive
     from headrace.objects.blocks import Block
 
     try:
-        return drive(Block.aload_from_ref(reference))
+        block = drive(Block.aload_from_ref(reference))
     except (HeadraceException, ValueError, RuntimeError) as error:
         raise ParameterTypeError(f"Flow run received invalid parameters:\n - {name}: the block {reference!r} cannot be loaded: {error}") from error
+    raise StopVisiting(block)
 
 
 def _default_of(parameter: inspect.Parameter) -> Any:
