@@ -301,3 +301,17 @@ def test_stop_iteration_in_a_task_is_told_in_the_users_words(mode: Mode) -> None
 
     with pytest.raises(RuntimeError, match=r"raised StopIteration: `next\(\)` found nothing"):
         mode.run(work)
+
+
+def test_an_async_task_that_nobody_awaits_is_named_in_the_warning(stored: Stored) -> None:
+    @task
+    async def forgotten() -> None: ...
+
+    @flow
+    def work() -> int:
+        forgotten()
+        return 1
+
+    with pytest.warns(RuntimeWarning, match="coroutine 'task forgotten' was never awaited"):
+        assert work() == 1
+    assert stored.task_runs() == []

@@ -122,3 +122,9 @@ async def settle(value: Awaitable[R] | R) -> R:
     if in_blocking_run():
         return run_awaitable(value)
     return await value
+
+
+def named(coroutine: Coroutine[Any, Any, R], name: str) -> Coroutine[Any, Any, R]:
+    """Give a coroutine the name of what the user called, so that Python's warning of one that nobody awaits says which it was."""
+    coroutine.__qualname__ = name
+    return coroutine

@@ -65,7 +65,7 @@ def start_call(call: FlowCall, return_state: bool) -> Any:
 
         return iterate_flow(call, return_state)
     if call.flow.isasync:
-        return _call_async(call, return_state)
+        return bridge.named(_call_async(call, return_state), f"flow {call.flow.name}")
     with termination_raises(call.enclosing.flow is None):
         return drive(_run_and_answer(call, BLOCKING, return_state))
 

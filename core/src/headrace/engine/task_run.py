@@ -105,7 +105,7 @@ def start_call(call: TaskCall, return_state: bool) -> Any:
 
         return iterate_task(call, return_state)
     if call.task.isasync:
-        return _call_async(call, return_state)
+        return bridge.named(_call_async(call, return_state), f"task {call.task.name}")
     drive(run_task(call, BLOCKING))
     return answer(call, return_state)
 
