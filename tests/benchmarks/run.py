@@ -234,7 +234,7 @@ def plugins(ours: Program) -> Iterator[Row]:
         cost = asked(crowded) - asked(ours)
         with_them, _ = best(crowded, str(ours.python), "-c", line)
         without, _ = best(ours, str(ours.python), "-c", line)
-    yield Row("50 plugins just installed, first registry question", "", f"+{first_cost * 1000:.1f} ms", "", "(once, told)", True)
+    yield Row("50 plugins just installed, first registry question", "", f"+{first_cost * 1000:.1f} ms", "", "≤ 15 ms", first_cost <= 0.015)
     yield Row("50 plugins known, first question of a process", "", f"+{cost * 1000:.1f} ms", "", "≤ 15 ms", cost <= 0.015)
     yield Row(
         "50 plugins, import of flow and task",
