@@ -150,7 +150,6 @@ VICTIM = """
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_forked_child_opens_connections_of_its_own(database: Database) -> None:
     finish([python(FORK, database.url)])
     assert names(database) == ["child", "parent"]
