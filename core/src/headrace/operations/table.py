@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, cast
 
+from headrace.model.caller import EMBEDDED, Caller
 from headrace.model.endpoints.base import Endpoint
 from headrace.store.database import Database
 
@@ -36,10 +37,16 @@ def find(endpoint: Endpoint[Any]) -> Operation:
 
 def perform(database: Database, endpoint: Endpoint[Any], body: Any, parameters: dict[str, Any]) -> Any:
     """Perform `endpoint` in one transaction. Without a body, one with every default is used where the endpoint takes one."""
+    return answer(database, endpoint, body, parameters, EMBEDDED)[0]
+
+
+def answer(database: Database, endpoint: Endpoint[Any], body: Any, parameters: dict[str, Any], caller: Caller) -> tuple[Any, int]:
+    """Perform `endpoint` for `caller`; return the answer and its HTTP status."""
     operation = find(endpoint)
     if endpoint.body is not None:
         given = (endpoint.body() if body is None else body,)
     else:
         given = ()
-    with database.write() if operation.writes else database.read() as tx:
-        return operation.fn(tx, *given, **parameters)
+    with database.write(caller) if operation.writes else database.read(caller) as tx:
+        found = operation.fn(tx, *given, **parameters)
+    return found, tx.status or endpoint.status

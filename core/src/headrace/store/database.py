@@ -9,19 +9,17 @@ import os
 import random
 import sqlite3
 import threading
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakSet
 
 from headrace.model import clock
+from headrace.model.caller import EMBEDDED, Caller
 from headrace.model.errors import StoreError
 from headrace.store import failures
 from headrace.store.link import Link
-
-if TYPE_CHECKING:
-    pass
 
 BUSY_TIMEOUT_SECONDS = 60.0
 RETRY_SECONDS_MIN = 0.0005
@@ -30,15 +28,29 @@ STATEMENTS_CACHED_MAX = 256
 IDLE_CONNECTIONS_MAX = 16
 
 Row = tuple[Any, ...]
+Published = tuple[str, Sequence[Any]]
+"""A topic and its messages."""
+Listener = Callable[[Sequence[Published]], None]
 
 
 class Transaction:
-    """What the operations read and write through. Valid inside its `with` block only."""
+    """What the operations read and write through. Valid inside its `with` block only.
 
-    __slots__ = ("_link",)
+    `caller` says who asked. `status` is what an operation sets when its answer is another success than the endpoint's usual one (200 for
+    what was there already); `published` is what `Database.listeners` are told after the commit.
+    """
 
-    def __init__(self, link: Link) -> None:
+    __slots__ = ("_link", "caller", "published", "status")
+
+    def __init__(self, link: Link, caller: Caller = EMBEDDED) -> None:
         self._link = link
+        self.caller = caller
+        self.status: int | None = None
+        self.published: list[Published] = []
+
+    def publish(self, topic: str, messages: Sequence[Any]) -> None:
+        """Have the database's listeners told of `messages` once this transaction is committed; never if it is rolled back."""
+        self.published.append((topic, messages))
 
     # --- text on the driver, values in storage form
 
@@ -81,6 +93,8 @@ class Database:
             **(connect_arguments or {}),
         }
         self.path = _path_of(url)
+        self.listeners: list[Listener] = []
+        """Called after a commit that published something, in the thread that committed; they must neither raise nor wait."""
         self._forget()
         _databases.add(self)
 
@@ -94,13 +108,13 @@ class Database:
         self._reader = self._writer if self.path is None else _NOTHING
 
     @contextmanager
-    def write(self) -> Generator[Transaction, None, None]:
+    def write(self, caller: Caller = EMBEDDED) -> Generator[Transaction, None, None]:
         """Open a transaction that writes. It alone writes to the file until the block ends; an error rolls everything back."""
         if self._process != os.getpid():
             self._forget()
         with self._writer:
             link = self._take()
-            tx = Transaction(link)
+            tx = Transaction(link, caller)
             try:
                 self._begin(link, "BEGIN IMMEDIATE")
                 yield tx
@@ -110,9 +124,12 @@ class Database:
                 failures.reraise(error, self.path)
                 raise
             self._give(link)
+        if tx.published:
+            for listener in self.listeners:
+                listener(tx.published)
 
     @contextmanager
-    def read(self) -> Generator[Transaction, None, None]:
+    def read(self, caller: Caller = EMBEDDED) -> Generator[Transaction, None, None]:
         """Open a transaction that reads one consistent state of the database, whoever writes meanwhile."""
         if self._process != os.getpid():
             self._forget()
@@ -120,7 +137,7 @@ class Database:
             link = self._take()
             try:
                 self._begin(link, "BEGIN")
-                yield Transaction(link)
+                yield Transaction(link, caller)
                 link.end("ROLLBACK")
             except BaseException as error:
                 self._abandon(link)
