@@ -112,7 +112,8 @@ def flow_run_out(row: Sequence[Any], now_us: int) -> FlowRun:
     (
         id, created, updated, flow_id, name, state_id, state_type, state_name, state_timestamp, run_count, expected, scheduled, start, end,
         total, parameters, context, tags, labels, policy, parent, _owner, version, idempotency_key, deployment_id, deployment_version,
-        work_queue_id, work_queue_name, work_pool_name, auto_scheduled, infrastructure, pid, job_variables, created_by, message, data, details,
+        work_queue_id, work_queue_name, work_pool_id, work_pool_name, auto_scheduled, infrastructure, pid, job_variables, created_by,
+        message, data, details,
     ) = row  # fmt: skip
     state = None
     if state_id is not None:
@@ -152,7 +153,7 @@ def flow_run_out(row: Sequence[Any], now_us: int) -> FlowRun:
             "infrastructure_document_id": id_out(infrastructure),
             "infrastructure_pid": pid,
             "created_by": CreatedBy.model_validate_json(created_by) if created_by else None,
-            "work_pool_id": None,
+            "work_pool_id": id_out(work_pool_id),
             "work_pool_name": work_pool_name,
             "state": state,
             "job_variables": json_out(job_variables),

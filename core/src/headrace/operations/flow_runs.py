@@ -71,6 +71,7 @@ def create_flow_run(tx: Transaction, body: FlowRunCreate, *, owner: UUID | None 
         None,
         None,
         body.work_queue_name,
+        None,
         body.work_pool_name,
         0,
         id_in(body.infrastructure_document_id),

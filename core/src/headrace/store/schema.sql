@@ -170,6 +170,7 @@ CREATE TABLE flow_run (
     deployment_version TEXT,
     work_queue_id BLOB,
     work_queue_name TEXT,
+    work_pool_id BLOB,
     work_pool_name TEXT,
     auto_scheduled BOOLEAN DEFAULT '0' NOT NULL,
     infrastructure_document_id BLOB,
@@ -186,6 +187,7 @@ CREATE INDEX ix_flow_run__flow_id_expected_start_time ON flow_run (flow_id, expe
 CREATE INDEX ix_flow_run__owner_id ON flow_run (owner_id) WHERE end_time IS NULL;
 CREATE INDEX ix_flow_run__parent_task_run_id ON flow_run (parent_task_run_id) WHERE parent_task_run_id IS NOT NULL;
 CREATE INDEX ix_flow_run__state_type_next_scheduled_start_time ON flow_run (state_type, next_scheduled_start_time);
+CREATE INDEX ix_flow_run__work_queue_id_state_type ON flow_run (work_queue_id, state_type, next_scheduled_start_time) WHERE work_queue_id IS NOT NULL;
 CREATE UNIQUE INDEX uq_flow_run__flow_id_idempotency_key ON flow_run (flow_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE TABLE flow_run_input (
     id BLOB NOT NULL,
@@ -287,3 +289,55 @@ CREATE TABLE variable (
     CONSTRAINT pk_variable PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX uq_variable__name ON variable (name);
+CREATE TABLE work_pool (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT,
+    type TEXT NOT NULL,
+    base_job_template TEXT NOT NULL,
+    is_paused BOOLEAN NOT NULL,
+    concurrency_limit INTEGER,
+    status TEXT NOT NULL,
+    status_event_id BLOB,
+    status_event_occurred BIGINT,
+    default_queue_id BLOB,
+    storage_configuration TEXT NOT NULL,
+    CONSTRAINT pk_work_pool PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX uq_work_pool__name ON work_pool (name);
+CREATE TABLE work_queue (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    work_pool_id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT,
+    is_paused BOOLEAN NOT NULL,
+    concurrency_limit INTEGER,
+    priority INTEGER NOT NULL,
+    filter TEXT,
+    last_polled BIGINT,
+    status TEXT NOT NULL,
+    status_event_id BLOB,
+    status_event_occurred BIGINT,
+    CONSTRAINT pk_work_queue PRIMARY KEY (id),
+    CONSTRAINT fk_work_queue__work_pool_id__work_pool FOREIGN KEY(work_pool_id) REFERENCES work_pool (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_work_queue__status_last_polled ON work_queue (status, last_polled);
+CREATE UNIQUE INDEX uq_work_queue__work_pool_id_name ON work_queue (work_pool_id, name);
+CREATE TABLE worker (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    work_pool_id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    last_heartbeat_time BIGINT NOT NULL,
+    heartbeat_interval_seconds INTEGER,
+    status TEXT NOT NULL,
+    CONSTRAINT pk_worker PRIMARY KEY (id),
+    CONSTRAINT fk_worker__work_pool_id__work_pool FOREIGN KEY(work_pool_id) REFERENCES work_pool (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_worker__status_last_heartbeat_time ON worker (status, last_heartbeat_time);
+CREATE UNIQUE INDEX uq_worker__work_pool_id_name ON worker (work_pool_id, name);

@@ -33,6 +33,7 @@ FLOW_RUN_COLUMNS = (
     "deployment_version",
     "work_queue_id",
     "work_queue_name",
+    "work_pool_id",
     "work_pool_name",
     "auto_scheduled",
     "infrastructure_document_id",

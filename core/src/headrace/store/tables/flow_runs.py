@@ -38,6 +38,7 @@ flow_run = Table(
     Column("deployment_version", Text),
     Column("work_queue_id", Id),
     Column("work_queue_name", Text),
+    Column("work_pool_id", Id),
     Column("work_pool_name", Text),
     Column("auto_scheduled", Boolean, nullable=False, server_default="0"),
     Column("infrastructure_document_id", Id),
@@ -55,3 +56,10 @@ Index("uq_flow_run__flow_id_idempotency_key", _c.flow_id, _c.idempotency_key, un
 Index("ix_flow_run__parent_task_run_id", _c.parent_task_run_id, sqlite_where=_c.parent_task_run_id.is_not(None))
 Index("ix_flow_run__deployment_id", _c.deployment_id, sqlite_where=_c.deployment_id.is_not(None))
 Index("ix_flow_run__owner_id", _c.owner_id, sqlite_where=_c.end_time.is_(None))
+Index(
+    "ix_flow_run__work_queue_id_state_type",
+    _c.work_queue_id,
+    _c.state_type,
+    _c.next_scheduled_start_time,
+    sqlite_where=_c.work_queue_id.is_not(None),
+)

@@ -189,6 +189,24 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_variable'))
     )
     op.create_index('uq_variable__name', 'variable', ['name'], unique=True)
+    op.create_table('work_pool',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('created', types.Timestamp(), nullable=False),
+    sa.Column('updated', types.Timestamp(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.Column('type', sa.Text(), nullable=False),
+    sa.Column('base_job_template', types.Json(), nullable=False),
+    sa.Column('is_paused', sa.Boolean(), nullable=False),
+    sa.Column('concurrency_limit', sa.Integer(), nullable=True),
+    sa.Column('status', sa.Text(), nullable=False),
+    sa.Column('status_event_id', types.Id(), nullable=True),
+    sa.Column('status_event_occurred', types.Timestamp(), nullable=True),
+    sa.Column('default_queue_id', types.Id(), nullable=True),
+    sa.Column('storage_configuration', types.Json(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_work_pool'))
+    )
+    op.create_index('uq_work_pool__name', 'work_pool', ['name'], unique=True)
     op.create_table('block_schema',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -251,6 +269,7 @@ def upgrade() -> None:
     sa.Column('deployment_version', sa.Text(), nullable=True),
     sa.Column('work_queue_id', types.Id(), nullable=True),
     sa.Column('work_queue_name', sa.Text(), nullable=True),
+    sa.Column('work_pool_id', types.Id(), nullable=True),
     sa.Column('work_pool_name', sa.Text(), nullable=True),
     sa.Column('auto_scheduled', sa.Boolean(), server_default='0', nullable=False),
     sa.Column('infrastructure_document_id', types.Id(), nullable=True),
@@ -267,7 +286,42 @@ def upgrade() -> None:
     op.create_index('ix_flow_run__owner_id', 'flow_run', ['owner_id'], unique=False, sqlite_where=sa.text('end_time IS NULL'))
     op.create_index('ix_flow_run__parent_task_run_id', 'flow_run', ['parent_task_run_id'], unique=False, sqlite_where=sa.text('parent_task_run_id IS NOT NULL'))
     op.create_index('ix_flow_run__state_type_next_scheduled_start_time', 'flow_run', ['state_type', 'next_scheduled_start_time'], unique=False)
+    op.create_index('ix_flow_run__work_queue_id_state_type', 'flow_run', ['work_queue_id', 'state_type', 'next_scheduled_start_time'], unique=False, sqlite_where=sa.text('work_queue_id IS NOT NULL'))
     op.create_index('uq_flow_run__flow_id_idempotency_key', 'flow_run', ['flow_id', 'idempotency_key'], unique=True, sqlite_where=sa.text('idempotency_key IS NOT NULL'))
+    op.create_table('work_queue',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('created', types.Timestamp(), nullable=False),
+    sa.Column('updated', types.Timestamp(), nullable=False),
+    sa.Column('work_pool_id', types.Id(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.Column('is_paused', sa.Boolean(), nullable=False),
+    sa.Column('concurrency_limit', sa.Integer(), nullable=True),
+    sa.Column('priority', sa.Integer(), nullable=False),
+    sa.Column('filter', types.Json(), nullable=True),
+    sa.Column('last_polled', types.Timestamp(), nullable=True),
+    sa.Column('status', sa.Text(), nullable=False),
+    sa.Column('status_event_id', types.Id(), nullable=True),
+    sa.Column('status_event_occurred', types.Timestamp(), nullable=True),
+    sa.ForeignKeyConstraint(['work_pool_id'], ['work_pool.id'], name=op.f('fk_work_queue__work_pool_id__work_pool'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_work_queue'))
+    )
+    op.create_index('ix_work_queue__status_last_polled', 'work_queue', ['status', 'last_polled'], unique=False)
+    op.create_index('uq_work_queue__work_pool_id_name', 'work_queue', ['work_pool_id', 'name'], unique=True)
+    op.create_table('worker',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('created', types.Timestamp(), nullable=False),
+    sa.Column('updated', types.Timestamp(), nullable=False),
+    sa.Column('work_pool_id', types.Id(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('last_heartbeat_time', types.Timestamp(), nullable=False),
+    sa.Column('heartbeat_interval_seconds', sa.Integer(), nullable=True),
+    sa.Column('status', sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(['work_pool_id'], ['work_pool.id'], name=op.f('fk_worker__work_pool_id__work_pool'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_worker'))
+    )
+    op.create_index('ix_worker__status_last_heartbeat_time', 'worker', ['status', 'last_heartbeat_time'], unique=False)
+    op.create_index('uq_worker__work_pool_id_name', 'worker', ['work_pool_id', 'name'], unique=True)
     op.create_table('block_document',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -316,7 +370,14 @@ def downgrade() -> None:
     op.drop_index('uq_block_document__block_type_id_name', table_name='block_document')
     op.drop_index('ix_block_document__block_schema_id', table_name='block_document')
     op.drop_table('block_document')
+    op.drop_index('uq_worker__work_pool_id_name', table_name='worker')
+    op.drop_index('ix_worker__status_last_heartbeat_time', table_name='worker')
+    op.drop_table('worker')
+    op.drop_index('uq_work_queue__work_pool_id_name', table_name='work_queue')
+    op.drop_index('ix_work_queue__status_last_polled', table_name='work_queue')
+    op.drop_table('work_queue')
     op.drop_index('uq_flow_run__flow_id_idempotency_key', table_name='flow_run', sqlite_where=sa.text('idempotency_key IS NOT NULL'))
+    op.drop_index('ix_flow_run__work_queue_id_state_type', table_name='flow_run', sqlite_where=sa.text('work_queue_id IS NOT NULL'))
     op.drop_index('ix_flow_run__state_type_next_scheduled_start_time', table_name='flow_run')
     op.drop_index('ix_flow_run__parent_task_run_id', table_name='flow_run', sqlite_where=sa.text('parent_task_run_id IS NOT NULL'))
     op.drop_index('ix_flow_run__owner_id', table_name='flow_run', sqlite_where=sa.text('end_time IS NULL'))
@@ -331,6 +392,8 @@ def downgrade() -> None:
     op.drop_index('uq_block_schema__checksum_version', table_name='block_schema')
     op.drop_index('ix_block_schema__block_type_id', table_name='block_schema')
     op.drop_table('block_schema')
+    op.drop_index('uq_work_pool__name', table_name='work_pool')
+    op.drop_table('work_pool')
     op.drop_index('uq_variable__name', table_name='variable')
     op.drop_table('variable')
     op.drop_table('task_run_state')
