@@ -493,3 +493,44 @@ def test_a_home_that_cannot_be_written_to_is_no_harm(site, tmp_path):
     site.install("dummy-one")
     (tmp_path / "file").write_text("in the way")
     assert site.registry(cache=tmp_path / "file" / "cache").find("block", "dummy-one-thing")
+
+
+def test_listing_offers_runs_nothing_of_the_package_but_its_light_module(site):
+    package = site.install("quiet", files={"__init__.py": "raise RuntimeError('the package was imported')\n"})
+    assert [offer.name for offer in site.registry().offers("block") if offer.name == "quiet-thing"] == ["quiet-thing"]
+    assert not site.is_imported(package)
+
+
+def test_a_light_module_may_import_its_package(site, tmp_path):
+    code = """
+        from headrace.plugin import Offer, hookimpl
+        from {package}.names import NAME
+
+        @hookimpl
+        def headrace_blocks():
+            return [Offer(NAME, "{package}.blocks:Thing", "A thing for tests")]
+        """
+    package = site.install("split", code.replace("{package}", "split"), files={"names.py": "NAME = 'first'\n"})
+    assert site.registry(tmp_path).find("block", "first").name == "first"
+    (site.folder / package / "names.py").write_text("NAME = 'second-name'\n")
+    site.forget()
+    assert site.registry(tmp_path).find("block", "second-name").name == "second-name"  # what it imported is watched too
+
+
+def test_a_plugin_with_other_hooks_is_imported_as_usual(site):
+    code = """
+        from headrace.plugin import Offer, hookimpl
+
+        @hookimpl
+        def headrace_blocks():
+            return [Offer("both-thing", "both.blocks:Thing", "A thing for tests")]
+
+        @hookimpl
+        def headrace_setup_environment(context):
+            return None
+        """
+    package = site.install("both", code)
+    registry = site.registry()
+    assert registry.find("block", "both-thing").name == "both-thing"
+    assert site.is_imported(package)
+    assert [implementation.plugin for implementation in registry.implementations("headrace_setup_environment")] == ["both"]

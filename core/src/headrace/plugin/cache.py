@@ -12,6 +12,7 @@ import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,17 @@ def stamp(path: str) -> FileStamp | None:
     except OSError:
         return None
     return (path, status.st_mtime_ns, status.st_size)
+
+
+def files_of(module: str, since: int) -> tuple[FileStamp, ...]:
+    """Return stamps of the plugin's own files that may have taken part in making its offers.
+
+    `since`: how many modules were loaded before the first of the plugin's; they are kept in the order of their loading.
+    """
+    top = module.partition(".")[0]
+    own = [found for name, found in islice(list(sys.modules.items()), since, None) if name == top or name.startswith(f"{top}.")]
+    files = {file for found in own if isinstance(file := getattr(found, "__file__", None), str)}
+    return tuple(found for file in sorted(files) if (found := stamp(file)) is not None)
 
 
 def _key(candidate: Candidate) -> str:

@@ -7,14 +7,13 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
-from itertools import islice
 from typing import cast
 
 from headrace.model import clock
 from headrace.model.errors import near
 from headrace.plugin import host as hosting
 from headrace.plugin import modules, versions
-from headrace.plugin.cache import FileStamp, Learned, stamp
+from headrace.plugin.cache import Learned, files_of
 from headrace.plugin.discovery import Candidate
 from headrace.plugin.loaded import Loaded
 from headrace.plugin.offers import DEFAULT_API_REQUIREMENT, HOOK_API_VERSION, Kind, Offer, PluginState
@@ -44,7 +43,7 @@ def load(candidate: Candidate, host: hosting.Host, import_target: Callable[[str]
     plugin.load_ms = 1000 * (clock.monotonic() - started)
     if plugin.state is not PluginState.READY or not with_offers:
         return plugin, None
-    return plugin, Learned(plugin.offers, plugin.hooks, plugin.requires, plugin.notes, _files(candidate.module, loaded_before if is_new else 0))
+    return plugin, Learned(plugin.offers, plugin.hooks, plugin.requires, plugin.notes, files_of(candidate.module, loaded_before if is_new else 0))
 
 
 def _source(candidate: Candidate) -> str:
@@ -159,14 +158,3 @@ def _offers_of(implementation: hosting.Implementation) -> tuple[Offer, ...]:
             raise TypeError(f"it returned a list with {offer!r} in it, and headrace.plugin.Offer was expected")
         offers.append(offer)
     return tuple(offers)
-
-
-def _files(module: str, since: int) -> tuple[FileStamp, ...]:
-    """Return stamps of the plugin's own files that may have taken part in making its offers.
-
-    `since`: how many modules were loaded before the first of the plugin's; they are kept in the order of their loading.
-    """
-    top = module.partition(".")[0]
-    own = [found for name, found in islice(list(sys.modules.items()), since, None) if name == top or name.startswith(f"{top}.")]
-    files = {file for found in own if isinstance(file := getattr(found, "__file__", None), str)}
-    return tuple(found for file in sorted(files) if (found := stamp(file)) is not None)

@@ -20,7 +20,7 @@ from headrace.model.errors import (
     PluginNotInstalled,
     near,
 )
-from headrace.plugin import builtin, catalogue, modules
+from headrace.plugin import builtin, catalogue, modules, reading
 from headrace.plugin.cache import Learned, OfferCache
 from headrace.plugin.discovery import Candidate, discover, installed_version
 from headrace.plugin.loaded import Loaded, from_cache, install_hint, record_of
@@ -230,7 +230,11 @@ class Registry:
                 if learned is not None:
                     self._plugins.append(from_cache(candidate, learned))
                     continue
-                plugin, learned = self._load(candidate)
+                learned = None if self.policy.safe_mode else reading.learn(candidate)
+                if learned is not None:
+                    plugin = from_cache(candidate, learned)
+                else:
+                    plugin, learned = self._load(candidate)
                 self._plugins.append(plugin)
                 if cache and learned is not None:
                     cache.put(candidate, learned)
