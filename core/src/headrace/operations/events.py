@@ -19,47 +19,45 @@ from headrace.model.events import (
 )
 from headrace.operations.conditions import Conditions
 from headrace.operations.table import Operation
-from headrace.store.codec import id_in, id_out, json_in, json_out
+from headrace.store.codec import id_in, id_out, json_in, json_out, microseconds
 from headrace.store.database import Row, Transaction
+from headrace.store.statements import events as statements
 
 
 def record_events(tx: Transaction, body: list[SentEvent]) -> None:
     """Store each event and the resources that it involves. An event that is stored already is left as it is."""
-    received = clock.to_us(clock.now())
+    received = clock.now_us()
+    rows: list[tuple[object, ...]] = []
+    related: list[tuple[object, ...]] = []
     for event in body:
-        stored = tx.sql_count(
-            """INSERT INTO events (id, occurred, received, event, resource_id, resource, related, payload, follows)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING""",
+        key = event.id.bytes
+        rows.append(
             (
-                event.id.bytes,
-                clock.to_us(event.occurred),
+                key,
+                microseconds(event.occurred),
                 received,
                 event.event,
                 event.resource.id,
                 json_in(event.resource.root),
-                json_in([related.root for related in event.related]),
                 json_in(event.payload),
                 id_in(event.follows),
-            ),
-        )
-        if stored:
-            involved = [(event.resource.id, ""), *((related.id, related.role) for related in event.related)]
-            tx.sql_many(
-                "INSERT INTO event_resources (resource_id, event_id, role) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                [(resource_id, event.id.bytes, role) for resource_id, role in involved],
             )
+        )
+        related += [(key, n, one.id, one.role, json_in(one.root)) for n, one in enumerate(event.related)]
+    tx.sql_many(statements.INSERT_EVENT, rows)
+    tx.sql_many(statements.INSERT_RELATED, related)
 
 
-def _event(row: Row) -> ReceivedEvent:
+def _event(row: Row, related: list[Row]) -> ReceivedEvent:
     return ReceivedEvent(
         id=UUID(bytes=row[0]),
         occurred=clock.from_us(row[1]),
         received=clock.from_us(row[2]),
         event=row[3],
         resource=Resource(json_out(row[4])),
-        related=[RelatedResource(labels) for labels in json_out(row[5])],
-        payload=json_out(row[6]),
-        follows=id_out(row[7]),
+        related=[RelatedResource(json_out(one[0])) for one in related],
+        payload=json_out(row[5]),
+        follows=id_out(row[6]),
     )
 
 
@@ -86,7 +84,12 @@ def _conditions(wanted: EventFilter) -> Conditions:
         found.add(primary.joined(), *primary.values)
     if wanted.any_resource:
         involved = _resource(wanted.any_resource, "r.resource_id")
-        found.add(f"EXISTS (SELECT 1 FROM event_resources r WHERE r.event_id = e.id AND {involved.joined()})", *involved.values)
+        primary = _resource(wanted.any_resource, "e.resource_id")
+        found.add(
+            f"({primary.joined()} OR EXISTS (SELECT 1 FROM event_resources r WHERE r.event_id = e.id AND {involved.joined()}))",
+            *primary.values,
+            *involved.values,
+        )
     if wanted.id:
         found.any_of("e.id", wanted.id.id)
     return found
@@ -98,12 +101,15 @@ def filter_events(tx: Transaction, body: FilterEvents) -> EventPage:
     where = _conditions(wanted)
     order = "DESC" if wanted.order is EventOrder.DESC else "ASC"
     rows = tx.sql(
-        f"""SELECT e.id, e.occurred, e.received, e.event, e.resource, e.related, e.payload, e.follows FROM events e
+        f"""SELECT e.id, e.occurred, e.received, e.event, e.resource, e.payload, e.follows FROM events e
         WHERE {where.joined()} ORDER BY e.occurred {order}, e.id {order} LIMIT ?""",
         (*where.values, body.limit),
     )
     total = tx.sql(f"SELECT COUNT(*) FROM events e WHERE {where.joined()}", where.values)[0][0]
-    return EventPage(events=[_event(row) for row in rows], total=total)
+    return EventPage(
+        events=[_event(row, tx.sql("SELECT labels FROM event_resources WHERE event_id = ? ORDER BY position", (row[0],))) for row in rows],
+        total=total,
+    )
 
 
 OPERATIONS = {

@@ -108,14 +108,15 @@ CREATE TABLE configuration (
     CONSTRAINT pk_configuration PRIMARY KEY ("key")
 );
 CREATE TABLE event_resources (
-    resource_id TEXT NOT NULL,
     event_id BLOB NOT NULL,
+    position INTEGER NOT NULL,
+    resource_id TEXT NOT NULL,
     role TEXT NOT NULL,
-    CONSTRAINT pk_event_resources PRIMARY KEY (resource_id, event_id, role),
-    CONSTRAINT fk_event_resources__event_id__events FOREIGN KEY(event_id) REFERENCES events (id) ON DELETE CASCADE
+    labels TEXT NOT NULL,
+    CONSTRAINT pk_event_resources PRIMARY KEY (event_id, position)
 )
  WITHOUT ROWID;
-CREATE INDEX ix_event_resources__event_id ON event_resources (event_id);
+CREATE INDEX ix_event_resources__resource_id ON event_resources (resource_id);
 CREATE TABLE events (
     id BLOB NOT NULL,
     occurred BIGINT NOT NULL,
@@ -123,13 +124,13 @@ CREATE TABLE events (
     event TEXT NOT NULL,
     resource_id TEXT NOT NULL,
     resource TEXT NOT NULL,
-    related TEXT NOT NULL,
     payload TEXT NOT NULL,
     follows BLOB,
     CONSTRAINT pk_events PRIMARY KEY (id)
 );
 CREATE INDEX ix_events__event_occurred ON events (event, occurred);
 CREATE INDEX ix_events__occurred ON events (occurred);
+CREATE INDEX ix_events__resource_id_occurred ON events (resource_id, occurred);
 CREATE TABLE flow (
     id BLOB NOT NULL,
     created BIGINT NOT NULL,

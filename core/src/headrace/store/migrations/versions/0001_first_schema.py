@@ -76,20 +76,30 @@ def upgrade() -> None:
     sa.Column('updated', types.Timestamp(), nullable=False),
     sa.PrimaryKeyConstraint('key', name=op.f('pk_configuration'))
     )
+    op.create_table('event_resources',
+    sa.Column('event_id', types.Id(), nullable=False),
+    sa.Column('position', sa.Integer(), nullable=False),
+    sa.Column('resource_id', sa.Text(), nullable=False),
+    sa.Column('role', sa.Text(), nullable=False),
+    sa.Column('labels', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('event_id', 'position', name=op.f('pk_event_resources')),
+    sqlite_with_rowid=False
+    )
+    op.create_index('ix_event_resources__resource_id', 'event_resources', ['resource_id'], unique=False)
     op.create_table('events',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('occurred', types.Timestamp(), nullable=False),
     sa.Column('received', types.Timestamp(), nullable=False),
     sa.Column('event', sa.Text(), nullable=False),
     sa.Column('resource_id', sa.Text(), nullable=False),
-    sa.Column('resource', types.Json(), nullable=False),
-    sa.Column('related', types.Json(), nullable=False),
-    sa.Column('payload', types.Json(), nullable=False),
+    sa.Column('resource', sa.Text(), nullable=False),
+    sa.Column('payload', sa.Text(), nullable=False),
     sa.Column('follows', types.Id(), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_events'))
     )
     op.create_index('ix_events__event_occurred', 'events', ['event', 'occurred'], unique=False)
     op.create_index('ix_events__occurred', 'events', ['occurred'], unique=False)
+    op.create_index('ix_events__resource_id_occurred', 'events', ['resource_id', 'occurred'], unique=False)
     op.create_table('flow',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -231,15 +241,6 @@ def upgrade() -> None:
     sqlite_with_rowid=False
     )
     op.create_index('ix_concurrency_slot__lease_id', 'concurrency_slot', ['lease_id'], unique=False)
-    op.create_table('event_resources',
-    sa.Column('resource_id', sa.Text(), nullable=False),
-    sa.Column('event_id', types.Id(), nullable=False),
-    sa.Column('role', sa.Text(), nullable=False),
-    sa.ForeignKeyConstraint(['event_id'], ['events.id'], name=op.f('fk_event_resources__event_id__events'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('resource_id', 'event_id', 'role', name=op.f('pk_event_resources')),
-    sqlite_with_rowid=False
-    )
-    op.create_index('ix_event_resources__event_id', 'event_resources', ['event_id'], unique=False)
     op.create_table('flow_run',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -385,8 +386,6 @@ def downgrade() -> None:
     op.drop_index('ix_flow_run__expected_start_time', table_name='flow_run')
     op.drop_index('ix_flow_run__deployment_id', table_name='flow_run', sqlite_where=sa.text('deployment_id IS NOT NULL'))
     op.drop_table('flow_run')
-    op.drop_index('ix_event_resources__event_id', table_name='event_resources')
-    op.drop_table('event_resources')
     op.drop_index('ix_concurrency_slot__lease_id', table_name='concurrency_slot')
     op.drop_table('concurrency_slot')
     op.drop_index('uq_block_schema__checksum_version', table_name='block_schema')
@@ -408,9 +407,12 @@ def downgrade() -> None:
     op.drop_index('ix_flow_run_state__flow_run_id', table_name='flow_run_state')
     op.drop_table('flow_run_state')
     op.drop_table('flow')
+    op.drop_index('ix_events__resource_id_occurred', table_name='events')
     op.drop_index('ix_events__occurred', table_name='events')
     op.drop_index('ix_events__event_occurred', table_name='events')
     op.drop_table('events')
+    op.drop_index('ix_event_resources__resource_id', table_name='event_resources')
+    op.drop_table('event_resources')
     op.drop_table('configuration')
     op.drop_index('uq_concurrency_limit__name', table_name='concurrency_limit')
     op.drop_table('concurrency_limit')
