@@ -27,6 +27,7 @@ COMMANDS = {
     "plugins": Command("plugins:group", "Look at plugins, find out what is wrong with them, and write them.", ("plugin",)),
     "profile": Command("profile:group", "Select and manage profiles.", ("profiles",)),
     "run": Command("run:command", "Run a flow here, now."),
+    "server": Command("server:group", "Run the server, look at it and stop it."),
     "task-run": Command("task_run:group", "Look at task runs.", ("task-runs",)),
     "variable": Command("variable:group", "Get, set and delete variables.", ("variables",)),
     "version": Command("version:command", "Show the versions of headrace and of what it stands on."),

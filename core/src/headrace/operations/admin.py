@@ -18,7 +18,9 @@ _STORAGE_KEY = "default-result-storage"
 
 
 def read_version(tx: Transaction) -> str:
-    """Return the version of headrace that performs the operations."""
+    """Return the version that clients are to hold their own against: headrace's own here, the setting `server.compat_version` on a server."""
+    if tx.caller.is_server:
+        return get_current_settings().server.compat_version
     from importlib.metadata import version
 
     return version("headrace")

@@ -16,7 +16,7 @@ class Endpoint(Generic[R]):
 
     `path` is below `/api`, with `{name}` for path parameters. `body` is the type of the request's body (a pydantic model, or
     any type that pydantic can validate), `returns` that of the answer; `query` names the query parameters with their types.
-    `status` is the one for success. `noun` is the module of `operations` that holds the operation.
+    `status` is the one for success, `media_type` that of the answer. `noun` is the module of `operations` that holds the operation.
     """
 
     method: Method
@@ -26,3 +26,4 @@ class Endpoint(Generic[R]):
     returns: Any = field(default=None, compare=False)
     status: int = field(default=200, compare=False)
     query: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
+    media_type: str = field(default="application/json", compare=False)

@@ -9,6 +9,6 @@ CREATE_FLOW_RUN_INPUT: Endpoint[None] = Endpoint("POST", "/flow_runs/{id}/input"
 FILTER_FLOW_RUN_INPUT: Endpoint[list[FlowRunInput]] = Endpoint(
     "POST", "/flow_runs/{id}/input/filter", "run_inputs", FilterFlowRunInputs, list[FlowRunInput]
 )
-READ_FLOW_RUN_INPUT: Endpoint[str] = Endpoint("GET", "/flow_runs/{id}/input/{key}", "run_inputs", returns=str)
+READ_FLOW_RUN_INPUT: Endpoint[str] = Endpoint("GET", "/flow_runs/{id}/input/{key}", "run_inputs", returns=str, media_type="text/plain")
 """Answers the stored text as it is, as `text/plain`."""
 DELETE_FLOW_RUN_INPUT: Endpoint[None] = Endpoint("DELETE", "/flow_runs/{id}/input/{key}", "run_inputs", status=204)

@@ -258,6 +258,7 @@ class ServerSettings(Group, path="server"):
 
     logging_level: Level = setting("WARNING", "Level of the server's log.", was=("LOGGING_SERVER_LEVEL",))
     metrics_enabled: bool = setting(False, "Serve Prometheus metrics.", was=("API_ENABLE_METRICS",))
+    compat_version: str = setting("3.8.8", "Version that clients are told, which they compare with their own: a release of the documented API.")
     log_retryable_errors: bool = setting(False, "Log errors that are tried again.", was=("API_LOG_RETRYABLE_ERRORS",))
     register_blocks_on_start: bool = setting(True, "Register the known block types at the start.", was=("API_BLOCKS_REGISTER_ON_START",))
     memoize_block_auto_registration: bool = setting(

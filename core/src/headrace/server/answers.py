@@ -1,0 +1,111 @@
+"""Answers as they are sent, and errors as the shapes that clients know."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from headrace.model.errors import (
+    InvalidRequest,
+    LeaseGone,
+    ObjectAlreadyExists,
+    ObjectNotFound,
+    ObjectUnsupported,
+    ProtectedBlockError,
+    SlotsUnavailable,
+    StoreError,
+)
+
+JSON = b"application/json"
+Headers = tuple[tuple[bytes, bytes], ...]
+
+logger = logging.getLogger("headrace.server")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status, a body and its type; `headers` beyond those."""
+
+    status: int
+    body: bytes = b""
+    media_type: bytes = JSON
+    headers: Headers = ()
+
+
+def as_json(value: Any, status: int = 200, headers: Headers = ()) -> Answer:
+    """Answer with plain values."""
+    return Answer(status, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), JSON, headers)
+
+
+def detail(status: int, text: str, headers: Headers = ()) -> Answer:
+    """Answer with the shape of errors that a route raises."""
+    return as_json({"detail": text}, status, headers)
+
+
+def message(status: int, text: str, headers: Headers = ()) -> Answer:
+    """Answer with the shape of errors that come from below the routes."""
+    return as_json({"exception_message": text}, status, headers)
+
+
+NOT_FOUND = detail(404, "Not Found")
+UNAUTHORIZED = message(401, "Unauthorized")
+UNAVAILABLE = message(503, "Service Unavailable", ((b"retry-after", b"1"),))
+
+
+def invalid(errors: list[dict[str, Any]], body: Any, *, is_secret: bool) -> Answer:
+    """Answer that a request does not fit its schema. Where it may hold secrets, nothing of it is sent back."""
+    told = [{key: value for key, value in error.items() if key != "input"} if is_secret else error for error in errors]
+    return as_json(
+        {
+            "exception_message": "Invalid request received.",
+            "exception_detail": to_jsonable_python(told, fallback=lambda _: {}, inf_nan_mode="null"),
+            "request_body": None if is_secret else body,
+        },
+        422,
+    )
+
+
+def errors_of(error: ValidationError, place: str) -> list[dict[str, Any]]:
+    """Return what pydantic found, as seen from the request: `place` is "body", "query" or "path"."""
+    return [{**one, "loc": (place, *one["loc"])} for one in error.errors(include_url=False)]  # pyright: ignore[reportReturnType]
+
+
+def of_error(error: BaseException, *, missing_is_message: bool = False) -> Answer:
+    """Answer for what an operation raised. An error that is nobody's fault but ours is logged and not told."""
+    match error:
+        case ObjectNotFound():
+            return message(404, str(error)) if missing_is_message else detail(404, str(error))
+        case ObjectAlreadyExists():
+            return detail(409, str(error))
+        case SlotsUnavailable():
+            return detail(423, str(error), ((b"retry-after", str(error.retry_after).encode()),))
+        case LeaseGone():
+            return detail(410, str(error))
+        case ProtectedBlockError():
+            return detail(403, str(error))
+        case InvalidRequest():
+            return detail(error.status, str(error))
+        case ObjectUnsupported():
+            return detail(404, str(error))
+        case OverflowError():
+            return detail(422, "A number or a time in the request is beyond the range that can be stored.")
+        case UnicodeEncodeError() | PydanticSerializationError():
+            return detail(422, "A text in the request is not valid Unicode, so it cannot be stored.")
+        case StoreError():
+            logger.error("%s", error)
+            return UNAVAILABLE
+        case _ if is_conflict(error):
+            return detail(409, "Data integrity conflict. This usually means that a unique or foreign key constraint was violated.")
+        case _:
+            logger.error("A request failed: %s", type(error).__name__, exc_info=error)
+            return message(500, "Internal Server Error")
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Say whether the database refused a row that contradicts another: the drivers' classes share their name."""
+    return any(cls.__name__ == "IntegrityError" for cls in type(error).__mro__)

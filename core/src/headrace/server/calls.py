@@ -1,0 +1,129 @@
+"""A call of an endpoint: its parameters and body read, its operation performed, its answer written."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import parse_qsl
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from headrace.model.base import Action
+from headrace.model.caller import Caller
+from headrace.model.endpoints.base import Endpoint
+from headrace.operations import table
+from headrace.server.answers import JSON, Answer, errors_of, invalid, of_error
+from headrace.store.database import Database
+
+OWNER_HEADER = b"x-headrace-owner"
+
+_SECRET = frozenset({"block_documents"})
+"""Nouns whose requests hold secrets."""
+_LINES = frozenset({"logs", "records", "events"})
+"""Nouns whose texts come from programs and lose their NULs; anywhere else a NUL is refused, for PostgreSQL cannot hold it."""
+_OWNED = frozenset({("POST", "/flow_runs/"), ("POST", "/flow_runs/{id}/set_state")})
+_MISSING_IS_MESSAGE = frozenset({("POST", "/flow_runs/{id}/set_state"), ("POST", "/task_runs/{id}/set_state"), ("GET", "/flow_runs/{id}/graph-v2")})
+
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+class Refused(Exception):
+    """The request does not fit the endpoint; `answer` says why."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+
+class Call:
+    """One endpoint as the server calls it. Schemas are built at the first call."""
+
+    def __init__(self, endpoint: Endpoint[Any]) -> None:
+        self.endpoint = endpoint
+        self.operation = table.find(endpoint)
+        self._is_secret = endpoint.noun in _SECRET
+        key = (endpoint.method, endpoint.path)
+        self.takes_owner = key in _OWNED
+        self._missing_is_message = key in _MISSING_IS_MESSAGE
+        self._body: TypeAdapter[Any] | None = None
+        self._returns: TypeAdapter[Any] | None = None
+        self._query: TypeAdapter[Any] | None = None
+
+    def perform(self, database: Database, parameters: dict[str, Any], query: bytes, raw: bytes, caller: Caller) -> Answer:
+        """Read, perform, write. Runs in a thread of a lane."""
+        try:
+            if self.endpoint.query:
+                parameters |= self._read_query(query)
+            body = None if self.endpoint.body is None else self._read_body(raw)
+            value, status = table.answer(database, self.endpoint, body, parameters, caller)
+            return self._write(value, status)
+        except Refused as refused:
+            return refused.answer
+        except Exception as error:  # noqa: BLE001  # the border: every error becomes an answer
+            return of_error(error, missing_is_message=self._missing_is_message)
+
+    def _write(self, value: Any, status: int) -> Answer:
+        if status == 204:
+            return Answer(204)
+        if self.endpoint.returns is None:
+            return Answer(status, b"null")
+        if self.endpoint.media_type != "application/json":
+            return Answer(status, str(value).encode(), f"{self.endpoint.media_type}; charset=utf-8".encode())
+        if self._returns is None:
+            self._returns = TypeAdapter(self.endpoint.returns)
+        return Answer(status, self._returns.dump_json(value), JSON)
+
+    def _read_body(self, raw: bytes) -> Any:
+        adapter = self._body
+        if adapter is None:
+            adapter = self._body = TypeAdapter(self.endpoint.body)
+        if not raw or raw == b"null":
+            if not _has_parts(self.endpoint.body):
+                raise Refused(
+                    invalid([{"type": "missing", "loc": ("body",), "msg": "Field required", "input": None}], None, is_secret=self._is_secret)
+                )
+            raw = b"{}"
+        if b"\\u0000" in raw and _NUL.search(raw):
+            raw = self._without_nul(raw)
+        try:
+            if b"NaN" in raw or b"Infinity" in raw:
+                from_json(raw, allow_inf_nan=False)
+            return adapter.validate_json(raw)
+        except ValidationError as error:
+            raise Refused(self._unfit(error, raw)) from error
+        except ValueError as error:
+            raise Refused(self._no_json(str(error))) from error
+
+    def _without_nul(self, raw: bytes) -> bytes:
+        if self.endpoint.noun in _LINES:
+            return _NUL.sub(rb"\1", raw)
+        error = {"type": "value_error", "loc": ("body",), "msg": "Value error, A text holds the character NUL, which cannot be stored", "input": None}
+        raise Refused(invalid([error], None, is_secret=True))
+
+    def _unfit(self, error: ValidationError, raw: bytes) -> Answer:
+        errors = errors_of(error, "body")
+        if errors[0]["type"] == "json_invalid":
+            return self._no_json(errors[0]["ctx"]["error"])
+        return invalid(errors, json.loads(raw), is_secret=self._is_secret)
+
+    def _no_json(self, reason: str) -> Answer:
+        error = {"type": "json_invalid", "loc": ("body", 0), "msg": "JSON decode error", "input": {}, "ctx": {"error": reason}}
+        return invalid([error], None, is_secret=self._is_secret)
+
+    def _read_query(self, query: bytes) -> dict[str, Any]:
+        given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+        found: dict[str, Any] = {}
+        for name, kind in self.endpoint.query:
+            if name in given:
+                try:
+                    found[name.replace("-", "_")] = TypeAdapter(kind).validate_strings(given[name])
+                except ValidationError as error:
+                    errors = errors_of(error, "query")
+                    raise Refused(invalid([{**one, "loc": ("query", name)} for one in errors], None, is_secret=self._is_secret)) from error
+        return found
+
+
+def _has_parts(body: Any) -> bool:
+    """Say whether a body is made of parts that a request may leave out all together (one with `extra="ignore"`)."""
+    return isinstance(body, type) and hasattr(body, "model_fields") and not issubclass(body, Action)
