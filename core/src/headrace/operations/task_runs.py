@@ -8,6 +8,7 @@ from headrace.model import clock, ids, names
 from headrace.model.endpoints import task_runs as endpoints
 from headrace.model.errors import ObjectNotFound
 from headrace.model.orchestration import OrchestrationResult, SetState
+from headrace.model.states import StateType
 from headrace.model.task_runs import TaskRun, TaskRunCreate, TaskRunUpdate
 from headrace.operations import transitions
 from headrace.operations.deletion import delete_task_run as delete_rows
@@ -59,6 +60,8 @@ def create_task_run(tx: Transaction, body: TaskRunCreate) -> TaskRun:
         body.task_version,
     )
     tx.sql(statements.INSERT_TASK_RUN, row)
+    if state.state_details.deferred and state.type is StateType.SCHEDULED:
+        transitions.queue_background_run(tx, run_id, state)
     return task_run_out((*row, state.message, json_in(state.data), details_in(state.state_details)), now)
 
 

@@ -236,6 +236,8 @@ def _perform(tx: Transaction, run: Run, decision: Decision, state: State) -> Non
     if Claim.STORE_IN_CACHE in decision.effects:
         details = state.state_details
         tx.sql(statements.STORE_IN_CACHE, (details.cache_key, run.id.bytes, state.id.bytes, time_in(details.cache_expiration)))
+    if run.kind == "task_run" and state.type is StateType.SCHEDULED and state.state_details.deferred:
+        queue_background_run(tx, run.id, state)
     if not frees_slots(run.books.state_type, state.type):
         return
     if run.tags:
@@ -248,6 +250,15 @@ def _perform(tx: Transaction, run: Run, decision: Decision, state: State) -> Non
         from headrace.operations import slots
 
         slots.release_lease(tx, lease_id)
+
+
+def queue_background_run(tx: Transaction, run_id: UUID, state: State) -> None:
+    """Have a task worker take up the deferred run, from its scheduled time on."""
+    from headrace.operations import task_queue
+
+    (task_key,) = tx.sql_one("SELECT task_key FROM task_run WHERE id = ?", (run_id.bytes,)) or ("",)
+    scheduled = state.state_details.scheduled_time or state.timestamp
+    task_queue.enqueue(tx, run_id, task_key, microseconds(scheduled))
 
 
 def _mirror(tx: Transaction, run: Run, state: State) -> None:

@@ -90,6 +90,15 @@ def retry_failed_task(transition: Transition, facts: Facts) -> Ruling | None:
     return Reject("Retrying", later)
 
 
+def retry_failed_background_task(transition: Transition, facts: Facts) -> Ruling | None:
+    ruling = retry_failed_task(transition, facts)
+    if isinstance(ruling, Reject) and ruling.state is not None and transition.before is not None:
+        details = ruling.state.state_details  # a new state, so nobody else has it
+        details.deferred = True
+        details.task_parameters_id = transition.before.state_details.task_parameters_id
+    return ruling
+
+
 def name_reruns(transition: Transition, facts: Facts) -> Ruling | None:
     if facts.run_count == 0:
         return None
@@ -196,7 +205,13 @@ BACKGROUND_TASK_RULES: tuple[Rule, ...] = (
         "The place of the stored parameters is carried along.",
     ),
     _WAIT,
-    _RETRY,
+    Rule(
+        "retry-failed-background-task",
+        _kinds(_S.RUNNING),
+        _kinds(_S.FAILED),
+        retry_failed_background_task,
+        "A failed background task with retries left is queued again with its parameters.",
+    ),
     _NAMES,
     _NOTE,
     _STORE,

@@ -183,6 +183,7 @@ CREATE TABLE flow_run (
 )
  WITHOUT ROWID;
 CREATE INDEX ix_flow_run__deployment_id ON flow_run (deployment_id) WHERE deployment_id IS NOT NULL;
+CREATE INDEX ix_flow_run__due ON flow_run (next_scheduled_start_time) WHERE state_name = 'Scheduled';
 CREATE INDEX ix_flow_run__expected_start_time ON flow_run (expected_start_time);
 CREATE INDEX ix_flow_run__flow_id_expected_start_time ON flow_run (flow_id, expected_start_time);
 CREATE INDEX ix_flow_run__owner_id ON flow_run (owner_id) WHERE end_time IS NULL;
@@ -229,6 +230,27 @@ CREATE TABLE log (
 CREATE INDEX ix_log__flow_run_id ON log (flow_run_id, timestamp);
 CREATE INDEX ix_log__task_run_id ON log (task_run_id, timestamp) WHERE task_run_id IS NOT NULL;
 CREATE INDEX ix_log__timestamp ON log (timestamp);
+CREATE TABLE sign_of_life (
+    id BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    seen BIGINT NOT NULL,
+    pace BIGINT,
+    CONSTRAINT pk_sign_of_life PRIMARY KEY (id)
+)
+ WITHOUT ROWID;
+CREATE INDEX ix_sign_of_life__kind_seen ON sign_of_life (kind, seen);
+CREATE TABLE task_queue (
+    task_run_id BLOB NOT NULL,
+    task_key TEXT NOT NULL,
+    scheduled BIGINT NOT NULL,
+    available BIGINT NOT NULL,
+    claim_id BLOB,
+    CONSTRAINT pk_task_queue PRIMARY KEY (task_run_id)
+)
+ WITHOUT ROWID;
+CREATE INDEX ix_task_queue__claim_id ON task_queue (claim_id) WHERE claim_id IS NOT NULL;
+CREATE INDEX ix_task_queue__task_key_available ON task_queue (task_key, available);
 CREATE TABLE task_run (
     id BLOB NOT NULL,
     created BIGINT NOT NULL,
@@ -260,6 +282,7 @@ CREATE TABLE task_run (
  WITHOUT ROWID;
 CREATE INDEX ix_task_run__expected_start_time ON task_run (expected_start_time);
 CREATE INDEX ix_task_run__flow_run_id ON task_run (flow_run_id, task_key, dynamic_key);
+CREATE INDEX ix_task_run__unfinished ON task_run (flow_run_id) WHERE end_time IS NULL;
 CREATE TABLE task_run_cache (
     cache_key TEXT NOT NULL,
     task_run_id BLOB NOT NULL,
@@ -278,6 +301,14 @@ CREATE TABLE task_run_state (
     data TEXT,
     details TEXT,
     CONSTRAINT pk_task_run_state PRIMARY KEY (task_run_id, id)
+)
+ WITHOUT ROWID;
+CREATE TABLE task_worker (
+    id BLOB NOT NULL,
+    client_id TEXT NOT NULL,
+    task_keys TEXT NOT NULL,
+    seen BIGINT NOT NULL,
+    CONSTRAINT pk_task_worker PRIMARY KEY (id)
 )
  WITHOUT ROWID;
 CREATE TABLE variable (

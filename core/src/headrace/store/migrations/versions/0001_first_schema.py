@@ -138,6 +138,27 @@ def upgrade() -> None:
     op.create_index('ix_log__flow_run_id', 'log', ['flow_run_id', 'timestamp'], unique=False)
     op.create_index('ix_log__task_run_id', 'log', ['task_run_id', 'timestamp'], unique=False, sqlite_where=sa.text('task_run_id IS NOT NULL'))
     op.create_index('ix_log__timestamp', 'log', ['timestamp'], unique=False)
+    op.create_table('sign_of_life',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('kind', sa.Text(), nullable=False),
+    sa.Column('since', types.Timestamp(), nullable=False),
+    sa.Column('seen', types.Timestamp(), nullable=False),
+    sa.Column('pace', sa.BigInteger(), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_sign_of_life')),
+    sqlite_with_rowid=False
+    )
+    op.create_index('ix_sign_of_life__kind_seen', 'sign_of_life', ['kind', 'seen'], unique=False)
+    op.create_table('task_queue',
+    sa.Column('task_run_id', types.Id(), nullable=False),
+    sa.Column('task_key', sa.Text(), nullable=False),
+    sa.Column('scheduled', types.Timestamp(), nullable=False),
+    sa.Column('available', types.Timestamp(), nullable=False),
+    sa.Column('claim_id', types.Id(), nullable=True),
+    sa.PrimaryKeyConstraint('task_run_id', name=op.f('pk_task_queue')),
+    sqlite_with_rowid=False
+    )
+    op.create_index('ix_task_queue__claim_id', 'task_queue', ['claim_id'], unique=False, sqlite_where=sa.text('claim_id IS NOT NULL'))
+    op.create_index('ix_task_queue__task_key_available', 'task_queue', ['task_key', 'available'], unique=False)
     op.create_table('task_run',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -169,6 +190,7 @@ def upgrade() -> None:
     )
     op.create_index('ix_task_run__expected_start_time', 'task_run', ['expected_start_time'], unique=False)
     op.create_index('ix_task_run__flow_run_id', 'task_run', ['flow_run_id', 'task_key', 'dynamic_key'], unique=False)
+    op.create_index('ix_task_run__unfinished', 'task_run', ['flow_run_id'], unique=False, sqlite_where=sa.text('end_time IS NULL'), postgresql_where=sa.text('end_time IS NULL'))
     op.create_table('task_run_cache',
     sa.Column('cache_key', sa.Text(), nullable=False),
     sa.Column('task_run_id', types.Id(), nullable=False),
@@ -187,6 +209,14 @@ def upgrade() -> None:
     sa.Column('data', types.Json(), nullable=True),
     sa.Column('details', types.Json(), nullable=True),
     sa.PrimaryKeyConstraint('task_run_id', 'id', name=op.f('pk_task_run_state')),
+    sqlite_with_rowid=False
+    )
+    op.create_table('task_worker',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('client_id', sa.Text(), nullable=False),
+    sa.Column('task_keys', types.Json(), nullable=False),
+    sa.Column('seen', types.Timestamp(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_task_worker')),
     sqlite_with_rowid=False
     )
     op.create_table('variable',
@@ -282,6 +312,7 @@ def upgrade() -> None:
     sqlite_with_rowid=False
     )
     op.create_index('ix_flow_run__deployment_id', 'flow_run', ['deployment_id'], unique=False, sqlite_where=sa.text('deployment_id IS NOT NULL'))
+    op.create_index('ix_flow_run__due', 'flow_run', ['next_scheduled_start_time'], unique=False, sqlite_where=sa.text("state_name = 'Scheduled'"), postgresql_where=sa.text("state_name = 'Scheduled'"))
     op.create_index('ix_flow_run__expected_start_time', 'flow_run', ['expected_start_time'], unique=False)
     op.create_index('ix_flow_run__flow_id_expected_start_time', 'flow_run', ['flow_id', 'expected_start_time'], unique=False)
     op.create_index('ix_flow_run__owner_id', 'flow_run', ['owner_id'], unique=False, sqlite_where=sa.text('end_time IS NULL'))
@@ -384,6 +415,7 @@ def downgrade() -> None:
     op.drop_index('ix_flow_run__owner_id', table_name='flow_run', sqlite_where=sa.text('end_time IS NULL'))
     op.drop_index('ix_flow_run__flow_id_expected_start_time', table_name='flow_run')
     op.drop_index('ix_flow_run__expected_start_time', table_name='flow_run')
+    op.drop_index('ix_flow_run__due', table_name='flow_run', sqlite_where=sa.text("state_name = 'Scheduled'"), postgresql_where=sa.text("state_name = 'Scheduled'"))
     op.drop_index('ix_flow_run__deployment_id', table_name='flow_run', sqlite_where=sa.text('deployment_id IS NOT NULL'))
     op.drop_table('flow_run')
     op.drop_index('ix_concurrency_slot__lease_id', table_name='concurrency_slot')
@@ -395,11 +427,18 @@ def downgrade() -> None:
     op.drop_table('work_pool')
     op.drop_index('uq_variable__name', table_name='variable')
     op.drop_table('variable')
+    op.drop_table('task_worker')
     op.drop_table('task_run_state')
     op.drop_table('task_run_cache')
+    op.drop_index('ix_task_run__unfinished', table_name='task_run', sqlite_where=sa.text('end_time IS NULL'), postgresql_where=sa.text('end_time IS NULL'))
     op.drop_index('ix_task_run__flow_run_id', table_name='task_run')
     op.drop_index('ix_task_run__expected_start_time', table_name='task_run')
     op.drop_table('task_run')
+    op.drop_index('ix_task_queue__task_key_available', table_name='task_queue')
+    op.drop_index('ix_task_queue__claim_id', table_name='task_queue', sqlite_where=sa.text('claim_id IS NOT NULL'))
+    op.drop_table('task_queue')
+    op.drop_index('ix_sign_of_life__kind_seen', table_name='sign_of_life')
+    op.drop_table('sign_of_life')
     op.drop_index('ix_log__timestamp', table_name='log')
     op.drop_index('ix_log__task_run_id', table_name='log', sqlite_where=sa.text('task_run_id IS NOT NULL'))
     op.drop_index('ix_log__flow_run_id', table_name='log')
