@@ -63,3 +63,4 @@ Index(
     _c.next_scheduled_start_time,
     sqlite_where=_c.work_queue_id.is_not(None),
 )
+Index("ix_flow_run__due", _c.next_scheduled_start_time, sqlite_where=_c.state_name == "Scheduled", postgresql_where=_c.state_name == "Scheduled")

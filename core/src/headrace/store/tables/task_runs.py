@@ -41,3 +41,4 @@ task_run = Table(
 _c = task_run.c
 Index("ix_task_run__flow_run_id", _c.flow_run_id, _c.task_key, _c.dynamic_key)
 Index("ix_task_run__expected_start_time", _c.expected_start_time)
+Index("ix_task_run__unfinished", _c.flow_run_id, sqlite_where=_c.end_time.is_(None), postgresql_where=_c.end_time.is_(None))
