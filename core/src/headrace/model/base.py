@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, cast
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from headrace.model import ids
 
@@ -28,3 +29,14 @@ class Record(Model):
     id: UUID = Field(default_factory=ids.new)
     created: datetime | None = None
     updated: datetime | None = None
+
+
+class Body(Model):
+    """The body of a route that takes several named values: unknown ones are ignored, null means the default."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_default(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in cast("dict[str, Any]", given).items() if value is not None}
