@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from headrace.settings.declaration import Group, group, setting
 
@@ -10,7 +11,18 @@ _ENABLED = "Run the service."
 _LOOP = "Seconds between two rounds."
 
 
-class ServerServicesCancellationCleanupSettings(Group, path="server.services.cancellation_cleanup"):
+class ServicesBaseSetting(Group):
+    """What the settings of every service have."""
+
+    enabled: Any = True
+
+    @classmethod
+    def always(cls) -> ServicesBaseSetting:
+        """Return the settings of a service that no setting switches: it is enabled."""
+        return ServicesBaseSetting.__new__(ServicesBaseSetting)
+
+
+class ServerServicesCancellationCleanupSettings(ServicesBaseSetting, path="server.services.cancellation_cleanup"):
     """Cancels what a cancelled flow run left unfinished."""
 
     enabled: bool = setting(True, _ENABLED, was=("API_SERVICES_CANCELLATION_CLEANUP_ENABLED",))
@@ -18,7 +30,7 @@ class ServerServicesCancellationCleanupSettings(Group, path="server.services.can
     cancelling_timeout_seconds: float = setting(300, "Seconds that a run may stay Cancelling before it counts as Cancelled.")
 
 
-class ServerServicesDBVacuumSettings(Group, path="server.services.db_vacuum"):
+class ServerServicesDBVacuumSettings(ServicesBaseSetting, path="server.services.db_vacuum"):
     """Deletes what is older than it should be."""
 
     enabled: set[str] | bool | None = setting(
@@ -50,7 +62,7 @@ class ServerServicesDBVacuumSettings(Group, path="server.services.db_vacuum"):
         return None
 
 
-class ServerServicesEventPersisterSettings(Group, path="server.services.event_persister"):
+class ServerServicesEventPersisterSettings(ServicesBaseSetting, path="server.services.event_persister"):
     """Writes events to the database."""
 
     enabled: bool = setting(True, _ENABLED, was=("API_SERVICES_EVENT_PERSISTER_ENABLED",))
@@ -63,13 +75,13 @@ class ServerServicesEventPersisterSettings(Group, path="server.services.event_pe
     max_flush_retries: int = setting(5, "Failures in a row after which a batch is dropped.")
 
 
-class ServerServicesEventLoggerSettings(Group, path="server.services.event_logger"):
+class ServerServicesEventLoggerSettings(ServicesBaseSetting, path="server.services.event_logger"):
     """Prints events to the server's log."""
 
     enabled: bool = setting(False, _ENABLED, was=("API_SERVICES_EVENT_LOGGER_ENABLED",))
 
 
-class ServerServicesForemanSettings(Group, path="server.services.foreman"):
+class ServerServicesForemanSettings(ServicesBaseSetting, path="server.services.foreman"):
     """Marks workers, queues and deployments that nobody has heard of."""
 
     enabled: bool = setting(True, _ENABLED, was=("API_SERVICES_FOREMAN_ENABLED",))
@@ -96,7 +108,7 @@ class ServerServicesForemanSettings(Group, path="server.services.foreman"):
     )
 
 
-class ServerServicesLateRunsSettings(Group, path="server.services.late_runs"):
+class ServerServicesLateRunsSettings(ServicesBaseSetting, path="server.services.late_runs"):
     """Marks runs that did not start in time."""
 
     enabled: bool = setting(True, _ENABLED, was=("API_SERVICES_LATE_RUNS_ENABLED",))
@@ -104,7 +116,7 @@ class ServerServicesLateRunsSettings(Group, path="server.services.late_runs"):
     after_seconds: timedelta = setting(timedelta(seconds=15), "How long after its time a run is late.", was=("API_SERVICES_LATE_RUNS_AFTER_SECONDS",))
 
 
-class ServerServicesSchedulerSettings(Group, path="server.services.scheduler"):
+class ServerServicesSchedulerSettings(ServicesBaseSetting, path="server.services.scheduler"):
     """Makes runs from schedules."""
 
     enabled: bool = setting(True, _ENABLED, was=("API_SERVICES_SCHEDULER_ENABLED",))
@@ -122,21 +134,21 @@ class ServerServicesSchedulerSettings(Group, path="server.services.scheduler"):
     recent_deployments_loop_seconds: float = setting(5, "Seconds between two looks for deployments that just changed.")
 
 
-class ServerServicesPauseExpirationsSettings(Group, path="server.services.pause_expirations"):
+class ServerServicesPauseExpirationsSettings(ServicesBaseSetting, path="server.services.pause_expirations"):
     """Ends pauses that lasted too long."""
 
     enabled: bool = setting(True, _ENABLED, was=("API_SERVICES_PAUSE_EXPIRATIONS_ENABLED",))
     loop_seconds: float = setting(5, _LOOP, was=("API_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS",))
 
 
-class ServerServicesRepossessorSettings(Group, path="server.services.repossessor"):
+class ServerServicesRepossessorSettings(ServicesBaseSetting, path="server.services.repossessor"):
     """Frees concurrency slots whose lease has run out."""
 
     enabled: bool = setting(True, _ENABLED)
     loop_seconds: float = setting(15, _LOOP)
 
 
-class ServerServicesCleanupReconcilerSettings(Group, path="server.services.cleanup_reconciler"):
+class ServerServicesCleanupReconcilerSettings(ServicesBaseSetting, path="server.services.cleanup_reconciler"):
     """Sees to it that the infrastructure of ended runs is removed."""
 
     enabled: bool = setting(True, _ENABLED)
@@ -144,7 +156,7 @@ class ServerServicesCleanupReconcilerSettings(Group, path="server.services.clean
     batch_size: int = setting(100, "Runs looked at together.")
 
 
-class ServerServicesTaskRunRecorderSettings(Group, path="server.services.task_run_recorder"):
+class ServerServicesTaskRunRecorderSettings(ServicesBaseSetting, path="server.services.task_run_recorder"):
     """Writes the task runs that arrive as events."""
 
     enabled: bool = setting(True, _ENABLED, was=("API_SERVICES_TASK_RUN_RECORDER_ENABLED",))
@@ -153,13 +165,26 @@ class ServerServicesTaskRunRecorderSettings(Group, path="server.services.task_ru
     flush_interval: float = setting(5, "Seconds after which a batch is written though it is not full.")
 
 
-class ServerServicesTriggersSettings(Group, path="server.services.triggers"):
+class ServerServicesTriggersSettings(ServicesBaseSetting, path="server.services.triggers"):
     """Looks which automations an event fires."""
 
     enabled: bool = setting(True, _ENABLED, was=("API_SERVICES_TRIGGERS_ENABLED",))
     read_batch_size: int = setting(1, "Events read at once.")
     pg_notify_reconnect_interval_seconds: int = setting(10, "Seconds before listening to PostgreSQL again after an error.")
     pg_notify_heartbeat_interval_seconds: int = setting(5, "Seconds between checks that PostgreSQL is still heard.")
+
+
+class ServerServicesZombieDetectionSettings(ServicesBaseSetting, path="server.services.zombie_detection"):
+    """Marks runs as Crashed whose process died without a word."""
+
+    enabled: bool = setting(True, _ENABLED)
+    loop_seconds: float = setting(10, _LOOP, ge=0.1)
+    timeout_seconds: float = setting(40, "Seconds without a sign of life after which a process counts as dead; it sends one every 10.", ge=5)
+    flow_run_timeout_seconds: float = setting(
+        90,
+        "The same for flow runs of foreign clients, known by their heartbeat events; never less than three times the pace of these.",
+        ge=30,
+    )
 
 
 class ServerServicesSettings(Group, path="server.services"):
@@ -177,3 +202,4 @@ class ServerServicesSettings(Group, path="server.services"):
     repossessor: ServerServicesRepossessorSettings = group(ServerServicesRepossessorSettings)
     task_run_recorder: ServerServicesTaskRunRecorderSettings = group(ServerServicesTaskRunRecorderSettings)
     triggers: ServerServicesTriggersSettings = group(ServerServicesTriggersSettings)
+    zombie_detection: ServerServicesZombieDetectionSettings = group(ServerServicesZombieDetectionSettings)

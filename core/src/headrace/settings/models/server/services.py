@@ -14,6 +14,8 @@ from headrace.settings.tree.services import (
     ServerServicesSettings,
     ServerServicesTaskRunRecorderSettings,
     ServerServicesTriggersSettings,
+    ServerServicesZombieDetectionSettings,
+    ServicesBaseSetting,
 )
 
 __all__ = [
@@ -30,4 +32,6 @@ __all__ = [
     "ServerServicesSettings",
     "ServerServicesTaskRunRecorderSettings",
     "ServerServicesTriggersSettings",
+    "ServerServicesZombieDetectionSettings",
+    "ServicesBaseSetting",
 ]
