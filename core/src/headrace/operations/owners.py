@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from headrace.model import clock
 from headrace.model.endpoints import owners as endpoints
 from headrace.model.orchestration import SetState
 from headrace.model.states import StateCreate, StateType
-from headrace.operations import transitions
+from headrace.operations import signs_of_life, transitions
 from headrace.operations.slots import release_leases_of_run
 from headrace.operations.table import Operation
 from headrace.store.codec import json_out
@@ -37,6 +38,11 @@ def crash_owned_runs(tx: Transaction, *, id: UUID) -> int:
     return len(runs)
 
 
+def heartbeat(tx: Transaction, *, id: UUID) -> None:
+    """Note that this owner lives. From its first sign of life on it is watched: when no more come, its runs are Crashed."""
+    signs_of_life.note(tx, "owner", id.bytes, clock.now_us())
+
+
 def _waits_for_another(state_type: str, deployment: bytes | None, details: dict[str, Any]) -> bool:
     if state_type == StateType.PAUSED:
         return bool(details.get("pause_reschedule"))
@@ -47,4 +53,7 @@ def _crashed(message: str) -> SetState:
     return SetState(state=StateCreate(type=StateType.CRASHED, message=message), force=True)
 
 
-OPERATIONS = {endpoints.CRASH_OWNED_RUNS: Operation(crash_owned_runs, writes=True)}
+OPERATIONS = {
+    endpoints.CRASH_OWNED_RUNS: Operation(crash_owned_runs, writes=True),
+    endpoints.OWNER_HEARTBEAT: Operation(heartbeat, writes=True),
+}

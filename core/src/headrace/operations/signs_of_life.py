@@ -1,0 +1,45 @@
+"""Signs of life, noted: of processes that run flows, of flow runs, and of the API that hears them. What follows from silence is in `zombies`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from headrace.model import clock
+from headrace.store.database import Transaction
+
+API = UUID(int=0)
+"""The id of the API's own sign."""
+API_INTERVAL_SECONDS = 10
+API_GAP = timedelta(seconds=3 * API_INTERVAL_SECONDS)
+"""A longer silence of the API means that it was away."""
+
+Kind = Literal["owner", "flow_run", "api"]
+
+
+def note(tx: Transaction, kind: Kind, id: bytes, seen: int) -> None:
+    """Note a sign of life; an older one than is known says nothing."""
+    tx.sql_count(
+        """INSERT INTO sign_of_life (id, kind, since, seen, pace) VALUES (?, ?, ?, ?, NULL)
+        ON CONFLICT (id) DO UPDATE SET pace = excluded.seen - sign_of_life.seen, seen = excluded.seen WHERE excluded.seen > sign_of_life.seen""",
+        (id, kind, seen, seen),
+    )
+
+
+def note_api(tx: Transaction, now: datetime, limit: int) -> int:
+    """Note that the API is there to hear others. After a gap it counts as new."""
+    seen = clock.to_us(now)
+    tx.sql_count(
+        """INSERT INTO sign_of_life (id, kind, since, seen, pace) VALUES (?, 'api', ?, ?, NULL)
+        ON CONFLICT (id) DO UPDATE SET seen = excluded.seen, since = CASE WHEN sign_of_life.seen < ? THEN excluded.since ELSE sign_of_life.since END
+        WHERE excluded.seen > sign_of_life.seen""",
+        (API.bytes, seen, seen, clock.to_us(now - API_GAP)),
+    )
+    return 0
+
+
+def api_was_there(tx: Transaction, now: datetime, cutoff: int) -> bool:
+    """Say whether the API is there now and was all the time since `cutoff`."""
+    row = tx.sql_one("SELECT since, seen FROM sign_of_life WHERE id = ?", (API.bytes,))
+    return row is not None and row[0] <= cutoff and row[1] >= clock.to_us(now - API_GAP)
