@@ -1,42 +1,71 @@
-"""Finding the client: embedded, one for each process and database address, opened at first use."""
+"""Finding the client: one for each process and address (of a database, or of a server), opened at first use."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from headrace.client.spool import recover
-from headrace.model.errors import ConfigurationError
+from headrace.model.errors import HeadraceHTTPStatusError, ServerUnreachable
 from headrace.settings import get_current_settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from headrace.client.embedded import EmbeddedClient
+    from headrace.client.http import HttpClient
     from headrace.client.interface import Client
     from headrace.settings import Settings
 
-_clients: dict[str, EmbeddedClient] = {}
+_clients: dict[str, EmbeddedClient | HttpClient] = {}
 
 
 def current_client() -> Client:
-    """Return the client of this process for the present settings.
+    """Return the client of this process for the present settings: of the server that the API URL names, else of the embedded database.
 
-    The first call also looks for processes that died, delivers what they left and marks their runs Crashed. Raises `ConfigurationError` when an
-    API URL is set, as nothing would ever reach it, and `StoreError` when the database cannot be used.
+    The first call also looks for processes that died, delivers what they left and marks their runs Crashed. Raises `StoreError` when the
+    database cannot be used.
     """
     settings = get_current_settings()
-    if settings.api.url is not None:
-        raise ConfigurationError(
-            f"HEADRACE_API_URL names the server {settings.api.url}, but this version of headrace keeps runs in a local database and talks to "
-            "no server. Unset it (`headrace config unset HEADRACE_API_URL`, or the environment variable) to run here."
-        )
-    url = settings.server.database.connection_url.get_secret_value()
-    client = _clients.get(url)
+    target = target_of(settings)
+    client = _clients.get(target)
     if client is None:
-        from headrace.client.embedded import EmbeddedClient
-        from headrace.store.database import Database
-
-        client = _clients.setdefault(url, EmbeddedClient(Database(url, _connection_arguments(url, settings))))
-        recover(settings.home / "spool", client)
+        client = _clients.setdefault(target, _open(target, settings))
+        _recover(client, settings)
     return client
+
+
+def target_of(settings: Settings) -> str:
+    """Return the address that runs are kept at: that of the API, or that of the embedded database."""
+    return settings.api.url or settings.server.database.connection_url.get_secret_value()
+
+
+def spool_folder(settings: Settings) -> Path:
+    """Return where records for the present address wait. Each has its own folder, so that none is delivered to another's runs."""
+    if settings.api.url is None:
+        return settings.home / "spool"
+    from hashlib import sha256
+
+    return settings.home / "spool" / sha256(settings.api.url.rstrip("/").encode()).hexdigest()[:16]
+
+
+def _open(target: str, settings: Settings) -> EmbeddedClient | HttpClient:
+    if settings.api.url is not None:
+        from headrace.client.http import HttpClient
+
+        return HttpClient(target, settings)
+    from headrace.client.embedded import EmbeddedClient
+    from headrace.store.database import Database
+
+    return EmbeddedClient(Database(target, _connection_arguments(target, settings)))
+
+
+def _recover(client: EmbeddedClient | HttpClient, settings: Settings) -> None:
+    """Deliver what dead processes left. A server that is away is told of them by a later process; this one has its own work to do."""
+    try:
+        recover(spool_folder(settings), client)
+    except (ServerUnreachable, HeadraceHTTPStatusError) as error:
+        logging.getLogger("headrace.client").warning("Records of an earlier process still wait in %s. %s", spool_folder(settings), error)
 
 
 def _connection_arguments(url: str, settings: Settings) -> dict[str, Any]:
@@ -50,7 +79,6 @@ def _connection_arguments(url: str, settings: Settings) -> dict[str, Any]:
 
 def forget_client() -> None:
     """Close the client for the present settings, if there is one; the next call opens another. For tests whose database goes away."""
-    url = get_current_settings().server.database.connection_url.get_secret_value()
-    client = _clients.pop(url, None)
+    client = _clients.pop(target_of(get_current_settings()), None)
     if client is not None:
-        client.database.close()
+        client.close()

@@ -20,3 +20,7 @@ class EmbeddedClient:
     async def call(self, endpoint: Endpoint[R], body: Any = None, **parameters: Any) -> R:
         """Perform `endpoint`; see `Client.call`."""
         return perform(self.database, endpoint, body, parameters)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.client.connect import current_client
+from headrace.client.connect import current_client, spool_folder
 from headrace.client.spool import Spool, process_spool
 from headrace.settings import get_current_settings
 
@@ -13,4 +13,4 @@ def spool() -> Spool:
 
 
 def _open() -> Spool:
-    return Spool(get_current_settings().home / "spool", current_client())
+    return Spool(spool_folder(get_current_settings()), current_client())

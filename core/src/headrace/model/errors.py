@@ -6,12 +6,12 @@ HeadraceException
 ├── loading       ScriptError MissingFlowError UnspecifiedFlowError HeadraceImportError
 ├── mapping       MappingLengthMismatch MappingMissingIterable
 ├── interface     ObjectNotFound ObjectAlreadyExists ObjectLimitReached ObjectUnsupported InvalidRequest
-│                 HeadraceHTTPStatusError SlotsUnavailable LeaseGone
+│                 HeadraceHTTPStatusError SlotsUnavailable LeaseGone ServerUnreachable ServerVersionMismatch
 ├── context       MissingContextError MissingProfileError ConfigurationError ProfileSettingsValidationError
 ├── pausing       NotPausedError FlowPauseTimeout FlowRunWaitTimeout
 ├── blocks        BlockMissingCapabilities ProtectedBlockError BlockNotSavedError InvalidBlockRegistration UnknownBlockType
 ├── infrastructure InfrastructureError InfrastructureNotFound InfrastructureNotAvailable InvalidRepositoryURLError
-├── data          SerializationError HashError EventTooLarge StoreError
+├── data          SerializationError HashError EventTooLarge StoreError → StoreConflict StoreUnavailable → StoreContention
     │                 ResultStorageError EncryptionKeyError TransactionRolledBack
 ├── concurrency   ConcurrencySlotAcquisitionError AcquireConcurrencySlotTimeoutError
 ├── plugins       PluginError PluginNotInstalled PluginBroken PluginConflict PluginIncompatible MissingExtra PluginDenied
@@ -168,7 +168,19 @@ class InvalidRequest(HeadraceException, ValueError):
 
 
 class HeadraceHTTPStatusError(HeadraceException):
-    """The server answered with an error status; the message carries the server's detail."""
+    """The server answered with an error status; the message carries the server's detail, `status` is the number."""
+
+    def __init__(self, message: str, status: int = 500) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ServerUnreachable(HeadraceException, RuntimeError):
+    """No answer came from the server: it is down, its address is wrong, or the network is."""
+
+
+class ServerVersionMismatch(HeadraceException, RuntimeError):
+    """The server speaks another version of the API."""
 
 
 class SlotsUnavailable(HeadraceException):
@@ -293,6 +305,18 @@ class EventTooLarge(HeadraceException):
 
 class StoreError(HeadraceException):
     """The database or the files beside it cannot be used: full disk, read-only home, newer schema."""
+
+
+class StoreConflict(StoreError):
+    """What was to be stored is there already under that key, or what it refers to is not there. Nothing was stored."""
+
+
+class StoreUnavailable(StoreError):
+    """The database did not answer or was too busy. Nothing was stored; the same may succeed in a moment."""
+
+
+class StoreContention(StoreUnavailable):
+    """The database took the transaction back, because another one changed the same at the same time. It may be tried again at once."""
 
 
 class ResultStorageError(HeadraceException):
