@@ -1,4 +1,4 @@
-"""Filters over flows, runs and logs.
+"""Filters over flows, runs, deployments and logs.
 
 Fields of a filter are joined with AND, or with OR when `operator` is "or_". A filter without conditions matches everything.
 `any_`: one of these; `not_any_`: none of these; `all_`: all of these among its own; `is_null_`: absent (true) or present (false);
@@ -270,6 +270,60 @@ class TaskRunFilter(_Joined):
     expected_start_time: TaskRunFilterExpectedStartTime | None = None
     subflow_runs: TaskRunFilterSubFlowRuns | None = None
     flow_run_id: TaskRunFilterFlowRunId | None = None
+
+
+class DeploymentFilterId(_Ids):
+    """By id."""
+
+
+class DeploymentFilterName(_Name):
+    """By name."""
+
+
+class DeploymentOrFlowNameFilter(Action):
+    """By the deployment's or its flow's name, either of them."""
+
+    like_: str | None = None
+
+
+class DeploymentFilterPaused(Action):
+    """By whether it is paused."""
+
+    eq_: bool | None = None
+
+
+class DeploymentFilterTags(_Joined):
+    """By tags; `is_null_` means that there are none."""
+
+    all_: list[str] | None = None
+    any_: list[str] | None = None
+    is_null_: bool | None = None
+
+
+class DeploymentFilterWorkQueueName(Action):
+    """By the name of the work queue."""
+
+    any_: list[str] | None = None
+
+
+class DeploymentFilterConcurrencyLimit(Action):
+    """By the limit on runs under way at once; `is_null_` means that there is none."""
+
+    ge_: int | None = None
+    le_: int | None = None
+    is_null_: bool | None = None
+
+
+class DeploymentFilter(_Joined):
+    """Which deployments."""
+
+    id: DeploymentFilterId | None = None
+    name: DeploymentFilterName | None = None
+    flow_or_deployment_name: DeploymentOrFlowNameFilter | None = None
+    paused: DeploymentFilterPaused | None = None
+    tags: DeploymentFilterTags | None = None
+    work_queue_name: DeploymentFilterWorkQueueName | None = None
+    concurrency_limit: DeploymentFilterConcurrencyLimit | None = None
 
 
 class LogFilterLevel(Action):

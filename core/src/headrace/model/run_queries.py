@@ -13,7 +13,7 @@ from headrace.model.base import Model
 from headrace.model.flow_runs import FlowRunSort
 from headrace.model.flows import FlowSort
 from headrace.model.logs import LogSort
-from headrace.model.run_filters import FlowFilter, FlowRunFilter, LogFilter, TaskRunFilter
+from headrace.model.run_filters import DeploymentFilter, FlowFilter, FlowRunFilter, LogFilter, TaskRunFilter
 from headrace.model.states import StateCreate, StateType
 from headrace.model.task_runs import TaskRunSort
 
@@ -24,49 +24,54 @@ class RunScope(Model):
     flows: FlowFilter | None = None
     flow_runs: FlowRunFilter | None = None
     task_runs: TaskRunFilter | None = None
+    deployments: DeploymentFilter | None = None
 
 
-class _Slice(RunScope):
+class RunSlice(RunScope):
+    """A stretch of a list: `limit` objects after the first `offset`."""
+
     offset: int = Field(default=0, ge=0)
     limit: int | None = None
 
 
-class _Page(RunScope):
+class RunPage(RunScope):
+    """A page of a list of `limit` objects."""
+
     page: int = Field(default=1, ge=1)
     limit: int | None = None
 
 
-class FlowQuery(_Slice):
+class FlowQuery(RunSlice):
     """Which flows to list."""
 
     sort: FlowSort = FlowSort.NAME_ASC
 
 
-class FlowPageQuery(_Page):
+class FlowPageQuery(RunPage):
     """Which page of flows to list."""
 
     sort: FlowSort = FlowSort.NAME_ASC
 
 
-class FlowRunQuery(_Slice):
+class FlowRunQuery(RunSlice):
     """Which flow runs to list."""
 
     sort: FlowRunSort = FlowRunSort.ID_DESC
 
 
-class FlowRunPageQuery(_Page):
+class FlowRunPageQuery(RunPage):
     """Which page of flow runs to list."""
 
     sort: FlowRunSort = FlowRunSort.ID_DESC
 
 
-class TaskRunQuery(_Slice):
+class TaskRunQuery(RunSlice):
     """Which task runs to list."""
 
     sort: TaskRunSort = TaskRunSort.ID_DESC
 
 
-class TaskRunPageQuery(_Page):
+class TaskRunPageQuery(RunPage):
     """Which page of task runs to list."""
 
     sort: TaskRunSort = TaskRunSort.ID_DESC

@@ -107,6 +107,58 @@ CREATE TABLE configuration (
     updated BIGINT NOT NULL,
     CONSTRAINT pk_configuration PRIMARY KEY ("key")
 );
+CREATE TABLE deployment (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    flow_id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    version TEXT,
+    description TEXT,
+    paused BOOLEAN NOT NULL,
+    concurrency_limit_id BLOB,
+    concurrency_options TEXT,
+    job_variables TEXT,
+    parameters TEXT,
+    tags TEXT,
+    labels TEXT,
+    work_queue_id BLOB,
+    last_polled BIGINT,
+    parameter_openapi_schema TEXT,
+    path TEXT,
+    pull_steps TEXT,
+    entrypoint TEXT,
+    storage_document_id BLOB,
+    infrastructure_document_id BLOB,
+    created_by TEXT,
+    updated_by TEXT,
+    status TEXT NOT NULL,
+    enforce_parameter_schema BOOLEAN NOT NULL,
+    CONSTRAINT pk_deployment PRIMARY KEY (id),
+    CONSTRAINT fk_deployment__flow_id__flow FOREIGN KEY(flow_id) REFERENCES flow (id) ON DELETE CASCADE,
+    CONSTRAINT fk_deployment__concurrency_limit_id__concurrency_limit FOREIGN KEY(concurrency_limit_id) REFERENCES concurrency_limit (id) ON DELETE SET NULL,
+    CONSTRAINT fk_deployment__work_queue_id__work_queue FOREIGN KEY(work_queue_id) REFERENCES work_queue (id) ON DELETE SET NULL
+);
+CREATE INDEX ix_deployment__concurrency_limit_id ON deployment (concurrency_limit_id);
+CREATE INDEX ix_deployment__status_last_polled ON deployment (status, last_polled);
+CREATE INDEX ix_deployment__work_queue_id ON deployment (work_queue_id);
+CREATE UNIQUE INDEX uq_deployment__flow_id_name ON deployment (flow_id, name);
+CREATE TABLE deployment_schedule (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    deployment_id BLOB NOT NULL,
+    schedule TEXT NOT NULL,
+    active BOOLEAN NOT NULL,
+    max_scheduled_runs INTEGER,
+    parameters TEXT,
+    slug TEXT,
+    due BIGINT,
+    CONSTRAINT pk_deployment_schedule PRIMARY KEY (id),
+    CONSTRAINT fk_deployment_schedule__deployment_id__deployment FOREIGN KEY(deployment_id) REFERENCES deployment (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_deployment_schedule__active_due ON deployment_schedule (active, due);
+CREATE UNIQUE INDEX uq_deployment_schedule__deployment_id_slug ON deployment_schedule (deployment_id, slug);
 CREATE TABLE event_resources (
     event_id BLOB NOT NULL,
     position INTEGER NOT NULL,
