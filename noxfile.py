@@ -27,11 +27,13 @@ os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
 ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
 PLUGINS = sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))
-OWN_FOLDERS = ["tests/scenarios", "tests/benchmarks"]
+OWN_FOLDERS = ["tests/scenarios", "tests/benchmarks", "tests/compat"]
 """Folders under tests/ that have a session of their own."""
 PROCESSES = "2"
 """Test processes at once: tests start processes of their own."""
-YARDSTICK = ["prefect==3.8.8", "fastapi<0.140", "dbos"]
+ORIGINAL = ["prefect==3.8.8", "fastapi<0.140"]
+"""The program whose client must work against our server."""
+YARDSTICK = [*ORIGINAL, "dbos"]
 """The programs that the benchmarks compare with."""
 
 
@@ -58,7 +60,7 @@ def pytest(session: nox.Session, *words: str, own_folders: bool = False) -> None
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style (ruff) and the direction of imports (import-linter)."""
-    install(session, "./core", *plugin_paths(), groups=("lint", "tests"))
+    install(session, "./core[server]", *plugin_paths(), groups=("lint", "tests"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports", "--no-cache")
@@ -67,14 +69,14 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types: strict in core, standard in plugins."""
-    install(session, "./core", *plugin_paths(), groups=("types", "tests"))
+    install(session, "./core[server]", *plugin_paths(), groups=("types", "tests"))
     session.run("pyright", *session.posargs)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run core's tests, each in blocking and async mode where it has both, with every plugin installed."""
-    install(session, "./core", *plugin_paths(), groups=("tests",))
+    install(session, "./core[server]", *plugin_paths(), groups=("tests",))
     pytest(session, "tests")
 
 
@@ -88,14 +90,14 @@ def minimal(session: nox.Session) -> None:
 @nox.session
 def lowest(session: nox.Session) -> None:
     """Run core's tests with the oldest versions that its bounds promise."""
-    session.install("--editable", "./core", "--group", "tests", "--resolution", "lowest-direct", "--upgrade")
+    session.install("--editable", "./core[server]", "--group", "tests", "--resolution", "lowest-direct", "--upgrade")
     pytest(session, "tests", "--ignore=tests/examples")
 
 
 @nox.session
 def latest(session: nox.Session) -> None:
     """Run core's tests with the newest versions there are."""
-    session.install("--editable", "./core", *(word for path in plugin_paths() for word in ("--editable", path)), "--group", "tests", "--upgrade")
+    session.install("--editable", "./core[server]", *(word for path in plugin_paths() for word in ("--editable", path)), "--group", "tests", "--upgrade")
     pytest(session, "tests")
 
 
@@ -104,7 +106,7 @@ def pythons(session: nox.Session) -> None:
     """Run core's tests with other interpreters: those named after `--` by path, or else every newer one found on the path."""
     for python in session.posargs or other_pythons():
         environment = fresh_environment(session, Path(python).name, base=python)
-        words = ["--editable", "./core", "--group", "tests", "--constraints", str(CONSTRAINTS)]
+        words = ["--editable", "./core[server]", "--group", "tests", "--constraints", str(CONSTRAINTS)]
         session.run("uv", "pip", "install", "--quiet", "--python", environment, *words, external=True)
         ignored = [f"--ignore={folder}" for folder in (*OWN_FOLDERS, "tests/examples")]
         session.run(environment, "-m", "pytest", "-q", "-n", PROCESSES, "tests", *ignored, external=True)
@@ -113,8 +115,18 @@ def pythons(session: nox.Session) -> None:
 @nox.session
 def scenarios(session: nox.Session) -> None:
     """Run whole stories with real processes, killed and started again."""
-    install(session, "./core", *plugin_paths(), groups=("tests",))
+    install(session, "./core[server]", *plugin_paths(), groups=("tests",))
     pytest(session, "tests/scenarios", own_folders=True)
+
+
+@nox.session
+def compat(session: nox.Session) -> None:
+    """Let the original's unmodified client, in an environment of its own, work against our server."""
+    install(session, "./core[server]", *plugin_paths(), groups=("tests",))
+    theirs = fresh_environment(session, "original")
+    session.run("uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", theirs, *ORIGINAL, external=True)
+    session.env["COMPAT_PYTHON"] = theirs
+    pytest(session, "tests/compat", own_folders=True)
 
 
 @nox.session
@@ -134,7 +146,7 @@ def plugins(session: nox.Session) -> None:
 @nox.session
 def migrations(session: nox.Session) -> None:
     """Run the tests of the database schema and of its migrations."""
-    install(session, "./core", groups=("tests",))
+    install(session, "./core[server]", groups=("tests",))
     pytest(session, "tests/store")
 
 
@@ -177,7 +189,7 @@ def bench(session: nox.Session) -> None:
     ours = fresh_environment(session, "headrace")
     theirs = fresh_environment(session, "yardstick")
     compiled = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--python"]
-    session.run(*compiled, ours, "--constraints", str(CONSTRAINTS), "./core", external=True)
+    session.run(*compiled, ours, "--constraints", str(CONSTRAINTS), "./core[server]", external=True)
     session.run(*compiled, theirs, *YARDSTICK, external=True)
     session.run("python", "tests/benchmarks/run.py", "--headrace", ours, "--yardstick", theirs, *session.posargs)
 
@@ -187,7 +199,7 @@ def constraints(session: nox.Session) -> None:
     """Write constraints.txt anew: the versions that everything is developed and tested with."""
     wanted = ROOT / ".nox" / "constraints.in"
     wanted.parent.mkdir(exist_ok=True)
-    wanted.write_text("".join(f"{folder}\n" for folder in (ROOT / "core", *PLUGINS)))
+    wanted.write_text("".join(f"{folder}\n" for folder in (f"{ROOT / 'core'}[server]", *PLUGINS)))
     ours = [word for folder in (Path("headrace"), *PLUGINS) for word in ("--no-emit-package", folder.name)]
     groups = [word for group in ("lint", "types", "tests", "build") for word in ("--group", group)]
     words = ["--universal", "--python-version", "3.11", "--upgrade", "--no-header", "--no-annotate", "--quiet", "--output-file", str(CONSTRAINTS)]

@@ -10,91 +10,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-HERE = Path(__file__).parent
-REPEATS = 5
-
-
-@dataclass
-class Row:
-    """One line of the table."""
-
-    work: str
-    original: str
-    ours: str
-    ratio: str
-    bar: str
-    met: bool
-
-
-@dataclass
-class Program:
-    """One of the two programs: its interpreter, its package, its home."""
-
-    python: Path
-    package: str
-    home: Path
-    variables: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def prefix(self) -> str:
-        return self.package.upper()
-
-    def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "HEADRACE_", "PYTHONDONTWRITE"))}
-        home = {f"{self.prefix}_HOME": str(self.home), "DO_NOT_TRACK": "1", f"{self.prefix}_SERVER_ANALYTICS_ENABLED": "false"}
-        return {**kept, **home, **self.variables}
-
-    def command(self, name: str) -> str:
-        return str(self.python.parent / name)
-
-    def run(self, *command: str, timeout: float = 900) -> tuple[str, float, float]:
-        """Run a command to its end; return (its output, seconds of processor time of it and its children, seconds of wall time)."""
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment(), cwd=self.home, text=True, start_new_session=True
-        )
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        out, err = process.communicate(timeout=timeout)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        if process.returncode != 0:
-            raise SystemExit(f"{' '.join(command)} failed with {process.returncode}:\n{err[-2000:]}")
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return out, cpu, time.perf_counter() - began
-
-    def work(self, name: str, count: int, *options: str) -> dict[str, float]:
-        out, _, _ = self.run(str(self.python), str(HERE / "workloads.py"), self.package, name, str(count), *options)
-        return json.loads(out.strip().splitlines()[-1])
-
-
-def best(program: Program, *command: str, repeats: int = REPEATS) -> tuple[float, float]:
-    """Return the least processor and wall seconds of several runs, after one that is not counted."""
-    program.run(*command)
-    runs = [program.run(*command)[1:] for _ in range(repeats)]
-    return min(cpu for cpu, _ in runs), min(wall for _, wall in runs)
-
-
-def times(value: float) -> str:
-    return f"{value:.1f}×" if value < 20 else f"{value:.0f}×"
-
-
-def milliseconds(value: float) -> str:
-    return f"{value * 1000:.0f} ms"
-
+import servers
+from programs import HERE, REPEATS, Program, Row, best, milliseconds, times
 
 # --- start-up -----------------------------------------------------------------------------------------------------------
 
@@ -134,7 +59,7 @@ def whole_process(ours: Program, original: Program) -> Iterator[Row]:
 # --- work in flows -----------------------------------------------------------------------------------------------------------
 
 
-def sequential(ours: Program, original: Program, server: Server, dbos: Path) -> Iterator[Row]:
+def sequential(ours: Program, original: Program, server: servers.Server, dbos: Path) -> Iterator[Row]:
     before = server.cpu_seconds()
     theirs = original.work("sequential", 1000, "--visible")
     theirs_cpu = theirs["cpu_seconds"] + server.cpu_seconds() - before
@@ -155,7 +80,7 @@ def sequential(ours: Program, original: Program, server: Server, dbos: Path) -> 
     )
 
 
-def fan_out(ours: Program, original: Program, server: Server) -> Iterator[Row]:
+def fan_out(ours: Program, original: Program, server: servers.Server) -> Iterator[Row]:
     for name, what in (
         ("submitted", "`.submit()`, then wait"),
         ("mapped", "`.map(range(…))`"),
@@ -262,64 +187,6 @@ def _dummy_plugin(folder: Path, number: int) -> None:
     subprocess.run([sys.executable, "-m", "compileall", "-q", str(package)], check=True)
 
 
-# --- the original's server ------------------------------------------------------------------------------------------------------
-
-
-class Server:
-    """The original's server, which its figures need running."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
-
-    def settle(self) -> None:
-        """Wait until the server has worked off what it was sent: it refuses requests while it is behind."""
-        for _ in range(60):
-            before = self.cpu_seconds()
-            time.sleep(2)
-            if self.cpu_seconds() - before < 0.2:
-                return
-
-    def cpu_seconds(self) -> float:
-        """Return the processor seconds that the server and its children have used."""
-        ticks = os.sysconf("SC_CLK_TCK")
-        total = 0.0
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
-            except OSError:
-                continue
-            if int(fields[2]) == self._process.pid:  # the process group: the server was started in one of its own
-                total += (int(fields[11]) + int(fields[12])) / ticks
-        return total
-
-
-@contextmanager
-def original_server(original: Program) -> Iterator[Server]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [original.command("prefect"), "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-        env=original.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}/api"
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{url}/health", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.1)
-        else:
-            raise SystemExit("the original's server did not start within a minute")
-        original.variables["PREFECT_API_URL"] = url
-        yield Server(process)
-    finally:
-        original.variables.pop("PREFECT_API_URL", None)
-        os.killpg(process.pid, 15)
-        process.wait(timeout=60)
-
-
 # --- the table -------------------------------------------------------------------------------------------------------------------
 
 
@@ -361,9 +228,14 @@ def main() -> None:
         take("many", many(ours))
         take("on_disk", on_disk(ours, original))
         if any(arguments.only in part for part in ("sequential", "fan_out")):
-            with original_server(original) as server:
+            with servers.server(original) as server:
                 take("sequential", sequential(ours, original, server, arguments.yardstick.absolute()))
                 take("fan_out", fan_out(ours, original, server))
+        take("server_start", servers.start_and_idle(ours, original))
+        take("server_operations", servers.operations(ours, original, "SQLite", {}))
+        take("server_streams", servers.streams(ours, original))
+        take("server_filters", servers.filters(ours, original))
+        take("server_flows", servers.flows(ours, original))
     finally:
         show(rows)
         shutil.rmtree(folder, ignore_errors=True)
