@@ -12,6 +12,6 @@ from headrace.client.connect import current_client
 
 
 @pytest.fixture
-def call() -> Callable[..., Any]:
-    """Perform an endpoint on the test's own database."""
+def call(database: str) -> Callable[..., Any]:
+    """Perform an endpoint on the test's own database, of each kind."""
     return lambda endpoint, body=None, **parameters: drive(current_client().call(endpoint, body, **parameters))

@@ -5,7 +5,8 @@ HeadraceException
 ├── definition    ParameterTypeError ParameterBindError SignatureMismatchError ReservedArgumentError InvalidNameError
 ├── loading       ScriptError MissingFlowError UnspecifiedFlowError HeadraceImportError
 ├── mapping       MappingLengthMismatch MappingMissingIterable
-├── interface     ObjectNotFound ObjectAlreadyExists ObjectLimitReached ObjectUnsupported InvalidRequest
+├── interface     ObjectNotFound ObjectAlreadyExists ObjectLimitReached ObjectUnsupported
+│                 InvalidRequest → InvalidTemplate
 │                 HeadraceHTTPStatusError SlotsUnavailable LeaseGone ServerUnreachable ServerVersionMismatch
 ├── context       MissingContextError MissingProfileError ConfigurationError ProfileSettingsValidationError
 ├── pausing       NotPausedError FlowPauseTimeout FlowRunWaitTimeout
@@ -165,6 +166,15 @@ class InvalidRequest(HeadraceException, ValueError):
     def __init__(self, message: str, status: int = 422) -> None:
         super().__init__(message)
         self.status = status
+
+
+class InvalidTemplate(InvalidRequest):
+    """A Jinja template cannot be read; `line` of `source` is where."""
+
+    def __init__(self, message: str, line: int, source: str) -> None:
+        super().__init__(message)
+        self.line = line
+        self.source = source
 
 
 class HeadraceHTTPStatusError(HeadraceException):

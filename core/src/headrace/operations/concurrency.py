@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import datetime
 from uuid import UUID
 
@@ -22,7 +21,7 @@ from headrace.model.concurrency import (
     RenewLease,
 )
 from headrace.model.endpoints import concurrency as endpoints
-from headrace.model.errors import ObjectAlreadyExists
+from headrace.model.errors import ObjectAlreadyExists, StoreConflict
 from headrace.operations.pages import page_limit
 from headrace.operations.slots import (
     LIMITS,
@@ -102,7 +101,7 @@ def update_limit(tx: Transaction, body: ConcurrencyLimitV2Update, *, id_or_name:
     columns = ", ".join(f'"{name}" = ?' for name in ("updated", *changes))
     try:
         tx.sql_count(f"UPDATE concurrency_limit SET {columns} WHERE id = ?", (clock.to_us(now), *changes.values(), limit.key))
-    except sqlite3.IntegrityError as error:
+    except StoreConflict as error:
         raise ObjectAlreadyExists(f"A concurrency limit with the name {body.name!r} already exists.") from error
     if wanted is not None:
         set_active_slots(tx, find_limit(tx, limit.id, now), wanted, now)

@@ -31,6 +31,9 @@ class Conditions:
         if choices is None:
             return
         stored = [choice.bytes if isinstance(choice, UUID) else choice for choice in choices]
+        if not stored:
+            self.add("TRUE" if negated else "FALSE")
+            return
         self.add(f"{column} {'NOT ' if negated else ''}IN ({', '.join('?' * len(stored))})", *stored)
 
     def contains(self, column: str, text: str | None) -> None:
@@ -43,7 +46,7 @@ class Conditions:
         if prefixes is None:
             return
         parts = [f"SUBSTR({column}, 1, {len(prefix)}) = ?" for prefix in prefixes]
-        self.add(f"{'NOT ' if negated else ''}({' OR '.join(parts) or '0'})", *prefixes)
+        self.add(f"{'NOT ' if negated else ''}({' OR '.join(parts) or 'FALSE'})", *prefixes)
 
     def present(self, column: str, is_present: bool | None) -> None:
         """Add that `column` has a value, or has none."""
@@ -58,3 +61,13 @@ class Conditions:
 def escaped(text: str) -> str:
     """Return `text` with what LIKE gives a meaning taken literally, under ESCAPE '\\'."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def elements(column: str, alias: str) -> str:
+    """Return what stands in FROM for the texts in a column (or place) with a JSON list: one row each, with the column `value`."""
+    return f"json_each({column}) {alias}"
+
+
+def field_of(column: str, name: str) -> str:
+    """Return SQL for the text of one field of a column with a JSON object, NULL when there is none."""
+    return f"json_extract({column}, '$.{name}')"

@@ -181,13 +181,20 @@ def lateness(state_type: str | None, expected: int | None, start: int | None, en
 
 def lateness_sql(alias: str, now_us: int) -> str:
     """Return SQL for what `lateness` computes at the moment `now_us`."""
+    late = _not_negative(f"{alias}.start_time - {alias}.expected_start_time")
+    late_so_far = _not_negative(f"{now_us:d} - {alias}.expected_start_time")
     return (
-        f"(CASE WHEN {alias}.start_time IS NOT NULL THEN MAX(0, {alias}.start_time - {alias}.expected_start_time)"
-        f" WHEN {alias}.end_time IS NULL AND {alias}.state_type IS NOT NULL THEN MAX(0, {now_us:d} - {alias}.expected_start_time)"
-        " ELSE 0 END)"
+        f"(CASE WHEN {alias}.start_time IS NOT NULL THEN {late}"
+        f" WHEN {alias}.end_time IS NULL AND {alias}.state_type IS NOT NULL THEN {late_so_far} ELSE 0 END)"
     )
 
 
 def run_time_sql(alias: str, now_us: int) -> str:
     """Return SQL for what `run_time` computes at the moment `now_us`."""
-    return f"({alias}.total_run_time + CASE WHEN {alias}.state_type = 'RUNNING' THEN MAX(0, {now_us:d} - {alias}.state_timestamp) ELSE 0 END)"
+    lasting = _not_negative(f"{now_us:d} - {alias}.state_timestamp")
+    return f"({alias}.total_run_time + CASE WHEN {alias}.state_type = 'RUNNING' THEN {lasting} ELSE 0 END)"
+
+
+def _not_negative(value: str) -> str:
+    """Return SQL for `value` or 0, NULL for NULL. (What takes the greater of two is named differently on the two databases.)"""
+    return f"CASE WHEN {value} < 0 THEN 0 ELSE {value} END"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from uuid import UUID
 
 from headrace.model import clock, ids
 from headrace.model.endpoints import run_inputs as endpoints
-from headrace.model.errors import ObjectAlreadyExists, ObjectNotFound
+from headrace.model.errors import ObjectAlreadyExists, ObjectNotFound, StoreConflict
 from headrace.model.run_inputs import FilterFlowRunInputs, FlowRunInput, FlowRunInputCreate
-from headrace.operations.conditions import Conditions
+from headrace.operations.conditions import Conditions, elements
 from headrace.operations.pages import page_limit
 from headrace.operations.table import Operation
 from headrace.store.codec import json_in
@@ -26,7 +25,7 @@ def create_flow_run_input(tx: Transaction, body: FlowRunInputCreate, *, id: UUID
             "INSERT INTO flow_run_input (id, created, updated, flow_run_id, key, value, sender) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (ids.new().bytes, now, now, id.bytes, body.key, body.value, body.sender),
         )
-    except sqlite3.IntegrityError as error:
+    except StoreConflict as error:
         raise ObjectAlreadyExists("A flow run input with this key already exists.") from error
 
 
@@ -36,7 +35,7 @@ def filter_flow_run_input(tx: Transaction, body: FilterFlowRunInputs, *, id: UUI
     where.add("flow_run_id = ? AND key >= ?", id.bytes, body.prefix)
     where.starts("key", [body.prefix])
     if body.exclude_keys:  # a receiver may have seen more than a statement can have places
-        where.add("key NOT IN (SELECT value FROM json_each(?))", json_in(body.exclude_keys))
+        where.add(f"key NOT IN (SELECT x.value FROM {elements('?', 'x')})", json_in(body.exclude_keys))
     rows = tx.sql(
         f"SELECT id, created, updated, key, value, sender FROM flow_run_input WHERE {where.joined()} ORDER BY created, id LIMIT ?",
         (*where.values, page_limit(body.limit)),

@@ -7,7 +7,6 @@ the limit's id and never expires.
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from uuid import UUID
 
 from headrace.model import clock, ids
 from headrace.model.concurrency import ConcurrencyLeaseHolder, ConcurrencyLimitV2Create, MinimalConcurrencyLimitResponse
-from headrace.model.errors import InvalidRequest, LeaseGone, ObjectAlreadyExists, ObjectNotFound, SlotsUnavailable
+from headrace.model.errors import InvalidRequest, LeaseGone, ObjectAlreadyExists, ObjectNotFound, SlotsUnavailable, StoreConflict
 from headrace.rules import slots as rules
 from headrace.store.codec import id_in, time_out
 from headrace.store.database import Row, Transaction
@@ -182,9 +181,10 @@ def add_by_hand(tx: Transaction, limit: Limit, slots: int, now: datetime) -> Non
     """Add `slots` (or take them away, down to none) to what the limit's own lease holds."""
     add_lease(tx, limit.id, now, None, None)
     tx.sql_count(
-        """INSERT INTO concurrency_slot (limit_id, lease_id, slots) VALUES (?, ?, MAX(0, ?))
-        ON CONFLICT (limit_id, lease_id) DO UPDATE SET slots = MAX(0, concurrency_slot.slots + ?)""",
-        (limit.key, limit.key, slots, slots),
+        """INSERT INTO concurrency_slot (limit_id, lease_id, slots) VALUES (?, ?, ?)
+        ON CONFLICT (limit_id, lease_id) DO UPDATE
+        SET slots = CASE WHEN concurrency_slot.slots + ? < 0 THEN 0 ELSE concurrency_slot.slots + ? END""",
+        (limit.key, limit.key, max(0, slots), slots, slots),
     )
 
 
@@ -229,7 +229,7 @@ def insert_limit(tx: Transaction, name: str, most: int, body: ConcurrencyLimitV2
                 rules.AVERAGE_OCCUPANCY_SECONDS,
             ),
         )
-    except sqlite3.IntegrityError as error:
+    except StoreConflict as error:
         raise ObjectAlreadyExists(f"A concurrency limit with the name {name!r} already exists.") from error
     if body.active_slots:
         set_active_slots(tx, find_limit(tx, limit_id, now), body.active_slots, now)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from uuid import UUID
 
 from headrace.model import clock, ids
 from headrace.model.endpoints import variables as endpoints
-from headrace.model.errors import ObjectAlreadyExists, ObjectNotFound
+from headrace.model.errors import ObjectAlreadyExists, ObjectNotFound, StoreConflict
 from headrace.model.variables import (
     CountVariables,
     FilterVariables,
@@ -17,7 +16,7 @@ from headrace.model.variables import (
     VariableSort,
     VariableUpdate,
 )
-from headrace.operations.conditions import Conditions
+from headrace.operations.conditions import Conditions, elements
 from headrace.operations.pages import page_limit
 from headrace.operations.table import Operation
 from headrace.store.codec import json_in, json_out
@@ -51,7 +50,7 @@ def create_variable(tx: Transaction, body: VariableCreate) -> Variable:
             "INSERT INTO variable (id, created, updated, name, value, tags) VALUES (?, ?, ?, ?, ?, ?)",
             (variable_id.bytes, clock.to_us(now), clock.to_us(now), body.name, json_in(body.value), json_in(body.tags)),
         )
-    except sqlite3.IntegrityError as error:
+    except StoreConflict as error:
         raise ObjectAlreadyExists(f"A variable with the name {body.name!r} already exists.") from error
     return read_variable(tx, id=variable_id)
 
@@ -95,7 +94,7 @@ def _update(tx: Transaction, body: VariableUpdate, column: str, value: bytes | s
     columns = ", ".join(f"{name} = ?" for name in changes)
     try:
         changed = tx.sql_count(f"UPDATE variable SET {columns} WHERE {column} = ?", (*changes.values(), value))
-    except sqlite3.IntegrityError as error:
+    except StoreConflict as error:
         raise ObjectAlreadyExists(f"A variable with the name {body.name!r} already exists.") from error
     if not changed:
         raise ObjectNotFound("Variable not found.")
@@ -130,9 +129,9 @@ def _conditions(wanted: VariableFilter | None) -> tuple[str, list[object]]:
     if wanted.tags:
         tags = Conditions()
         for tag in wanted.tags.all_ or ():
-            tags.add("EXISTS (SELECT 1 FROM json_each(tags) t WHERE t.value = ?)", tag)
+            tags.add(f"EXISTS (SELECT 1 FROM {elements('tags', 't')} WHERE t.value = ?)", tag)
         if wanted.tags.is_null_ is not None:
-            tags.add("tags = '[]'" if wanted.tags.is_null_ else "tags <> '[]'")
+            tags.add(f"CAST(tags AS TEXT) {'=' if wanted.tags.is_null_ else '<>'} '[]'")
         found.add(tags.joined(wanted.tags.operator), *tags.values)
     return found.joined(wanted.operator), found.values
 

@@ -1,6 +1,6 @@
 """Connections and transactions. SQLite: one file, many processes, writers one after the other; the driver blocks.
 
-`Transaction.sql` speaks to the driver, `Transaction.execute` takes SQLAlchemy Core statements; both on one connection.
+What an address of PostgreSQL makes instead is in `postgresql.py`; statements are written once, for both (`translation.py` says how).
 """
 
 from __future__ import annotations
@@ -12,21 +12,27 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
 from headrace.model import clock
 from headrace.model.caller import EMBEDDED, Caller
-from headrace.model.errors import StoreError
+from headrace.model.errors import StoreConflict, StoreContention, StoreError
 from headrace.store import failures
 from headrace.store.link import Link
+
+if TYPE_CHECKING:
+    from headrace.store.listening import Callback
 
 BUSY_TIMEOUT_SECONDS = 60.0
 RETRY_SECONDS_MIN = 0.0005
 RETRY_SECONDS_MAX = 0.005
 STATEMENTS_CACHED_MAX = 256
 IDLE_CONNECTIONS_MAX = 16
+CONTENTION_TRIES_MAX = 8
+CONTENTION_SECONDS_MAX = 0.1
 
+T = TypeVar("T")
 Row = tuple[Any, ...]
 Published = tuple[str, Sequence[Any]]
 """A topic and its messages."""
@@ -52,23 +58,41 @@ class Transaction:
         """Have the database's listeners told of `messages` once this transaction is committed; never if it is rolled back."""
         self.published.append((topic, messages))
 
-    # --- text on the driver, values in storage form
+    # --- text on the driver, values in storage form; a broken key or reference raises `StoreConflict`
 
     def sql(self, text: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run one statement with `?` places and return its rows."""
-        return self._link.raw.execute(text, values).fetchall()
+        try:
+            return self._link.raw.execute(text, values).fetchall()
+        except sqlite3.IntegrityError as error:
+            raise StoreConflict(str(error)) from error
 
     def sql_one(self, text: str, values: Sequence[Any] = ()) -> Row | None:
         """Run one statement and return its first row."""
-        return self._link.raw.execute(text, values).fetchone()
+        try:
+            return self._link.raw.execute(text, values).fetchone()
+        except sqlite3.IntegrityError as error:
+            raise StoreConflict(str(error)) from error
 
     def sql_count(self, text: str, values: Sequence[Any] = ()) -> int:
         """Run one statement and return how many rows it changed."""
-        return self._link.raw.execute(text, values).rowcount
+        try:
+            return self._link.raw.execute(text, values).rowcount
+        except sqlite3.IntegrityError as error:
+            raise StoreConflict(str(error)) from error
 
     def sql_many(self, text: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement once for each row of values."""
-        self._link.raw.executemany(text, rows)
+        try:
+            self._link.raw.executemany(text, rows)
+        except sqlite3.IntegrityError as error:
+            raise StoreConflict(str(error)) from error
+
+    def lock(self, table: str, column: str, values: Iterable[Any]) -> None:
+        """Keep the rows of `table` with these values of `column` (a key) from changing until this transaction ends.
+
+        Call it before reading what is then written in dependence on what was read. On SQLite nothing is to be done: who writes is alone.
+        """
 
 
 _databases: WeakSet[Database] = WeakSet()
@@ -78,13 +102,20 @@ _held: list[Database] = []  # those whose writers wait while this process forks
 class Database:
     """One database, for all threads of this process. A child made by `fork` opens connections of its own.
 
-    `url` is `sqlite:///path` (or `sqlite://` for one in memory); a driver named in it (`sqlite+aiosqlite`) makes no difference.
-    Nothing is opened before the first transaction; then the file is created, or migrated, if need be. `connect_arguments` are given to
-    the driver's `connect` in addition to ours, and win over them. Raises `StoreError`.
+    `url` is `sqlite:///path` (or `sqlite://` for one in memory) or `postgresql://user:password@host:port/name`; a driver named in it
+    (`sqlite+aiosqlite`, `postgresql+asyncpg`) makes no difference. Nothing is opened before the first transaction; then the schema is
+    made, or migrated, if need be. `connect_arguments` are given to the driver's `connect` in addition to ours, and win over them.
+    Raises `StoreError`; `StoreUnavailable` for what may pass.
     """
 
+    def __new__(cls, url: str, connect_arguments: Mapping[str, Any] | None = None) -> Database:
+        if cls is Database and url.startswith("postgres"):
+            from headrace.store.postgresql import PostgresDatabase
+
+            cls = PostgresDatabase
+        return object.__new__(cls)
+
     def __init__(self, url: str, connect_arguments: Mapping[str, Any] | None = None) -> None:
-        self.url = url
         self._connect_arguments: dict[str, Any] = {
             "timeout": BUSY_TIMEOUT_SECONDS,
             "isolation_level": None,
@@ -92,7 +123,11 @@ class Database:
             "cached_statements": STATEMENTS_CACHED_MAX,
             **(connect_arguments or {}),
         }
-        self.path = _path_of(url)
+        self._start(url, _path_of(url))
+
+    def _start(self, url: str, path: Path | None = None) -> None:
+        self.url = url
+        self.path = path
         self.listeners: list[Listener] = []
         """Called after a commit that published something, in the thread that committed; they must neither raise nor wait."""
         self._forget()
@@ -144,6 +179,32 @@ class Database:
                 failures.reraise(error, self.path)
                 raise
             self._give(link)
+
+    def transact(self, work: Callable[[Transaction], T], caller: Caller = EMBEDDED) -> T:
+        """Do `work` in a transaction that writes, again if the database took it back because another one changed the same.
+
+        Several servers may write at once on PostgreSQL; it ends deadlocks by letting one of the two start over.
+        """
+        for attempt in range(1, CONTENTION_TRIES_MAX):
+            try:
+                with self.write(caller) as tx:
+                    return work(tx)
+            except StoreContention:
+                clock.sleep(random.random() * CONTENTION_SECONDS_MAX * attempt / CONTENTION_TRIES_MAX)
+        with self.write(caller) as tx:
+            return work(tx)
+
+    def listen(self, callback: Callback) -> Callable[[], None]:
+        """Call `callback` when other processes have written, until the returned function is called.
+
+        It gets `(topic, ids)` for what a server elsewhere published: the texts of the messages' ids, or the messages themselves where they
+        are texts. It gets None when something may have been written of which nothing more is known: look for what is new. That is all that
+        SQLite tells, within some 50 ms, and it tells of this process's own commits too; PostgreSQL tells it after a lost connection came
+        back. Called in a thread of its own; must not raise.
+        """
+        from headrace.store.listening import watch_file
+
+        return watch_file(self, callback)
 
     def close(self) -> None:
         """Close what is idle. The next transaction opens the database again."""
@@ -243,7 +304,8 @@ def _path_of(url: str) -> Path | None:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.split("+")[0] != "sqlite":
         raise StoreError(
-            f"headrace cannot open the database at '{scheme}://…'. Set HEADRACE_SERVER_DATABASE_CONNECTION_URL to sqlite:///path/to/file."
+            f"headrace cannot open the database at '{scheme}://…'. Set HEADRACE_SERVER_DATABASE_CONNECTION_URL to sqlite:///path/to/file "
+            "or postgresql://user:password@host:port/name."
         )
     rest = rest.partition("?")[0]
     if rest in ("", "/", "/:memory:") or rest.startswith("/file::memory:"):

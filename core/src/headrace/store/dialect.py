@@ -1,15 +1,39 @@
-"""Where SQLite and PostgreSQL differ. Imported when the first SQLAlchemy statement is run."""
+"""SQLAlchemy's connections around those of the drivers. Imported for migrations and for printing the schema, by nothing else."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
 from functools import cache
+from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql.base import PGTypeCompiler
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.pool import NullPool
 
 _handed_over = threading.local()
+
+
+class _PostgresTypes(PGTypeCompiler):
+    """Makes columns sort and count as on SQLite: text by its characters' numbers, whole numbers of 64 bits."""
+
+    def visit_TEXT(self, type_: Any, **kw: Any) -> str:  # noqa: N802  # SQLAlchemy's name
+        return 'TEXT COLLATE "C"'
+
+    def visit_INTEGER(self, type_: Any, **kw: Any) -> str:  # noqa: N802  # SQLAlchemy's name
+        return "BIGINT"
+
+
+class Postgres(PGDialect_psycopg):
+    """PostgreSQL as our tables want it."""
+
+    type_compiler_cls = _PostgresTypes
+    supports_statement_cache = True
+
+
+registry.register("postgresql.headrace", __name__, "Postgres")
 
 
 @cache
@@ -29,3 +53,8 @@ def wrap(raw: sqlite3.Connection) -> Connection:
     engine = _engine()
     _handed_over.raw = raw
     return engine.connect()
+
+
+def postgres_engine(arguments: dict[str, Any]) -> Engine:
+    """Return an engine that opens connections with the driver's `arguments`, and keeps none."""
+    return create_engine("postgresql+headrace://", connect_args=arguments, poolclass=NullPool)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from headrace.model.errors import StoreError
+from headrace.model.errors import StoreError, StoreUnavailable
 
 _CAUSES: tuple[tuple[str, str], ...] = (
     ("database or disk is full", "The disk that holds {path} is full, so nothing could be written. Free some space, then run again."),
@@ -43,12 +43,12 @@ def is_busy(error: sqlite3.Error) -> bool:
 def reraise(error: BaseException, path: Path | None) -> None:
     """Raise `StoreError` in place of a driver's error about the file; return for every other."""
     cause = getattr(error, "orig", error)
-    if not isinstance(cause, sqlite3.DatabaseError) or isinstance(cause, sqlite3.IntegrityError):
+    if not isinstance(cause, sqlite3.DatabaseError):
         return
     text = str(cause).lower()
     for sign, message in _CAUSES:
         if sign in text:
-            raise StoreError(message.format(path=path or "in memory")) from error
+            raise (StoreUnavailable if "is locked" in sign else StoreError)(message.format(path=path or "in memory")) from error
 
 
 def make_folder(folder: Path) -> None:

@@ -7,10 +7,9 @@ import sqlite3
 from pathlib import Path
 
 from headrace.model import clock
-from headrace.model.errors import StoreError
 from headrace.store import failures
 from headrace.store.link import Link
-from headrace.store.schema import BASE, HEAD, REVISIONS, creation_script
+from headrace.store.schema import BASE, HEAD, creation_script, refuse_unknown
 
 WAL_TRIES_MAX = 200
 
@@ -23,14 +22,17 @@ def prepare(link: Link, path: Path | None) -> None:
     found = _version(raw) or _create(raw, path)
     if found == HEAD:
         return
-    if found != BASE and found not in REVISIONS:
-        raise StoreError(
-            f"The database {path} was last used by a newer headrace: its schema is {found!r}, and this one knows those up to {HEAD!r}. "
-            "Upgrade headrace (pip install -U headrace), or set HEADRACE_HOME to another folder."
-        )
+    refuse_unknown(found, f"The database {path}", migrates=_migrates())
     from headrace.store import migrations
 
     migrations.upgrade(link, path)
+
+
+def _migrates() -> bool:
+    """Read the setting, which matters to an older schema only."""
+    from headrace.settings import get_current_settings
+
+    return get_current_settings().server.database.migrate_on_start
 
 
 def _use_wal(raw: sqlite3.Connection) -> None:

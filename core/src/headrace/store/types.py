@@ -43,7 +43,7 @@ class Timestamp(TypeDecorator[datetime]):
 
 
 class Json(TypeDecorator[Any]):
-    """Anything that JSON can hold: text on SQLite, `jsonb` on PostgreSQL. None is stored as NULL."""
+    """Anything that JSON can hold: text on SQLite, `json` (which keeps the order of keys) on PostgreSQL. None is stored as NULL."""
 
     impl = Text
     cache_ok = True
@@ -51,9 +51,9 @@ class Json(TypeDecorator[Any]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "sqlite":
             return dialect.type_descriptor(Text())
-        from sqlalchemy.dialects.postgresql import JSONB
+        from sqlalchemy.dialects.postgresql import JSON
 
-        return dialect.type_descriptor(JSONB(none_as_null=True))
+        return dialect.type_descriptor(JSON(none_as_null=True))
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         return codec.json_in(value) if dialect.name == "sqlite" else value

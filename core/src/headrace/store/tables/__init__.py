@@ -20,4 +20,7 @@ def load_all() -> MetaData:
     """Import every module of tables and return the whole metadata."""
     for module in pkgutil.iter_modules(__path__):
         __import__(f"{__name__}.{module.name}")
+    for table in metadata.tables.values():
+        for index in table.indexes:  # what is indexed in part on SQLite is so on PostgreSQL
+            index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]
     return metadata

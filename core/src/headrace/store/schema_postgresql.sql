@@ -1,0 +1,363 @@
+CREATE TABLE artifact (
+    id UUID NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    key TEXT COLLATE "C",
+    type TEXT COLLATE "C",
+    description TEXT COLLATE "C",
+    data JSON,
+    metadata_ JSON,
+    flow_run_id UUID,
+    task_run_id UUID,
+    CONSTRAINT pk_artifact PRIMARY KEY (id)
+);
+CREATE INDEX ix_artifact__flow_run_id ON artifact (flow_run_id) WHERE flow_run_id IS NOT NULL;
+CREATE INDEX ix_artifact__key_id ON artifact (key, id) WHERE key IS NOT NULL;
+CREATE INDEX ix_artifact__task_run_id ON artifact (task_run_id) WHERE task_run_id IS NOT NULL;
+CREATE TABLE block_type (
+    id UUID NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    slug TEXT COLLATE "C" NOT NULL,
+    logo_url TEXT COLLATE "C",
+    documentation_url TEXT COLLATE "C",
+    description TEXT COLLATE "C",
+    code_example TEXT COLLATE "C",
+    is_protected BOOLEAN NOT NULL,
+    CONSTRAINT pk_block_type PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX uq_block_type__slug ON block_type (slug);
+CREATE TABLE concurrency_lease (
+    id UUID NOT NULL,
+    created BIGINT NOT NULL,
+    expires BIGINT,
+    holder_type TEXT COLLATE "C",
+    holder_id UUID,
+    CONSTRAINT pk_concurrency_lease PRIMARY KEY (id)
+);
+CREATE INDEX ix_concurrency_lease__expires ON concurrency_lease (expires) WHERE expires IS NOT NULL;
+CREATE INDEX ix_concurrency_lease__holder_id ON concurrency_lease (holder_id) WHERE holder_id IS NOT NULL;
+CREATE TABLE concurrency_limit (
+    id UUID NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    active BOOLEAN NOT NULL,
+    "limit" BIGINT NOT NULL,
+    denied_slots BIGINT NOT NULL,
+    slot_decay_per_second FLOAT NOT NULL,
+    avg_slot_occupancy_seconds FLOAT NOT NULL,
+    drained_at BIGINT,
+    CONSTRAINT pk_concurrency_limit PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX uq_concurrency_limit__name ON concurrency_limit (name);
+CREATE TABLE configuration (
+    key TEXT COLLATE "C" NOT NULL,
+    value JSON,
+    updated BIGINT NOT NULL,
+    CONSTRAINT pk_configuration PRIMARY KEY (key)
+);
+CREATE TABLE event_resources (
+    event_id UUID NOT NULL,
+    position BIGINT NOT NULL,
+    resource_id TEXT COLLATE "C" NOT NULL,
+    role TEXT COLLATE "C" NOT NULL,
+    labels TEXT COLLATE "C" NOT NULL,
+    CONSTRAINT pk_event_resources PRIMARY KEY (event_id, position)
+);
+CREATE INDEX ix_event_resources__resource_id ON event_resources (resource_id);
+CREATE TABLE events (
+    id UUID NOT NULL,
+    occurred BIGINT NOT NULL,
+    received BIGINT NOT NULL,
+    event TEXT COLLATE "C" NOT NULL,
+    resource_id TEXT COLLATE "C" NOT NULL,
+    resource TEXT COLLATE "C" NOT NULL,
+    payload TEXT COLLATE "C" NOT NULL,
+    follows UUID,
+    CONSTRAINT pk_events PRIMARY KEY (id)
+);
+CREATE INDEX ix_events__event_occurred ON events (event, occurred);
+CREATE INDEX ix_events__occurred ON events (occurred);
+CREATE INDEX ix_events__resource_id_occurred ON events (resource_id, occurred);
+CREATE TABLE flow (
+    id UUID NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    tags JSON,
+    labels JSON,
+    CONSTRAINT pk_flow PRIMARY KEY (id),
+    CONSTRAINT uq_flow__name UNIQUE (name)
+);
+CREATE TABLE flow_run_state (
+    id UUID NOT NULL,
+    flow_run_id UUID NOT NULL,
+    timestamp BIGINT NOT NULL,
+    type TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    message TEXT COLLATE "C",
+    data JSON,
+    details JSON,
+    CONSTRAINT pk_flow_run_state PRIMARY KEY (id)
+);
+CREATE INDEX ix_flow_run_state__flow_run_id ON flow_run_state (flow_run_id, timestamp);
+CREATE TABLE log (
+    id UUID NOT NULL,
+    timestamp BIGINT NOT NULL,
+    level BIGINT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    message TEXT COLLATE "C" NOT NULL,
+    flow_run_id UUID,
+    task_run_id UUID,
+    CONSTRAINT pk_log PRIMARY KEY (id)
+);
+CREATE INDEX ix_log__flow_run_id ON log (flow_run_id, timestamp);
+CREATE INDEX ix_log__task_run_id ON log (task_run_id, timestamp) WHERE task_run_id IS NOT NULL;
+CREATE INDEX ix_log__timestamp ON log (timestamp);
+CREATE TABLE sign_of_life (
+    id UUID NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    since BIGINT NOT NULL,
+    seen BIGINT NOT NULL,
+    pace BIGINT,
+    CONSTRAINT pk_sign_of_life PRIMARY KEY (id)
+);
+CREATE INDEX ix_sign_of_life__kind_seen ON sign_of_life (kind, seen);
+CREATE TABLE task_queue (
+    task_run_id UUID NOT NULL,
+    task_key TEXT COLLATE "C" NOT NULL,
+    scheduled BIGINT NOT NULL,
+    available BIGINT NOT NULL,
+    claim_id UUID,
+    CONSTRAINT pk_task_queue PRIMARY KEY (task_run_id)
+);
+CREATE INDEX ix_task_queue__claim_id ON task_queue (claim_id) WHERE claim_id IS NOT NULL;
+CREATE INDEX ix_task_queue__task_key_available ON task_queue (task_key, available);
+CREATE TABLE task_run (
+    id UUID NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    flow_run_id UUID,
+    name TEXT COLLATE "C" NOT NULL,
+    task_key TEXT COLLATE "C" NOT NULL,
+    dynamic_key TEXT COLLATE "C" NOT NULL,
+    state_id UUID,
+    state_type TEXT COLLATE "C",
+    state_name TEXT COLLATE "C",
+    state_timestamp BIGINT,
+    run_count BIGINT DEFAULT '0' NOT NULL,
+    flow_run_run_count BIGINT DEFAULT '0' NOT NULL,
+    expected_start_time BIGINT,
+    next_scheduled_start_time BIGINT,
+    start_time BIGINT,
+    end_time BIGINT,
+    total_run_time BIGINT DEFAULT '0' NOT NULL,
+    tags JSON,
+    labels JSON,
+    task_inputs JSON,
+    empirical_policy JSON,
+    cache_key TEXT COLLATE "C",
+    cache_expiration BIGINT,
+    task_version TEXT COLLATE "C",
+    CONSTRAINT pk_task_run PRIMARY KEY (id)
+);
+CREATE INDEX ix_task_run__expected_start_time ON task_run (expected_start_time);
+CREATE INDEX ix_task_run__flow_run_id ON task_run (flow_run_id, task_key, dynamic_key);
+CREATE INDEX ix_task_run__unfinished ON task_run (flow_run_id) WHERE end_time IS NULL;
+CREATE TABLE task_run_cache (
+    cache_key TEXT COLLATE "C" NOT NULL,
+    task_run_id UUID NOT NULL,
+    state_id UUID NOT NULL,
+    expiration BIGINT,
+    CONSTRAINT pk_task_run_cache PRIMARY KEY (cache_key)
+);
+CREATE TABLE task_run_state (
+    task_run_id UUID NOT NULL,
+    id UUID NOT NULL,
+    timestamp BIGINT NOT NULL,
+    type TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    message TEXT COLLATE "C",
+    data JSON,
+    details JSON,
+    CONSTRAINT pk_task_run_state PRIMARY KEY (task_run_id, id)
+);
+CREATE TABLE task_worker (
+    id UUID NOT NULL,
+    client_id TEXT COLLATE "C" NOT NULL,
+    task_keys JSON NOT NULL,
+    seen BIGINT NOT NULL,
+    CONSTRAINT pk_task_worker PRIMARY KEY (id)
+);
+CREATE TABLE variable (
+    id UUID NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    value JSON,
+    tags JSON NOT NULL,
+    CONSTRAINT pk_variable PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX uq_variable__name ON variable (name);
+CREATE TABLE work_pool (
+    id UUID NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    description TEXT COLLATE "C",
+    type TEXT COLLATE "C" NOT NULL,
+    base_job_template JSON NOT NULL,
+    is_paused BOOLEAN NOT NULL,
+    concurrency_limit BIGINT,
+    status TEXT COLLATE "C" NOT NULL,
+    status_event_id UUID,
+    status_event_occurred BIGINT,
+    default_queue_id UUID,
+    storage_configuration JSON NOT NULL,
+    CONSTRAINT pk_work_pool PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX uq_work_pool__name ON work_pool (name);
+CREATE TABLE block_schema (
+    id UUID NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    checksum TEXT COLLATE "C" NOT NULL,
+    fields JSON NOT NULL,
+    capabilities JSON NOT NULL,
+    version TEXT COLLATE "C" NOT NULL,
+    block_type_id UUID NOT NULL,
+    CONSTRAINT pk_block_schema PRIMARY KEY (id),
+    CONSTRAINT fk_block_schema__block_type_id__block_type FOREIGN KEY(block_type_id) REFERENCES block_type (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_block_schema__block_type_id ON block_schema (block_type_id);
+CREATE UNIQUE INDEX uq_block_schema__checksum_version ON block_schema (checksum, version);
+CREATE TABLE concurrency_slot (
+    limit_id UUID NOT NULL,
+    lease_id UUID NOT NULL,
+    slots BIGINT NOT NULL,
+    CONSTRAINT pk_concurrency_slot PRIMARY KEY (limit_id, lease_id),
+    CONSTRAINT fk_concurrency_slot__limit_id__concurrency_limit FOREIGN KEY(limit_id) REFERENCES concurrency_limit (id) ON DELETE CASCADE,
+    CONSTRAINT fk_concurrency_slot__lease_id__concurrency_lease FOREIGN KEY(lease_id) REFERENCES concurrency_lease (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_concurrency_slot__lease_id ON concurrency_slot (lease_id);
+CREATE TABLE flow_run (
+    id UUID NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    flow_id UUID NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    state_id UUID,
+    state_type TEXT COLLATE "C",
+    state_name TEXT COLLATE "C",
+    state_timestamp BIGINT,
+    run_count BIGINT DEFAULT '0' NOT NULL,
+    expected_start_time BIGINT,
+    next_scheduled_start_time BIGINT,
+    start_time BIGINT,
+    end_time BIGINT,
+    total_run_time BIGINT DEFAULT '0' NOT NULL,
+    parameters JSON,
+    context JSON,
+    tags JSON,
+    labels JSON,
+    empirical_policy JSON,
+    parent_task_run_id UUID,
+    owner_id UUID,
+    flow_version TEXT COLLATE "C",
+    idempotency_key TEXT COLLATE "C",
+    deployment_id UUID,
+    deployment_version TEXT COLLATE "C",
+    work_queue_id UUID,
+    work_queue_name TEXT COLLATE "C",
+    work_pool_id UUID,
+    work_pool_name TEXT COLLATE "C",
+    auto_scheduled BOOLEAN DEFAULT '0' NOT NULL,
+    infrastructure_document_id UUID,
+    infrastructure_pid TEXT COLLATE "C",
+    job_variables JSON,
+    created_by JSON,
+    CONSTRAINT pk_flow_run PRIMARY KEY (id),
+    CONSTRAINT fk_flow_run__flow_id__flow FOREIGN KEY(flow_id) REFERENCES flow (id)
+);
+CREATE INDEX ix_flow_run__deployment_id ON flow_run (deployment_id) WHERE deployment_id IS NOT NULL;
+CREATE INDEX ix_flow_run__due ON flow_run (next_scheduled_start_time) WHERE state_name = 'Scheduled';
+CREATE INDEX ix_flow_run__expected_start_time ON flow_run (expected_start_time);
+CREATE INDEX ix_flow_run__flow_id_expected_start_time ON flow_run (flow_id, expected_start_time);
+CREATE INDEX ix_flow_run__owner_id ON flow_run (owner_id) WHERE end_time IS NULL;
+CREATE INDEX ix_flow_run__parent_task_run_id ON flow_run (parent_task_run_id) WHERE parent_task_run_id IS NOT NULL;
+CREATE INDEX ix_flow_run__state_type_next_scheduled_start_time ON flow_run (state_type, next_scheduled_start_time);
+CREATE INDEX ix_flow_run__work_queue_id_state_type ON flow_run (work_queue_id, state_type, next_scheduled_start_time) WHERE work_queue_id IS NOT NULL;
+CREATE UNIQUE INDEX uq_flow_run__flow_id_idempotency_key ON flow_run (flow_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE TABLE work_queue (
+    id UUID NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    work_pool_id UUID NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    description TEXT COLLATE "C",
+    is_paused BOOLEAN NOT NULL,
+    concurrency_limit BIGINT,
+    priority BIGINT NOT NULL,
+    filter JSON,
+    last_polled BIGINT,
+    status TEXT COLLATE "C" NOT NULL,
+    status_event_id UUID,
+    status_event_occurred BIGINT,
+    CONSTRAINT pk_work_queue PRIMARY KEY (id),
+    CONSTRAINT fk_work_queue__work_pool_id__work_pool FOREIGN KEY(work_pool_id) REFERENCES work_pool (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_work_queue__status_last_polled ON work_queue (status, last_polled);
+CREATE UNIQUE INDEX uq_work_queue__work_pool_id_name ON work_queue (work_pool_id, name);
+CREATE TABLE worker (
+    id UUID NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    work_pool_id UUID NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    last_heartbeat_time BIGINT NOT NULL,
+    heartbeat_interval_seconds BIGINT,
+    status TEXT COLLATE "C" NOT NULL,
+    CONSTRAINT pk_worker PRIMARY KEY (id),
+    CONSTRAINT fk_worker__work_pool_id__work_pool FOREIGN KEY(work_pool_id) REFERENCES work_pool (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_worker__status_last_heartbeat_time ON worker (status, last_heartbeat_time);
+CREATE UNIQUE INDEX uq_worker__work_pool_id_name ON worker (work_pool_id, name);
+CREATE TABLE block_document (
+    id UUID NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    data TEXT COLLATE "C" NOT NULL,
+    key_id TEXT COLLATE "C" NOT NULL,
+    is_anonymous BOOLEAN NOT NULL,
+    block_type_id UUID NOT NULL,
+    block_schema_id UUID NOT NULL,
+    CONSTRAINT pk_block_document PRIMARY KEY (id),
+    CONSTRAINT fk_block_document__block_type_id__block_type FOREIGN KEY(block_type_id) REFERENCES block_type (id) ON DELETE CASCADE,
+    CONSTRAINT fk_block_document__block_schema_id__block_schema FOREIGN KEY(block_schema_id) REFERENCES block_schema (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_block_document__block_schema_id ON block_document (block_schema_id);
+CREATE UNIQUE INDEX uq_block_document__block_type_id_name ON block_document (block_type_id, name);
+CREATE TABLE flow_run_input (
+    id UUID NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    flow_run_id UUID NOT NULL,
+    key TEXT COLLATE "C" NOT NULL,
+    value TEXT COLLATE "C" NOT NULL,
+    sender TEXT COLLATE "C",
+    CONSTRAINT pk_flow_run_input PRIMARY KEY (id),
+    CONSTRAINT fk_flow_run_input__flow_run_id__flow_run FOREIGN KEY(flow_run_id) REFERENCES flow_run (id) ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX uq_flow_run_input__flow_run_id_key ON flow_run_input (flow_run_id, key);
+CREATE TABLE block_document_reference (
+    parent_document_id UUID NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    reference_document_id UUID NOT NULL,
+    CONSTRAINT pk_block_document_reference PRIMARY KEY (parent_document_id, name),
+    CONSTRAINT fk_block_document_reference__parent_document_id__block_document FOREIGN KEY(parent_document_id) REFERENCES block_document (id) ON DELETE CASCADE,
+    CONSTRAINT fk_block_document_reference__reference_document_id__blo_4827 FOREIGN KEY(reference_document_id) REFERENCES block_document (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_block_document_reference__reference_document_id ON block_document_reference (reference_document_id);
