@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from headrace.model.errors import (
     InvalidRequest,
+    InvalidTemplate,
     LeaseGone,
     ObjectAlreadyExists,
     ObjectNotFound,
@@ -29,10 +31,10 @@ logger = logging.getLogger("headrace.server")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, a body and its type; `headers` beyond those."""
+    """A status, a body (whole, or in parts as they come) and its type; `headers` beyond those."""
 
     status: int
-    body: bytes = b""
+    body: bytes | AsyncIterator[bytes] = b""
     media_type: bytes = JSON
     headers: Headers = ()
 
@@ -88,6 +90,8 @@ def of_error(error: BaseException, *, missing_is_message: bool = False) -> Answe
             return detail(410, str(error))
         case ProtectedBlockError():
             return detail(403, str(error))
+        case InvalidTemplate():
+            return as_json({"error": {"line": error.line, "message": str(error), "source": error.source}}, error.status)
         case InvalidRequest():
             return detail(error.status, str(error))
         case ObjectUnsupported():

@@ -3,35 +3,234 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
-from collections.abc import Awaitable, Callable, Iterable
-from importlib import import_module
-from pkgutil import iter_modules
-from typing import Any
-from uuid import UUID
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from importlib.util import find_spec
+from typing import Any, Literal
 
-from headrace.model import endpoints
+from headrace.model import clock
 from headrace.model.endpoints.base import Endpoint
 from headrace.model.errors import InvalidRequest
-from headrace.server.answers import NOT_FOUND, UNAVAILABLE, Answer, as_json, detail
-from headrace.server.callers import API_VERSION, caller_of
-from headrace.server.calls import OWNER_HEADER, Call
+from headrace.server import pages
+from headrace.server.answers import NOT_FOUND, UNAVAILABLE, Answer, Headers, detail
+from headrace.server.callers import caller_of
+from headrace.server.calls import Call, owner_of
+from headrace.server.gate import Gate
 from headrace.server.lanes import Lane, Overloaded
+from headrace.server.metrics import Metrics
+from headrace.server.options import Options
 from headrace.server.routes import Router
+from headrace.server.services import runtime
+from headrace.settings import get_current_settings
 from headrace.store.database import Database
 
-READERS = 3
+READERS_SQLITE = 3
+WRITERS_SQLITE = 1
 BODY_BYTES_MAX = 50_000_000
+GZIP_BYTES_MIN = 16_384
+"""Answers smaller than that are sent as they are: packing them costs more than sending them."""
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""What serves a websocket: the application is `scope["app"]`, the path's parameters are `scope["path_params"]`."""
 
 logger = logging.getLogger("headrace.server")
 
 
+class Application:
+    """The API on `database`, below `options.base_path`, with what stands around it.
+
+    `mode` says which background services run beside it: all, or those alone that every process needs which answers requests.
+    """
+
+    def __init__(self, database: Database, options: Options, mode: Literal["all", "web"] = "web") -> None:
+        self.database = database
+        self.options = options
+        self.metrics = Metrics()
+        self.stopping = asyncio.Event()
+        """Set when the server begins to stop, before connections are closed: websockets end then."""
+        self.failure: BaseException | None = None
+        """What kept it from starting."""
+        self._mode: Literal["all", "web"] = mode
+        self._gate = Gate(options)
+        self._routes: Router[Endpoint[Any] | pages.Page] = Router()
+        self._outside: Router[pages.Page] = Router()
+        self._sockets: Router[Handler] = Router()
+        self._calls: dict[Endpoint[Any], Call] = {}
+        self._serve: Handler = self._serve_plain
+        if options.cors_origins:
+            from starlette.middleware.cors import CORSMiddleware
+
+            self._with_cors: Any = CORSMiddleware(
+                self._serve_plain,  # pyright: ignore[reportArgumentType]  # plain dicts where Starlette names its own
+                allow_origins=options.cors_origins,
+                allow_methods=options.cors_methods,
+                allow_headers=options.cors_headers,
+            )
+            self._serve = self._serve_cors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, as ASGI says it."""
+        match scope["type"]:
+            case "http":
+                await self._serve(scope, receive, send)
+            case "websocket":
+                await self._serve_socket(scope, receive, send)
+            case _:
+                await self._live(receive, send)
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with AsyncExitStack() as held:
+            try:
+                self._prepare()
+                held.push_async_callback(asyncio.to_thread, self._stop)
+                await held.enter_async_context(runtime.running(get_current_settings(), self.database, self._mode))
+            except Exception as error:  # noqa: BLE001  # kept for whoever runs the server
+                self.failure = error
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            self.stopping.set()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _prepare(self) -> None:
+        database = self.database
+        readers, writers = (
+            (READERS_SQLITE, WRITERS_SQLITE) if database.url.startswith("sqlite") else (self.options.connections, self.options.connections)
+        )
+        self._writer = Lane("headrace-writer", writers)
+        self._reader = Lane("headrace-reader", readers)
+        for endpoint in known_endpoints():
+            self._routes.add(endpoint.method, endpoint.path, endpoint)
+        for method, path, page in pages.INSIDE:
+            self._routes.add(method, path, page)
+        for method, path, page in pages.OUTSIDE:
+            self._outside.add(method, path, page)
+        for path, handler in self._stream_handlers().items():
+            self._sockets.add("GET", path, handler)
+
+    def _stream_handlers(self) -> Mapping[str, Handler]:
+        if find_spec("headrace.server.streams.routes") is None:
+            return {}
+        from headrace.server.streams import routes
+
+        return routes.routes()
+
+    def _stop(self) -> None:
+        self._writer.close()
+        self._reader.close()
+        self.database.close()
+
+    # --- requests ----------------------------------------------------------------------------------------------------
+
+    async def _serve_cors(self, scope: Scope, receive: Receive, send: Send) -> None:
+        for name, _ in scope["headers"]:
+            if name == b"origin":
+                await self._with_cors(scope, receive, send)
+                return
+        await self._serve_plain(scope, receive, send)
+
+    async def _serve_plain(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = clock.monotonic() if self.options.metrics_enabled else 0.0
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        try:
+            answer = await self._answer(scope, receive, headers)
+        except InvalidRequest as error:
+            answer = detail(error.status, str(error))
+        except Overloaded:
+            answer = UNAVAILABLE
+        if self.options.metrics_enabled:
+            self.metrics.count(scope["method"], answer.status, clock.monotonic() - began)
+        if isinstance(answer.body, bytes):
+            await _send_whole(send, answer, headers)
+        else:
+            await _send_parts(send, answer, answer.body)
+
+    async def _answer(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> Answer:
+        raw: bytes = scope.get("raw_path") or scope["path"].encode()
+        path = raw.decode("latin-1")
+        method: str = scope["method"]
+        base = self.options.base_path
+        is_inside = path.startswith(base + "/")
+        routes: Router[Any] = self._routes if is_inside else self._outside
+        if is_inside:
+            path = path[len(base) :]
+        refused = self._gate.refuse(method, path, headers, is_inside=is_inside)
+        if refused is not None:
+            return refused
+        caller = caller_of(headers) if is_inside and path not in pages.UNVERSIONED else None
+        found = routes.find(method, path)
+        if isinstance(found, frozenset):
+            return self._miss(scope, found, routes, path, base if is_inside else "")
+        target, parameters = found
+        if caller is None or not isinstance(target, Endpoint):
+            return await target.answer(pages.Request(self, scope, headers, parameters))
+        call = self.call_of(target)
+        body = await _body(receive)
+        if body is None:
+            return detail(413, f"The body is larger than {BODY_BYTES_MAX} bytes.")
+        if call.takes_owner:
+            parameters.update(owner_of(headers))
+        token = self._gate.token_to_check(method, headers)
+        return await self.run(call.operation.writes, call.perform, self.database, parameters, scope["query_string"], body, caller, token)
+
+    def call_of(self, endpoint: Endpoint[Any]) -> Call:
+        """Return what performs `endpoint`."""
+        call = self._calls.get(endpoint)
+        if call is None:
+            call = self._calls[endpoint] = Call(endpoint, self.options)
+        return call
+
+    def run(self, writes: bool, work: Callable[..., Any], *arguments: Any) -> Awaitable[Any]:
+        """Have a thread call `work`: the one that writes, or one of those that read. Raises `Overloaded`."""
+        return (self._writer if writes else self._reader).run(work, *arguments)
+
+    def calls_waiting(self) -> dict[str, int]:
+        """Return how many calls each lane has."""
+        return {"write": self._writer.waiting, "read": self._reader.waiting}
+
+    def _miss(self, scope: Scope, methods: frozenset[str], routes: Router[Any], path: str, base: str) -> Answer:
+        if methods:
+            return detail(405, "Method Not Allowed", ((b"allow", ", ".join(sorted(methods)).encode()),))
+        other = path[:-1] if path.endswith("/") else path + "/"
+        if path == "/" or other == "/" or routes.find(scope["method"], other) == frozenset():
+            return NOT_FOUND
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+        query = scope["query_string"].decode("latin-1")
+        location = f"{scope['scheme']}://{host}{base}{other}{'?' + query if query else ''}"
+        return Answer(307, headers=((b"location", location.encode("latin-1")),))
+
+    # --- websockets --------------------------------------------------------------------------------------------------
+
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        base = self.options.base_path
+        found = self._sockets.find("GET", path[len(base) :]) if path.startswith(base + "/") else frozenset[str]()
+        if isinstance(found, frozenset):
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})  # before it is accepted: HTTP 403
+            return
+        handler, parameters = found
+        scope["app"] = self
+        scope["path_params"] = parameters
+        await handler(scope, receive, send)
+
+
 def known_endpoints() -> Iterable[Endpoint[Any]]:
     """Return every endpoint of the table."""
+    from importlib import import_module
+    from pkgutil import iter_modules
+
+    from headrace.model import endpoints
+
     found: dict[Endpoint[Any], None] = {}
     for module in iter_modules(endpoints.__path__):
         for value in vars(import_module(f"{endpoints.__name__}.{module.name}")).values():
@@ -40,95 +239,8 @@ def known_endpoints() -> Iterable[Endpoint[Any]]:
     return found
 
 
-class Application:
-    """The API on `database`, below `base_path`."""
-
-    def __init__(self, database: Database, base_path: str = "/api") -> None:
-        self.database = database
-        self.base_path = base_path.rstrip("/")
-        self._routes: Router[Endpoint[Any]] = Router()
-        self._calls: dict[Endpoint[Any], Call] = {}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection, as ASGI says it."""
-        if scope["type"] == "http":
-            await self._serve(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._live(receive, send)
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        await receive()
-        self._start()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await asyncio.to_thread(self._stop)
-        await send({"type": "lifespan.shutdown.complete"})
-
-    def _start(self) -> None:
-        self._writer = Lane("headrace-writer", 1)
-        self._reader = Lane("headrace-reader", READERS)
-        for endpoint in known_endpoints():
-            self._routes.add(endpoint.method, endpoint.path, endpoint)
-
-    def _stop(self) -> None:
-        self._writer.close()
-        self._reader.close()
-        self.database.close()
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        try:
-            answer = await self._answer(scope, receive, headers)
-        except InvalidRequest as error:
-            answer = detail(error.status, str(error))
-        except Overloaded:
-            answer = UNAVAILABLE
-        sent = [(b"content-type", answer.media_type), (b"content-length", b"%d" % len(answer.body)), *answer.headers]
-        await send({"type": "http.response.start", "status": answer.status, "headers": sent[2:] if answer.status == 204 else sent})
-        await send({"type": "http.response.body", "body": answer.body})
-
-    async def _answer(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> Answer:
-        raw: bytes = scope.get("raw_path") or scope["path"].encode()
-        path = raw.decode("latin-1")
-        if not path.startswith(self.base_path + "/"):
-            return NOT_FOUND
-        path = path[len(self.base_path) :]
-        method: str = scope["method"]
-        if method == "GET" and path in _FIXED:
-            return _FIXED[path]
-        caller = caller_of(headers)
-        found = self._routes.find(method, path)
-        if isinstance(found, frozenset):
-            if found:
-                return detail(405, "Method Not Allowed", ((b"allow", ", ".join(sorted(found)).encode()),))
-            return self._elsewhere(scope, path)
-        endpoint, parameters = found
-        call = self._calls.get(endpoint)
-        if call is None:
-            call = self._calls[endpoint] = Call(endpoint)
-        body = await _body(receive)
-        if body is None:
-            return detail(413, f"The body is larger than {BODY_BYTES_MAX} bytes.")
-        if call.takes_owner and OWNER_HEADER in headers:
-            parameters["owner"] = UUID(headers[OWNER_HEADER].decode("latin-1"))
-        lane = self._writer if call.operation.writes else self._reader
-        return await lane.run(call.perform, self.database, parameters, scope["query_string"], body, caller)
-
-    def _elsewhere(self, scope: Scope, path: str) -> Answer:
-        other = path[:-1] if path.endswith("/") else path + "/"
-        found = self._routes.find(scope["method"], other)
-        if isinstance(found, frozenset) and not found:
-            return NOT_FOUND
-        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-        query = scope["query_string"].decode("latin-1")
-        location = f"{scope['scheme']}://{host}{self.base_path}{other}{'?' + query if query else ''}"
-        return Answer(307, headers=((b"location", location.encode("latin-1")),))
-
-
-_FIXED = {"/health": as_json(True), "/ready": as_json({"message": "OK"}), "/hello": as_json("👋"), "/version": as_json(API_VERSION)}
-
-
 async def _body(receive: Receive) -> bytes | None:
+    """Return the whole body, or None for one that is too long."""
     event = await receive()
     if not event.get("more_body"):
         return event.get("body", b"")
@@ -142,3 +254,24 @@ async def _body(receive: Receive) -> bytes | None:
             return None
         parts.append(part)
     return b"".join(parts)
+
+
+async def _send_whole(send: Send, answer: Answer, headers: dict[bytes, bytes]) -> None:
+    body = answer.body
+    assert isinstance(body, bytes)
+    sent: list[tuple[bytes, bytes]] = [] if answer.status in (204, 307) else [(b"content-type", answer.media_type)]
+    if len(body) >= GZIP_BYTES_MIN and b"gzip" in headers.get(b"accept-encoding", b""):
+        body = await asyncio.to_thread(gzip.compress, body, 5)
+        sent += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
+    if answer.status != 204:
+        sent.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": answer.status, "headers": [*sent, *answer.headers]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _send_parts(send: Send, answer: Answer, parts: AsyncIterator[bytes]) -> None:
+    sent: Headers = ((b"content-type", answer.media_type), *answer.headers)
+    await send({"type": "http.response.start", "status": answer.status, "headers": list(sent)})
+    async for part in parts:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

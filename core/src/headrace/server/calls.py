@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from headrace.model.base import Action
 from headrace.model.caller import Caller
 from headrace.model.endpoints.base import Endpoint
+from headrace.model.errors import InvalidRequest
 from headrace.operations import table
+from headrace.operations.csrf_tokens import Token, check
 from headrace.server.answers import JSON, Answer, errors_of, invalid, of_error
+from headrace.server.options import Options
 from headrace.store.database import Database
-
-OWNER_HEADER = b"x-headrace-owner"
 
 _SECRET = frozenset({"block_documents"})
 """Nouns whose requests hold secrets."""
@@ -39,8 +40,9 @@ class Refused(Exception):
 class Call:
     """One endpoint as the server calls it. Schemas are built at the first call."""
 
-    def __init__(self, endpoint: Endpoint[Any]) -> None:
+    def __init__(self, endpoint: Endpoint[Any], options: Options) -> None:
         self.endpoint = endpoint
+        self._parameter_bytes_max = options.parameter_bytes_max
         self.operation = table.find(endpoint)
         self._is_secret = endpoint.noun in _SECRET
         key = (endpoint.method, endpoint.path)
@@ -50,9 +52,11 @@ class Call:
         self._returns: TypeAdapter[Any] | None = None
         self._query: TypeAdapter[Any] | None = None
 
-    def perform(self, database: Database, parameters: dict[str, Any], query: bytes, raw: bytes, caller: Caller) -> Answer:
-        """Read, perform, write. Runs in a thread of a lane."""
+    def perform(self, database: Database, parameters: dict[str, Any], query: bytes, raw: bytes, caller: Caller, token: Token | None) -> Answer:
+        """Read, perform, write. Runs in a thread of a lane. `token` is one to check before."""
         try:
+            if token is not None:
+                check(database, token)
             if self.endpoint.query:
                 parameters |= self._read_query(query)
             body = None if self.endpoint.body is None else self._read_body(raw)
@@ -89,11 +93,25 @@ class Call:
         try:
             if b"NaN" in raw or b"Infinity" in raw:
                 from_json(raw, allow_inf_nan=False)
+            if self._parameter_bytes_max and len(raw) > self._parameter_bytes_max:
+                self._check_parameters(raw)
             return adapter.validate_json(raw)
         except ValidationError as error:
             raise Refused(self._unfit(error, raw)) from error
         except ValueError as error:
             raise Refused(self._no_json(str(error))) from error
+
+    def _check_parameters(self, raw: bytes) -> None:
+        """Refuse parameters of runs that are too long. Only a body that is longer itself needs to be looked at."""
+        given = from_json(raw)
+        for one in given if isinstance(given, list) else [given]:
+            parameters = one.get("parameters") if isinstance(one, dict) else None
+            size = len(to_json(parameters)) if parameters else 0
+            if size > self._parameter_bytes_max:
+                raise InvalidRequest(
+                    f"Flow run parameters exceed the maximum size of {self._parameter_bytes_max} bytes: these have {size}. Store large values as "
+                    "results or files and pass a reference, or raise the setting server.api.max_parameter_size."
+                )
 
     def _without_nul(self, raw: bytes) -> bytes:
         if self.endpoint.noun in _LINES:
@@ -105,7 +123,7 @@ class Call:
         errors = errors_of(error, "body")
         if errors[0]["type"] == "json_invalid":
             return self._no_json(errors[0]["ctx"]["error"])
-        return invalid(errors, json.loads(raw), is_secret=self._is_secret)
+        return invalid(errors, from_json(raw), is_secret=self._is_secret)
 
     def _no_json(self, reason: str) -> Answer:
         error = {"type": "json_invalid", "loc": ("body", 0), "msg": "JSON decode error", "input": {}, "ctx": {"error": reason}}
@@ -122,6 +140,17 @@ class Call:
                     errors = errors_of(error, "query")
                     raise Refused(invalid([{**one, "loc": ("query", name)} for one in errors], None, is_secret=self._is_secret)) from error
         return found
+
+
+def owner_of(headers: dict[bytes, bytes]) -> dict[str, UUID]:
+    """Return the parameter that names the process which runs the run, if the headers name one. Raises `InvalidRequest`."""
+    given = headers.get(b"x-headrace-owner")
+    if given is None:
+        return {}
+    try:
+        return {"owner": UUID(given.decode("latin-1"))}
+    except ValueError as error:
+        raise InvalidRequest("The header X-Headrace-Owner must hold a UUID.", status=400) from error
 
 
 def _has_parts(body: Any) -> bool:

@@ -107,6 +107,17 @@ CREATE TABLE configuration (
     updated BIGINT NOT NULL,
     CONSTRAINT pk_configuration PRIMARY KEY ("key")
 );
+CREATE TABLE csrf_token (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    client TEXT NOT NULL,
+    token TEXT NOT NULL,
+    expiration BIGINT NOT NULL,
+    CONSTRAINT pk_csrf_token PRIMARY KEY (id)
+);
+CREATE INDEX ix_csrf_token__expiration ON csrf_token (expiration);
+CREATE UNIQUE INDEX uq_csrf_token__client ON csrf_token (client);
 CREATE TABLE deployment (
     id BLOB NOT NULL,
     created BIGINT NOT NULL,
@@ -282,6 +293,15 @@ CREATE TABLE log (
 CREATE INDEX ix_log__flow_run_id ON log (flow_run_id, timestamp);
 CREATE INDEX ix_log__task_run_id ON log (task_run_id, timestamp) WHERE task_run_id IS NOT NULL;
 CREATE INDEX ix_log__timestamp ON log (timestamp);
+CREATE TABLE saved_search (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    filters TEXT NOT NULL,
+    CONSTRAINT pk_saved_search PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX uq_saved_search__name ON saved_search (name);
 CREATE TABLE sign_of_life (
     id BLOB NOT NULL,
     kind TEXT NOT NULL,

@@ -76,6 +76,17 @@ def upgrade() -> None:
     sa.Column('updated', types.Timestamp(), nullable=False),
     sa.PrimaryKeyConstraint('key', name=op.f('pk_configuration'))
     )
+    op.create_table('csrf_token',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('created', types.Timestamp(), nullable=False),
+    sa.Column('updated', types.Timestamp(), nullable=False),
+    sa.Column('client', sa.Text(), nullable=False),
+    sa.Column('token', sa.Text(), nullable=False),
+    sa.Column('expiration', types.Timestamp(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_csrf_token'))
+    )
+    op.create_index('ix_csrf_token__expiration', 'csrf_token', ['expiration'], unique=False, postgresql_where=None)
+    op.create_index('uq_csrf_token__client', 'csrf_token', ['client'], unique=True, postgresql_where=None)
     op.create_table('event_resources',
     sa.Column('event_id', types.Id(), nullable=False),
     sa.Column('position', sa.Integer(), nullable=False),
@@ -138,6 +149,15 @@ def upgrade() -> None:
     op.create_index('ix_log__flow_run_id', 'log', ['flow_run_id', 'timestamp'], unique=False, postgresql_where=None)
     op.create_index('ix_log__task_run_id', 'log', ['task_run_id', 'timestamp'], unique=False, sqlite_where=sa.text('task_run_id IS NOT NULL'), postgresql_where=sa.text('task_run_id IS NOT NULL'))
     op.create_index('ix_log__timestamp', 'log', ['timestamp'], unique=False, postgresql_where=None)
+    op.create_table('saved_search',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('created', types.Timestamp(), nullable=False),
+    sa.Column('updated', types.Timestamp(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('filters', types.Json(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_saved_search'))
+    )
+    op.create_index('uq_saved_search__name', 'saved_search', ['name'], unique=True, postgresql_where=None)
     op.create_table('sign_of_life',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('kind', sa.Text(), nullable=False),
@@ -499,6 +519,8 @@ def downgrade() -> None:
     op.drop_table('task_queue')
     op.drop_index('ix_sign_of_life__kind_seen', table_name='sign_of_life', postgresql_where=None)
     op.drop_table('sign_of_life')
+    op.drop_index('uq_saved_search__name', table_name='saved_search', postgresql_where=None)
+    op.drop_table('saved_search')
     op.drop_index('ix_log__timestamp', table_name='log', postgresql_where=None)
     op.drop_index('ix_log__task_run_id', table_name='log', sqlite_where=sa.text('task_run_id IS NOT NULL'), postgresql_where=sa.text('task_run_id IS NOT NULL'))
     op.drop_index('ix_log__flow_run_id', table_name='log', postgresql_where=None)
@@ -512,6 +534,9 @@ def downgrade() -> None:
     op.drop_table('events')
     op.drop_index('ix_event_resources__resource_id', table_name='event_resources', postgresql_where=None)
     op.drop_table('event_resources')
+    op.drop_index('uq_csrf_token__client', table_name='csrf_token', postgresql_where=None)
+    op.drop_index('ix_csrf_token__expiration', table_name='csrf_token', postgresql_where=None)
+    op.drop_table('csrf_token')
     op.drop_table('configuration')
     op.drop_index('uq_concurrency_limit__name', table_name='concurrency_limit', postgresql_where=None)
     op.drop_table('concurrency_limit')
