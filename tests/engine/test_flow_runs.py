@@ -263,7 +263,7 @@ def test_long_runs_send_signs_of_life(stored: Stored) -> None:
     from headrace.client.connect import current_client
     from headrace.model import clock
     from headrace.model.endpoints.events import FILTER_EVENTS
-    from headrace.model.events import EventFilter, FilterEvents
+    from headrace.model.event_filters import EventFilter, FilterEvents
     from headrace.testing.clock import ControlledClock
 
     controlled = ControlledClock()

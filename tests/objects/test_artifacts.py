@@ -22,7 +22,7 @@ from headrace.model.endpoints import artifact_queries as queries
 from headrace.model.endpoints import artifacts as endpoints
 from headrace.model.endpoints.events import FILTER_EVENTS
 from headrace.model.errors import ObjectNotFound
-from headrace.model.events import FilterEvents
+from headrace.model.event_filters import FilterEvents
 
 FLOW_RUN, TASK_RUN = uuid4(), uuid4()
 

@@ -14,7 +14,7 @@ from headrace.cache_policies import INPUTS
 from headrace.client.bridge import drive
 from headrace.client.connect import current_client
 from headrace.model.endpoints.events import FILTER_EVENTS
-from headrace.model.events import EventFilter, FilterEvents
+from headrace.model.event_filters import EventFilter, FilterEvents
 
 
 def told() -> list[tuple[str, str, list[str], dict[str, Any]]]:

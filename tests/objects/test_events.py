@@ -15,7 +15,8 @@ from headrace.events import emit_event
 from headrace.model import clock
 from headrace.model.endpoints.events import FILTER_EVENTS, RECORD_EVENTS
 from headrace.model.errors import EventTooLarge
-from headrace.model.events import EventFilter, FilterEvents, SentEvent
+from headrace.model.event_filters import EventFilter, FilterEvents
+from headrace.model.events import SentEvent
 
 THING = {"prefect.resource.id": "my.thing.1", "prefect.resource.name": "One"}
 

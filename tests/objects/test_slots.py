@@ -29,7 +29,7 @@ from headrace.model.concurrency import ConcurrencyLimitCreate, ConcurrencyLimitV
 from headrace.model.endpoints import concurrency as endpoints
 from headrace.model.endpoints.events import FILTER_EVENTS
 from headrace.model.errors import AcquireConcurrencySlotTimeoutError, ConcurrencySlotAcquisitionError
-from headrace.model.events import EventFilter, FilterEvents
+from headrace.model.event_filters import EventFilter, FilterEvents
 from headrace.objects import slots
 from headrace.objects.slots import acquire_task_slots, release
 

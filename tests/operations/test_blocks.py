@@ -17,7 +17,7 @@ from headrace.model.endpoints import blocks as endpoints
 from headrace.model.endpoints.admin import READ_DEFAULT_RESULT_STORAGE, UPDATE_DEFAULT_RESULT_STORAGE
 from headrace.model.endpoints.events import FILTER_EVENTS
 from headrace.model.errors import InvalidRequest, ObjectAlreadyExists, ObjectNotFound
-from headrace.model.events import FilterEvents
+from headrace.model.event_filters import FilterEvents
 
 STARS = "********"
 

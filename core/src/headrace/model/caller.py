@@ -12,13 +12,15 @@ class Caller:
 
     `is_server`: the call came through a server, which records an event for each state of a task run too; an embedded process does not, since
     the state row says the same. `api_version` and `client_version` are what a foreign client stated, None when it stated nothing.
-    `created_by` goes into what the call creates (`id`, `type`, `display_value`).
+    `created_by` goes into what the call creates (`id`, `type`, `display_value`). `base_url` is where the caller reached the API, for answers that
+    name a further address.
     """
 
     is_server: bool = False
     api_version: tuple[int, int, int] | None = None
     client_version: tuple[int, int, int] | None = None
     created_by: dict[str, Any] | None = None
+    base_url: str | None = None
 
 
 EMBEDDED = Caller()

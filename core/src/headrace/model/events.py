@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from headrace.model import clock, ids
-from headrace.model.base import Action, Model
+from headrace.model.base import Model
+from headrace.model.labelling import Labelled
 
 EVENT_NAME_LENGTH_MAX = 1024
 RESOURCE_LABELS_MAX = 500
 RELATED_RESOURCES_MAX = 100
 EVENT_BYTES_MAX = 1_500_000
-PAGE_EVENTS_MAX = 50
 
 RESOURCE_ID = "prefect.resource.id"
 RESOURCE_NAME = "prefect.resource.name"
 RESOURCE_ROLE = "prefect.resource.role"
 
 
-class Resource(RootModel[dict[str, str]]):
+class Resource(Labelled, RootModel[dict[str, str]]):
     """A thing that events are about: labels, of which `prefect.resource.id` is required."""
 
     model_config = ConfigDict(defer_build=True)
@@ -47,23 +46,11 @@ class Resource(RootModel[dict[str, str]]):
         """What people call it."""
         return self.root.get(RESOURCE_NAME)
 
-    def get(self, label: str, default: str | None = None) -> str | None:
-        """Return the value of a label."""
-        return self.root.get(label, default)
-
-    def keys(self) -> Iterable[str]:
-        """Return the labels."""
-        return self.root.keys()
-
-    def items(self) -> Iterable[tuple[str, str]]:
-        """Return labels and values."""
-        return self.root.items()
-
-    def __getitem__(self, label: str) -> str:
-        return self.root[label]
-
-    def __contains__(self, label: str) -> bool:
-        return label in self.root
+    def prefect_object_id(self, kind: str) -> UUID:
+        """Return the UUID of a resource of this kind (`"prefect.flow-run"`). Raises `ValueError` for one of another kind."""
+        if not self.id.startswith(f"{kind}."):
+            raise ValueError(f"The resource {self.id!r} is not a {kind}.")
+        return UUID(self.id[len(kind) + 1 :])
 
 
 class RelatedResource(Resource):
@@ -79,6 +66,71 @@ class RelatedResource(Resource):
     def role(self) -> str:
         """The part it took, as `flow-run`, `tag` or `asset`."""
         return self.root[RESOURCE_ROLE]
+
+
+class ResourceSpecification(RootModel[dict[str, str | list[str]]]):
+    """Which resources: those that have every label, with a value that `matches` the pattern, or one of the patterns. None means all."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    def matches(self, resource: Resource) -> bool:
+        """Say whether a resource is meant."""
+        return all(any(matches(pattern, resource.root.get(label)) for pattern in patterns) for label, patterns in self.items())
+
+    def includes(self, candidates: Iterable[Resource]) -> bool:
+        """Say whether one of `candidates` is meant; where all are meant, it takes none."""
+        return self.matches_every_resource() or any(self.matches(candidate) for candidate in candidates)
+
+    def matches_every_resource(self) -> bool:
+        """Say whether all resources are meant."""
+        return not self.root
+
+    def matches_every_resource_of_kind(self, prefix: str) -> bool:
+        """Say whether all resources with ids below `prefix` are meant, whatever their other labels."""
+        return not self.root or (list(self.root) == [RESOURCE_ID] and any(one in ("*", f"{prefix}.*") for one in dict(self.items())[RESOURCE_ID]))
+
+    def items(self) -> Iterable[tuple[str, list[str]]]:
+        """Return labels and their patterns."""
+        return [(label, [value] if isinstance(value, str) else value) for label, value in self.root.items()]
+
+    def get(self, key: str, default: str | list[str] | None = None) -> list[str] | None:
+        """Return the patterns of a label."""
+        value = self.root.get(key, default)
+        return [value] if isinstance(value, str) else value
+
+    def pop(self, key: str, default: str | list[str] | None = None) -> list[str] | None:
+        """Remove a label and return its patterns."""
+        value = self.root.pop(key, default)
+        return [value] if isinstance(value, str) else value
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.root
+
+    def __getitem__(self, key: str) -> list[str]:
+        return dict(self.items())[key]
+
+    def __setitem__(self, key: str, value: str | list[str]) -> None:
+        self.root[key] = value
+
+    def __len__(self) -> int:
+        return len(self.root)
+
+    def deepcopy(self) -> ResourceSpecification:
+        """Return a copy that shares nothing."""
+        return ResourceSpecification({label: list(patterns) for label, patterns in self.items()})
+
+
+def matches(expected: str, value: str | None) -> bool:
+    """Say whether `value` is as `expected`: the same text, one that begins like it if it ends in `*`, or, after `!`, one that does not.
+
+    What is missing matches nothing, not even a negation.
+    """
+    if value is None:
+        return False
+    negated = expected.startswith("!")
+    pattern = expected[1:] if negated else expected
+    found = value.startswith(pattern[:-1]) if pattern.endswith("*") else value == pattern
+    return found != negated
 
 
 class Event(Model):
@@ -134,65 +186,3 @@ class ReceivedEvent(Event):
     """A stored event; `received` is the time of storing."""
 
     received: datetime = Field(default_factory=clock.now)
-
-
-class EventOrder(StrEnum):
-    """Oldest or newest first."""
-
-    ASC = "ASC"
-    DESC = "DESC"
-
-
-class EventOccurredFilter(Action):
-    """By time, both ends included."""
-
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-class EventNameFilter(Action):
-    """By name: exact ones, or beginnings."""
-
-    prefix: list[str] | None = None
-    exclude_prefix: list[str] | None = None
-    name: list[str] | None = None
-    exclude_name: list[str] | None = None
-
-
-class EventResourceFilter(Action):
-    """By the id of the resource: exact ones, or beginnings."""
-
-    id: list[str] | None = None
-    id_prefix: list[str] | None = None
-
-
-class EventIDFilter(Action):
-    """By id: one of several."""
-
-    id: list[UUID] | None = None
-
-
-class EventFilter(Action):
-    """Which events; an empty one means all. `any_resource` asks about the related resources too."""
-
-    occurred: EventOccurredFilter | None = None
-    event: EventNameFilter | None = None
-    resource: EventResourceFilter | None = None
-    any_resource: EventResourceFilter | None = None
-    id: EventIDFilter | None = None
-    order: EventOrder = EventOrder.DESC
-
-
-class FilterEvents(Model):
-    """Body of the list of events."""
-
-    filter: EventFilter | None = None
-    limit: int = Field(default=PAGE_EVENTS_MAX, ge=0, le=PAGE_EVENTS_MAX)
-
-
-class EventPage(Model):
-    """Some of the events that match, and how many there are."""
-
-    events: list[ReceivedEvent]
-    total: int
-    next_page: str | None = None

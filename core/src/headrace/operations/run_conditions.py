@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from headrace.model.run_filters import FlowFilter, FlowRunFilter, LogFilter, TaskRunFilter
 from headrace.model.run_queries import RunScope
-from headrace.operations.conditions import Conditions, escaped
+from headrace.model.text_search import words_of
+from headrace.operations.conditions import Conditions, elements, escaped, field_of
 from headrace.store.codec import json_in, microseconds
 
 F = TypeVar("F", FlowFilter, FlowRunFilter, TaskRunFilter, LogFilter)
@@ -81,8 +82,8 @@ def flow_run_where(given: FlowRunFilter, alias: str) -> Conditions:
     if given.created_by is not None:
         made = given.created_by
         inner = Conditions()
-        inner.any_of(f"json_extract({alias}.created_by, '$.id')", [str(id) for id in made.id_] if made.id_ is not None else None)
-        inner.any_of(f"json_extract({alias}.created_by, '$.type')", made.type_)
+        inner.any_of(field_of(f"{alias}.created_by", "id"), [str(id) for id in made.id_] if made.id_ is not None else None)
+        inner.any_of(field_of(f"{alias}.created_by", "type"), made.type_)
         inner.present(f"{alias}.created_by", None if made.is_null_ is None else not made.is_null_)
         _nest(found, inner, made.operator)
     return found
@@ -198,39 +199,6 @@ def text_matches(found: Conditions, columns: Sequence[str], query: str) -> None:
         found.add(f"({' OR '.join([one] * len(choices))})", *[pattern for pattern in choices for _ in columns])
 
 
-def words_of(query: str) -> list[tuple[str, str]]:
-    """Split a search into (sign, word) pairs; the sign is "+", "-" or "". `\\"` is a quotation mark inside a phrase."""
-    found: list[tuple[str, str]] = []
-    position = 0
-    while position < len(query):
-        if query[position].isspace():
-            position += 1
-            continue
-        sign = {"+": "+", "-": "-", "!": "-"}.get(query[position], "")
-        position += bool(sign)
-        word, position = _phrase(query, position + 1) if query[position : position + 1] == '"' else _word(query, position)
-        if word:
-            found.append((sign, word))
-    return found
-
-
-def _word(query: str, position: int) -> tuple[str, int]:
-    end = position
-    while end < len(query) and not query[end].isspace():
-        end += 1
-    return query[position:end].replace('\\"', '"'), end
-
-
-def _phrase(query: str, position: int) -> tuple[str, int]:
-    letters: list[str] = []
-    while position < len(query) and query[position] != '"':
-        if query.startswith('\\"', position):
-            position += 1
-        letters.append(query[position])
-        position += 1
-    return "".join(letters), position + 1
-
-
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
@@ -279,8 +247,10 @@ def _between(found: Conditions, column: str, before: datetime | None, after: dat
 def _tags(column: str, all_of: list[str] | None, any_of: list[str] | None, is_null: bool | None) -> Conditions:
     found = Conditions()
     if all_of is not None:
-        found.add(f"NOT EXISTS (SELECT 1 FROM json_each(?) w WHERE w.value NOT IN (SELECT h.value FROM json_each({column}) h))", json_in(all_of))
+        had = f"SELECT h.value FROM {elements(column, 'h')}"
+        found.add(f"NOT EXISTS (SELECT 1 FROM {elements('?', 'w')} WHERE w.value NOT IN ({had}))", json_in(all_of))
     if any_of is not None:
-        found.add(f"EXISTS (SELECT 1 FROM json_each({column}) h WHERE h.value IN (SELECT w.value FROM json_each(?) w))", json_in(any_of))
+        wanted = f"SELECT w.value FROM {elements('?', 'w')}"
+        found.add(f"EXISTS (SELECT 1 FROM {elements(column, 'h')} WHERE h.value IN ({wanted}))", json_in(any_of))
     found.present(column, None if is_null is None else not is_null)
     return found
