@@ -96,15 +96,15 @@ def _read(tx: Transaction, ids: Sequence[bytes]) -> list[FlowRun]:
     return [flow_run_out(by_id[id], now) for id in ids]
 
 
-def read_work_queue_runs(tx: Transaction, body: QueueRunsQuery, *, id: UUID, x_prefect_ui: bool | None = False) -> list[FlowRun]:
-    """Return runs of one queue that an agent may start; note that it was asked for, unless a person looks on. Raises `ObjectNotFound`."""
+def read_work_queue_runs(tx: Transaction, body: QueueRunsQuery, *, id: UUID) -> list[FlowRun]:
+    """Return runs of one queue that an agent may start; note that it was asked for, unless a page asks. Raises `ObjectNotFound`."""
     queue, limit = queue_with_id(tx, id), page_limit(body.limit)
     assert queue.work_pool_id is not None, "a stored queue belongs to a pool"
     if queue.filter is None:
         ranked = _ranked(tx, pool_with_id(tx, queue.work_pool_id), [queue], None, body.scheduled_before, limit)
     else:
         ranked = [] if queue.is_paused else _matching(tx, queue, queue.filter, body.scheduled_before, limit)
-    if not x_prefect_ui:
+    if not tx.caller.is_page:
         readiness.mark_polled(tx, [queue])
     return _read(tx, ranked)
 

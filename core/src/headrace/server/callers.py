@@ -15,6 +15,7 @@ API_VERSION = "0.8.4"
 API_VERSION_MIN = (0, 8, 0)
 CALLERS_REMEMBERED_MAX = 256
 
+_TRUE = (b"true", b"1", b"on", b"yes", b"t", b"y")
 _CLIENT = re.compile(r"prefect/(\d{1,9})\.(\d{1,9})\.(\d{1,9})", re.ASCII)
 _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})", re.ASCII)
 
@@ -26,17 +27,19 @@ def caller_of(headers: dict[bytes, bytes]) -> Caller:
         headers.get(b"user-agent"),
         headers.get(b"prefect-automation-id"),
         headers.get(b"prefect-automation-name"),
+        headers.get(b"x-prefect-ui"),
     )
 
 
 @lru_cache(CALLERS_REMEMBERED_MAX)
-def _caller(version: bytes | None, agent: bytes | None, automation_id: bytes | None, automation_name: bytes | None) -> Caller:
+def _caller(version: bytes | None, agent: bytes | None, automation_id: bytes | None, automation_name: bytes | None, page: bytes | None) -> Caller:
     client = _CLIENT.match(agent.decode("latin-1")) if agent else None
     return Caller(
         is_server=True,
         api_version=None if version is None else _api_version(version.decode("latin-1")),
         client_version=None if client is None else _numbers(client),
         created_by=_automation(automation_id, automation_name),
+        is_page=page is not None and page.lower() in _TRUE,
     )
 
 
