@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import TypeVar, cast
 from uuid import UUID
 
+from headrace.model.errors import StoreUnavailable
 from headrace.model.orchestration import SetState
 from headrace.model.states import StateCreate, StateType
 from headrace.operations import transitions
@@ -19,7 +20,8 @@ logger = logging.getLogger("headrace.server.services")
 
 def claim(tx: Transaction, run_id: bytes, state_id: bytes) -> bool:
     """Lock a flow run until the transaction ends, and say whether it is still in the state that it was found in: another server may be quicker."""
-    return tx.sql_count("UPDATE flow_run SET state_id = state_id WHERE id = ? AND state_id = ?", (run_id, state_id)) == 1
+    tx.lock("flow_run", "id", [run_id])
+    return tx.sql_one("SELECT 1 FROM flow_run WHERE id = ? AND state_id = ?", (run_id, state_id)) is not None
 
 
 def each(tx: Transaction, found: Iterable[T], change: Callable[[T], bool]) -> int:
@@ -30,7 +32,9 @@ def each(tx: Transaction, found: Iterable[T], change: Callable[[T], bool]) -> in
         tx.sql_count("SAVEPOINT one")
         try:
             changed += change(one)
-        except Exception:  # noqa: BLE001  # one bad row must not stop all others; an unusable connection raises again below
+        except StoreUnavailable:
+            raise  # the whole transaction is tried again
+        except Exception:  # one bad row must not stop all others; an unusable connection raises again below
             tx.sql_count("ROLLBACK TO SAVEPOINT one")
             del tx.published[published:]
             logger.exception("A service could not deal with %s; it goes on with the others.", _shown(one))
@@ -49,5 +53,5 @@ def end_task(tx: Transaction, run_id: bytes, kind: StateType, message: str) -> N
 
 
 def _shown(one: object) -> str:
-    parts = one if isinstance(one, tuple) else (one,)
+    parts = cast("tuple[object, ...]", one) if isinstance(one, tuple) else (one,)
     return ", ".join(str(UUID(bytes=part)) if isinstance(part, bytes) and len(part) == 16 else repr(part) for part in parts)

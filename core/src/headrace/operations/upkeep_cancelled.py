@@ -21,7 +21,8 @@ def cancel_tasks(tx: Transaction, now: datetime, limit: int) -> int:
     )
 
     def cancel(row: tuple[bytes]) -> bool:
-        if not tx.sql_count("UPDATE task_run SET end_time = NULL WHERE id = ? AND end_time IS NULL", row):
+        tx.lock("task_run", "id", row)
+        if tx.sql_one("SELECT 1 FROM task_run WHERE id = ? AND end_time IS NULL", row) is None:
             return False
         end_task(tx, row[0], StateType.CANCELLED, PARENT_CANCELLED)
         return True

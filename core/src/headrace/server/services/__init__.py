@@ -1,0 +1,1 @@
+"""Background services: what a server does on its own. `base` has their documented classes, `runtime` runs them."""
