@@ -224,7 +224,7 @@ class Database:
             if self.path is None and self._idle:
                 return self._idle.pop()
             try:
-                link = self._connect()
+                link = self.connect()
                 if not self._is_open:
                     from headrace.store import opening
 
@@ -236,7 +236,8 @@ class Database:
                 raise
             return link
 
-    def _connect(self) -> Link:
+    def connect(self) -> Link:
+        """Open a connection outside the pool; the schema is left as it is."""
         if self.path is not None:
             failures.make_folder(self.path.parent)
         try:

@@ -19,7 +19,7 @@ def prepare(link: Link, path: Path | None) -> None:
     raw = link.raw
     if path is not None:
         _use_wal(raw)
-    found = _version(raw) or _create(raw, path)
+    found = version(raw) or _create(raw, path)
     if found == HEAD:
         return
     refuse_unknown(found, f"The database {path}", migrates=_migrates())
@@ -48,7 +48,7 @@ def _use_wal(raw: sqlite3.Connection) -> None:
             clock.sleep(0.005 + 0.02 * random.random())
 
 
-def _version(raw: sqlite3.Connection) -> str | None:
+def version(raw: sqlite3.Connection) -> str | None:
     """Return the version of the schema, `BASE` when there was one and was taken back, None when there never was one."""
     try:
         row = raw.execute("SELECT version_num FROM alembic_version").fetchone()
@@ -64,7 +64,7 @@ def _create(raw: sqlite3.Connection, path: Path | None) -> str:
     script = creation_script()
     raw.execute("BEGIN IMMEDIATE")
     try:
-        found = _version(raw)
+        found = version(raw)
         if found is None:
             failures.refuse_foreign_tables(raw, path)
             for statement in script:

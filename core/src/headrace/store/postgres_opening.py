@@ -1,4 +1,4 @@
-"""From an empty PostgreSQL database to one that can be used: a fresh schema, or the migration of an older one, by one server at a time."""
+"""From an empty PostgreSQL database to one that can be used: a fresh schema, or the migration of an older one, by one process at a time."""
 
 from __future__ import annotations
 
@@ -7,58 +7,68 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg import errors
 
 from headrace.store.schema import BASE, HEAD, POSTGRES_SCRIPT, creation_script, refuse_unknown
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from headrace.store.postgresql import PostgresDatabase
 
-LOCK = 0x68656164  # "head": whoever makes or changes the schema holds this advisory lock
+LOCK = 0x68656164
+"""Whoever makes or changes the schema holds this advisory lock ("head") until the end of its transaction."""
+_LOCKED = f"SELECT pg_advisory_xact_lock({LOCK})"
 
 
 def prepare(raw: psycopg.Connection[Any], database: PostgresDatabase) -> None:
     """Make sure that the schema is there and is the newest. Raises `StoreError` for a newer or unusable one."""
-    found = version(raw)
+    found = version(raw) or _create(raw)
     if found == HEAD:
         return
-    if found is None:
-        with only_process(raw):
-            found = version(raw)
-            if found is None:
-                _create(raw)
-                return
     refuse_unknown(found, f"The database {database.options.place}", migrates=database.options.migrates)
-    if found != HEAD:
-        from headrace.store import upkeep
+    from headrace.store import migrations
 
-        upkeep.upgrade(database)
+    with changing(database) as connection:
+        migrations.run_on(connection, "upgrade", "head")
 
 
 def version(raw: psycopg.Connection[Any]) -> str | None:
     """Return the version of the schema, `BASE` when there was one and was taken back, None when there never was one."""
-    try:
-        row = raw.execute("SELECT version_num FROM alembic_version").fetchone()
-    except errors.UndefinedTable:
+    there = raw.execute(b"SELECT to_regclass('alembic_version') IS NOT NULL").fetchone()
+    if not there or not there[0]:
         return None
+    row = raw.execute(b"SELECT version_num FROM alembic_version").fetchone()
     return row[0] if row else BASE
 
 
-@contextmanager
-def only_process(raw: psycopg.Connection[Any]) -> Generator[None, None, None]:
-    """Wait until no other process makes or changes the schema, and keep them out while the block lasts."""
-    raw.execute("SET statement_timeout = 0")
-    raw.execute("SELECT pg_advisory_lock(%s)" % LOCK)  # noqa: UP031  # pyright: ignore[reportArgumentType,reportCallIssue]  # a number of ours
-    try:
-        yield
-    finally:
-        if not raw.closed:
-            raw.execute("SELECT pg_advisory_unlock(%s)" % LOCK)  # noqa: UP031  # pyright: ignore[reportArgumentType,reportCallIssue]  # ours
-            raw.execute("RESET statement_timeout")
-
-
-def _create(raw: psycopg.Connection[Any]) -> None:
-    """Make the whole schema in one transaction: a death in the middle leaves an empty database."""
+def _create(raw: psycopg.Connection[Any]) -> str:
+    """Make the schema, unless another process makes it first. One transaction: a death in the middle leaves an empty database."""
     with raw.transaction():
-        for statement in creation_script(POSTGRES_SCRIPT):
-            raw.execute(statement.encode())
+        raw.execute(b"SET LOCAL statement_timeout = 0")
+        raw.execute(_LOCKED.encode())
+        found = version(raw)
+        if found is None:
+            for statement in creation_script(POSTGRES_SCRIPT):
+                raw.execute(statement.encode())
+            found = HEAD
+    return found
+
+
+@contextmanager
+def changing(database: PostgresDatabase) -> Generator[Connection, None, None]:
+    """Open a transaction in which alone the schema changes. Raises `StoreError` when the database cannot be reached."""
+    from sqlalchemy.exc import DBAPIError
+
+    from headrace.store import postgres_failures
+    from headrace.store.dialect import postgres_engine
+
+    options = database.options
+    try:
+        with postgres_engine(dict(options.arguments)).begin() as connection:
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round((options.migration_timeout or 0) * 1000)}")
+            connection.exec_driver_sql(_LOCKED)
+            yield connection
+    except DBAPIError as error:
+        if error.orig is not None:
+            postgres_failures.reraise(error.orig, options.place)
+        raise

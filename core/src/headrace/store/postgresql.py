@@ -205,7 +205,7 @@ class PostgresDatabase(Database):
             with self._opening:
                 pool = self._pool
                 if pool is None:
-                    pool = Pool(self._connect, options.pool_size, options.max_overflow, options.pool_timeout, options.pool_recycle)
+                    pool = Pool(lambda: PostgresLink(self.connect()), options.pool_size, options.max_overflow, options.pool_timeout, options.pool_recycle)
                     if not self._is_open:
                         try:
                             with self.connect() as raw:
@@ -217,11 +217,8 @@ class PostgresDatabase(Database):
                     self._pool = pool
         return pool
 
-    def _connect(self) -> PostgresLink:
-        return PostgresLink(self.connect())
-
-    def connect(self) -> psycopg.Connection[Row]:
-        """Open a connection outside the pool. Raises the driver's errors."""
+    def connect(self) -> Any:
+        """Open a connection of the driver outside the pool; the schema is left as it is. Raises the driver's errors."""
         options = self.options
         try:
             raw = psycopg.connect(**options.arguments, autocommit=True, prepare_threshold=PREPARED_AFTER if options.prepares else None)

@@ -58,6 +58,17 @@ CREATE TABLE configuration (
     updated BIGINT NOT NULL,
     CONSTRAINT pk_configuration PRIMARY KEY (key)
 );
+CREATE TABLE csrf_token (
+    id UUID NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    client TEXT COLLATE "C" NOT NULL,
+    token TEXT COLLATE "C" NOT NULL,
+    expiration BIGINT NOT NULL,
+    CONSTRAINT pk_csrf_token PRIMARY KEY (id)
+);
+CREATE INDEX ix_csrf_token__expiration ON csrf_token (expiration);
+CREATE UNIQUE INDEX uq_csrf_token__client ON csrf_token (client);
 CREATE TABLE event_resources (
     event_id UUID NOT NULL,
     position BIGINT NOT NULL,
@@ -116,6 +127,15 @@ CREATE TABLE log (
 CREATE INDEX ix_log__flow_run_id ON log (flow_run_id, timestamp);
 CREATE INDEX ix_log__task_run_id ON log (task_run_id, timestamp) WHERE task_run_id IS NOT NULL;
 CREATE INDEX ix_log__timestamp ON log (timestamp);
+CREATE TABLE saved_search (
+    id UUID NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    filters JSON NOT NULL,
+    CONSTRAINT pk_saved_search PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX uq_saved_search__name ON saved_search (name);
 CREATE TABLE sign_of_life (
     id UUID NOT NULL,
     kind TEXT COLLATE "C" NOT NULL,
@@ -340,6 +360,42 @@ CREATE TABLE block_document (
 );
 CREATE INDEX ix_block_document__block_schema_id ON block_document (block_schema_id);
 CREATE UNIQUE INDEX uq_block_document__block_type_id_name ON block_document (block_type_id, name);
+CREATE TABLE deployment (
+    id UUID NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    flow_id UUID NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    version TEXT COLLATE "C",
+    description TEXT COLLATE "C",
+    paused BOOLEAN NOT NULL,
+    concurrency_limit_id UUID,
+    concurrency_options JSON,
+    job_variables JSON,
+    parameters JSON,
+    tags JSON,
+    labels JSON,
+    work_queue_id UUID,
+    last_polled BIGINT,
+    parameter_openapi_schema JSON,
+    path TEXT COLLATE "C",
+    pull_steps JSON,
+    entrypoint TEXT COLLATE "C",
+    storage_document_id UUID,
+    infrastructure_document_id UUID,
+    created_by JSON,
+    updated_by JSON,
+    status TEXT COLLATE "C" NOT NULL,
+    enforce_parameter_schema BOOLEAN NOT NULL,
+    CONSTRAINT pk_deployment PRIMARY KEY (id),
+    CONSTRAINT fk_deployment__flow_id__flow FOREIGN KEY(flow_id) REFERENCES flow (id) ON DELETE CASCADE,
+    CONSTRAINT fk_deployment__concurrency_limit_id__concurrency_limit FOREIGN KEY(concurrency_limit_id) REFERENCES concurrency_limit (id) ON DELETE SET NULL,
+    CONSTRAINT fk_deployment__work_queue_id__work_queue FOREIGN KEY(work_queue_id) REFERENCES work_queue (id) ON DELETE SET NULL
+);
+CREATE INDEX ix_deployment__concurrency_limit_id ON deployment (concurrency_limit_id);
+CREATE INDEX ix_deployment__status_last_polled ON deployment (status, last_polled);
+CREATE INDEX ix_deployment__work_queue_id ON deployment (work_queue_id);
+CREATE UNIQUE INDEX uq_deployment__flow_id_name ON deployment (flow_id, name);
 CREATE TABLE flow_run_input (
     id UUID NOT NULL,
     created BIGINT NOT NULL,
@@ -361,3 +417,19 @@ CREATE TABLE block_document_reference (
     CONSTRAINT fk_block_document_reference__reference_document_id__blo_4827 FOREIGN KEY(reference_document_id) REFERENCES block_document (id) ON DELETE CASCADE
 );
 CREATE INDEX ix_block_document_reference__reference_document_id ON block_document_reference (reference_document_id);
+CREATE TABLE deployment_schedule (
+    id UUID NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    deployment_id UUID NOT NULL,
+    schedule JSON NOT NULL,
+    active BOOLEAN NOT NULL,
+    max_scheduled_runs BIGINT,
+    parameters JSON,
+    slug TEXT COLLATE "C",
+    due BIGINT,
+    CONSTRAINT pk_deployment_schedule PRIMARY KEY (id),
+    CONSTRAINT fk_deployment_schedule__deployment_id__deployment FOREIGN KEY(deployment_id) REFERENCES deployment (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_deployment_schedule__active_due ON deployment_schedule (active, due);
+CREATE UNIQUE INDEX uq_deployment_schedule__deployment_id_slug ON deployment_schedule (deployment_id, slug);

@@ -1,38 +1,40 @@
-"""The Alembic line: from any older schema to the newest, and back.
+"""The Alembic line: from any older schema to the newest, and back, on both kinds of database.
 
-A fresh database never comes here: `schema.sql` makes it. Alembic is imported only when there is something to migrate.
+A fresh database never comes here: a printed script makes it. Alembic is imported only when there is something to migrate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from headrace.model.errors import StoreError
 from headrace.store.link import Link
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from sqlalchemy import Connection
+
 LOCK_SUFFIX = ".migration-lock"
+
+Step = Literal["upgrade", "downgrade", "stamp"]
 
 
 def upgrade(link: Link, path: Path | None) -> None:
-    """Bring the schema to the newest version. Another process that does the same is waited for; then nothing is left to do."""
-    with _only_process(path):
+    """Bring the schema of a file to the newest version. Another process that does the same is waited for; then nothing is left to do."""
+    with only_process(path):
         run(link, "upgrade", "head")
 
 
-def run(link: Link, direction: str, revision: str) -> None:
-    """Run the line up or down to `revision`, in one transaction."""
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    config.attributes["connection"] = link.as_core()
+def run(link: Link, step: Step, revision: str) -> None:
+    """Run the line on a file, up or down to `revision`, in one transaction; "stamp" writes the version alone."""
     link.raw.execute("PRAGMA foreign_keys=OFF")
     link.raw.execute("BEGIN IMMEDIATE")
     try:
-        (command.upgrade if direction == "upgrade" else command.downgrade)(config, revision)
+        run_on(link.as_core(), step, revision)
         link.end("COMMIT")
     except BaseException:
         link.end("ROLLBACK")
@@ -41,8 +43,46 @@ def run(link: Link, direction: str, revision: str) -> None:
         link.raw.execute("PRAGMA foreign_keys=ON")
 
 
+def run_on(connection: Connection, step: Step, revision: str) -> None:
+    """Run the line in the transaction of `connection`. Raises `StoreError` for a revision that there is none of."""
+    config = _config()
+    config.attributes["connection"] = connection
+    _command(step, config, revision)
+
+
+def script(dialect: str, step: Step, start: str, revision: str) -> str:
+    """Return the SQL that the line would run from version `start` to `revision`; nothing is run."""
+    import headrace.store.dialect  # noqa: F401  # it makes our PostgreSQL known
+
+    config = _config()
+    config.output_buffer = StringIO()
+    config.attributes["dialect"] = dialect
+    _command(step, config, f"{start}:{revision}" if step != "stamp" else revision, sql=True)
+    return config.output_buffer.getvalue()
+
+
+def _config() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    return config
+
+
+def _command(step: Step, config: Config, revision: str, sql: bool = False) -> None:
+    from alembic import command
+    from alembic.util import CommandError
+
+    try:
+        getattr(command, step)(config, revision, sql=sql)
+    except CommandError as error:
+        from headrace.store.schema import REVISIONS
+
+        raise StoreError(f"The schema cannot go to the revision {revision!r}: {error} There are: base, {', '.join(REVISIONS)}.") from error
+
+
 @contextmanager
-def _only_process(path: Path | None) -> Generator[None, None, None]:
+def only_process(path: Path | None) -> Generator[None, None, None]:
     """Hold the lock file beside the database. SQLite's own lock is not enough: the version is read before it is taken."""
     if path is None:
         yield

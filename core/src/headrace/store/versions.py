@@ -1,0 +1,74 @@
+"""Changing the version of a database's schema by hand: up, down, stamped, made anew. What a first use does by itself is not here."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, cast
+
+from headrace.store import migrations
+from headrace.store.address import is_postgres
+from headrace.store.database import Database
+from headrace.store.migrations import Step
+from headrace.store.schema import BASE, POSTGRES_SCRIPT, creation_script
+
+if TYPE_CHECKING:
+    from headrace.store.postgresql import PostgresDatabase
+
+
+def current(database: Database) -> str | None:
+    """Return the version of the schema: a revision, "base" when every table was taken away again, None when there never was one."""
+    if is_postgres(database.url):
+        from headrace.store import postgres_opening
+
+        with _postgres(database).connect() as raw:
+            return postgres_opening.version(raw)
+    from headrace.store import opening
+
+    with closing(database.connect()) as link:
+        return opening.version(link.raw)
+
+
+def move(database: Database, step: Step, revision: str) -> None:
+    """Run the migrations up or down to `revision` ("head", "base", "-1", …); "stamp" writes it down and changes nothing else.
+
+    Other processes that do the same are waited for. All or nothing is done. Raises `StoreError`.
+    """
+    if is_postgres(database.url):
+        from headrace.store.postgres_opening import changing
+
+        with changing(_postgres(database)) as connection:
+            migrations.run_on(connection, step, revision)
+        return
+    with migrations.only_process(database.path), closing(database.connect()) as link:
+        migrations.run(link, step, revision)
+
+
+def plan(database: Database, step: Step, revision: str) -> str:
+    """Return the SQL that `move` would run."""
+    dialect = "postgresql+headrace" if is_postgres(database.url) else "sqlite"
+    return migrations.script(dialect, step, current(database) or BASE, revision)
+
+
+def reset(database: Database) -> None:
+    """Take every table of headrace away with all that is in it, and make the newest schema, in one transaction."""
+    from headrace.store.tables import load_all
+
+    names = ["alembic_version", *(table.name for table in reversed(load_all().sorted_tables))]
+    dropping = [f'DROP TABLE IF EXISTS "{name}"' for name in names]
+    if is_postgres(database.url):
+        from headrace.store.postgres_opening import changing
+
+        with changing(_postgres(database)) as connection:
+            for statement in (*dropping, *creation_script(POSTGRES_SCRIPT)):
+                connection.exec_driver_sql(statement)
+        return
+    with migrations.only_process(database.path), closing(database.connect()) as link:
+        link.raw.execute("PRAGMA foreign_keys=OFF")
+        link.raw.execute("BEGIN IMMEDIATE")
+        for statement in (*dropping, *creation_script()):
+            link.raw.execute(statement)
+        link.raw.execute("COMMIT")
+
+
+def _postgres(database: Database) -> PostgresDatabase:
+    return cast("PostgresDatabase", database)
