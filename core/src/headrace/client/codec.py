@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, cast, get_args, get_origin
 from uuid import UUID
 
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
@@ -21,6 +21,8 @@ Read = Callable[[Any], Any]
 
 _TRUSTED = frozenset({"Flow", "FlowRun", "OrchestrationResult"})
 """What a flow run reads. The server has checked these as the embedded store has; all else is read by pydantic."""
+
+_SCALARS = (str, int, float, bool)
 
 
 def encode(body: Any) -> bytes:
@@ -43,8 +45,8 @@ def _last_resort(value: Any) -> Any:
 def to_plain(value: Any) -> Plain:
     """Return dicts and lists in place of the models in `value`."""
     if isinstance(value, BaseModel):
-        if isinstance(value, RootModel):
-            return to_plain(cast("RootModel[Any]", value).root)
+        if value.__pydantic_root_model__:
+            return to_plain(value.__dict__["root"])
         told = value.model_fields_set
         made = _made(type(value))
         plain = {name: to_plain(one) for name, one in value.__dict__.items() if name in told or name in made}
@@ -68,6 +70,8 @@ def decode(returns: Any, content: bytes) -> Any:
     """Read an answer of the type that an endpoint declares."""
     if returns is None or not content:
         return None
+    if returns in _SCALARS:
+        return from_json(content)
     if getattr(returns, "__name__", "") in _TRUSTED:
         return _reader(returns)(from_json(content))
     return _adapter(returns).validate_json(content)

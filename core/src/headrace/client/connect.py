@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from headrace.client.spool import recover
+from headrace.client.delivery import recover
 from headrace.model.errors import HeadraceHTTPStatusError, ServerUnreachable
 from headrace.settings import get_current_settings
 
@@ -31,26 +31,28 @@ def current_client() -> Client:
     client = _clients.get(target)
     if client is None:
         client = _clients.setdefault(target, _open(target, settings))
-        _recover(client, settings)
+        recover_dead()
     return client
 
 
 def target_of(settings: Settings) -> str:
     """Return the address that runs are kept at: that of the API, or that of the embedded database."""
-    return settings.api.url or settings.server.database.connection_url.get_secret_value()
+    url = settings.api.url
+    return url.rstrip("/") if url else settings.server.database.connection_url.get_secret_value()
 
 
 def spool_folder(settings: Settings) -> Path:
     """Return where records for the present address wait. Each has its own folder, so that none is delivered to another's runs."""
-    if settings.api.url is None:
+    target = target_of(settings)
+    if target == f"sqlite:///{settings.home / 'headrace.db'}":
         return settings.home / "spool"
     from hashlib import sha256
 
-    return settings.home / "spool" / sha256(settings.api.url.rstrip("/").encode()).hexdigest()[:16]
+    return settings.home / "spool" / sha256(target.encode()).hexdigest()[:16]
 
 
 def _open(target: str, settings: Settings) -> EmbeddedClient | HttpClient:
-    if settings.api.url is not None:
+    if settings.api.url:
         from headrace.client.http import HttpClient
 
         return HttpClient(target, settings)
@@ -60,12 +62,16 @@ def _open(target: str, settings: Settings) -> EmbeddedClient | HttpClient:
     return EmbeddedClient(Database(target, _connection_arguments(target, settings)))
 
 
-def _recover(client: EmbeddedClient | HttpClient, settings: Settings) -> None:
-    """Deliver what dead processes left. A server that is away is told of them by a later process; this one has its own work to do."""
+def recover_dead() -> None:
+    """Deliver what dead processes left for the present address, and mark their runs Crashed.
+
+    When the server is away a later process does it; this one has its own work to do.
+    """
+    folder = spool_folder(get_current_settings())
     try:
-        recover(spool_folder(settings), client)
+        recover(folder, current_client())
     except (ServerUnreachable, HeadraceHTTPStatusError) as error:
-        logging.getLogger("headrace.client").warning("Records of an earlier process still wait in %s. %s", spool_folder(settings), error)
+        logging.getLogger("headrace.client").warning("Records of an earlier process still wait in %s. %s", folder, error)
 
 
 def _connection_arguments(url: str, settings: Settings) -> dict[str, Any]:

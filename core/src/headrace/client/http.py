@@ -17,6 +17,7 @@ from headrace.client.transport import Answer, Transport
 from headrace.model import clock, ids
 from headrace.model.endpoints.base import Endpoint
 from headrace.model.errors import ServerUnreachable, ServerVersionMismatch
+from headrace.model.orchestration import SetState
 
 if TYPE_CHECKING:
     from headrace.settings import Settings
@@ -26,7 +27,7 @@ R = TypeVar("R")
 RETRIED_STATUSES = frozenset({408, 429, 502, 503, 504})
 RETRY_FIRST_SECONDS = 0.5
 RETRY_SECONDS_MAX = 10.0
-RUN_PATIENCE_SECONDS = 120.0
+RUN_PATIENCE_SECONDS = 60.0
 """How long what a run in progress depends on is repeated while a server that has answered before does not answer."""
 
 API_MAJOR = "3"
@@ -60,7 +61,8 @@ class HttpClient:
         self._checks_version = client.server_version_check_enabled
         self._has_answered = False
         self.open_runs: set[UUID] = set()
-        """Flow runs that this process has begun there and not yet ended."""
+        self.keep_end: Callable[[UUID, bytes], str] | None = None
+        self._patience_is_spent = self._is_complaining = False
 
     async def call(self, endpoint: Endpoint[R], body: Any = None, **parameters: Any) -> R:
         """Perform `endpoint`; see `Client.call`. Raises `ServerUnreachable` too, after the retries that the settings allow."""
@@ -68,7 +70,12 @@ class HttpClient:
         target = self._target(endpoint, parameters)
         content = encode(body) if endpoint.body is not None and body is not None else b"{}" if endpoint.body is not None else None
         head = f"X-Headrace-Owner: {owner}\r\n" if owner is not None else ""
-        answer = await self.send(endpoint.method, target, content, head, seconds=RUN_PATIENCE_SECONDS if owner is not None else None)
+        try:
+            answer = await self.send(endpoint.method, target, content, head, seconds=RUN_PATIENCE_SECONDS if owner is not None else None)
+        except ServerUnreachable as error:
+            if owner is None or self.keep_end is None or content is None or not _ends_run(body):
+                raise
+            raise ServerUnreachable(f"{error} {self.keep_end(parameters['id'], content)}") from error
         value: Any = answer.body.decode() if endpoint.media_type != "application/json" else decode(endpoint.returns, answer.body)
         if owner is not None:
             self._note(value, parameters.get("id"))
@@ -86,6 +93,8 @@ class HttpClient:
         limit = patience_seconds()
         if limit is None and seconds is not None and self._has_answered:
             limit = seconds
+        if limit and self._patience_is_spent:
+            limit = 0
         began, failures, refreshed = clock.monotonic(), 0, False
         while True:
             problem: Exception
@@ -96,7 +105,8 @@ class HttpClient:
                 if _is_hopeless(error):
                     raise problem from error
             else:
-                self._has_answered = True
+                if answer.status not in self._retried:
+                    self._note_answer()
                 if answer.status < 300:
                     return answer
                 if not refreshed and self._csrf_is_supported and is_csrf_refusal(answer):
@@ -106,13 +116,23 @@ class HttpClient:
                 wait, problem = retry_after(answer), error_of(answer, method, self.url + target)
                 if answer.status not in self._retried:
                     raise problem
+                if answer.status >= 500:
+                    problem = ServerUnreachable(f"The server at {self.url} cannot do its work now: {problem}")
             failures += 1
             wait = max(wait, self._pause(failures))
             if clock.monotonic() - began + wait > limit if limit is not None else failures > self._retries_max:
+                self._patience_is_spent |= bool(limit)
                 raise problem
-            if failures == 1:
+            if failures == 1 and not self._is_complaining:
+                self._is_complaining = True
                 _logger.warning("%s Trying again.", problem)
             await bridge.asleep(wait)
+
+    def _note_answer(self) -> None:
+        self._has_answered, self._patience_is_spent = True, False
+        if self._is_complaining:
+            self._is_complaining = False
+            _logger.warning("The server at %s answers again.", self.url)
 
     async def _once(self, method: str, target: str, content: bytes | None, head: str) -> Answer:
         changes = method != "GET"
@@ -127,10 +147,10 @@ class HttpClient:
         import random
 
         base = min(RETRY_FIRST_SECONDS * 2 ** (failures - 1), RETRY_SECONDS_MAX)
-        return base * (1 + random.uniform(0, self._jitter))  # noqa: S311  # spreads load, guards nothing
+        return base * (1 + random.uniform(0, self._jitter))  # spreads load, guards nothing
 
     def _target(self, endpoint: Endpoint[Any], parameters: dict[str, Any]) -> str:
-        query = [(name, key) for name, _ in endpoint.query if (key := name.replace("-", "_")) in parameters]
+        query = [(name, key) for name, *_ in endpoint.query if (key := name.replace("-", "_")) in parameters]
         asked = [(name, _text(parameters[key])) for name, key in query if parameters[key] is not None]
         if "{" not in endpoint.path:
             path = endpoint.path
@@ -169,6 +189,10 @@ class HttpClient:
     def close(self) -> None:
         """Close the connections that are idle."""
         self._transport.close()
+
+
+def _ends_run(body: Any) -> bool:
+    return isinstance(body, SetState) and body.state.is_final()
 
 
 def _is_hopeless(error: OSError) -> bool:

@@ -1,46 +1,58 @@
-"""The crash-safe outbox: task-run records and log lines on their way to the store.
+"""The crash-safe outbox: task-run records, log lines and events on their way to the store.
 
 A record is appended to this process's file before the call that made it returns, so a killed process loses nothing; one daemon
 thread delivers records in batches, and a run's end delivers what is left. The file is locked by its owner for as long as it lives:
-whoever can lock it knows that the owner is dead, delivers the rest and marks the owner's runs Crashed (`recover`).
+whoever can lock it knows that the owner is dead, delivers the rest and marks the owner's runs Crashed (`delivery.recover`).
+
+A server may be away. Runs go on then: their records wait in the file and are delivered when it is back, by this process or by the next.
 """
 
 from __future__ import annotations
 
 import atexit
-import errno
-import fcntl
 import json
 import logging
 import os
 from collections import deque
 from collections.abc import Callable
-from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from threading import Event, Lock, RLock, Thread
 from typing import Any, Protocol
 from uuid import UUID
 
-from headrace.client.bridge import drive
-from headrace.client.interface import Client
+from headrace.client import bridge
+from headrace.client.delivery import BATCH_RECORDS_MAX, deliver
+from headrace.client.interface import Client, RemoteClient
+from headrace.client.patience import patience, patience_seconds
+from headrace.client.spool_file import FILE_SUFFIX, Json, Line, SpoolFile
 from headrace.model import ids
 from headrace.model.clock import monotonic
-from headrace.model.errors import StoreError
+from headrace.model.errors import HeadraceException, HeadraceHTTPStatusError, ServerUnreachable, StoreError
 
-BATCH_RECORDS_MAX = 1_000
 DELIVERY_INTERVAL_SECONDS = 0.1
+GATHER_SECONDS = 0.02
+"""How long the first log line after a quiet time waits for others before it is sent to a server."""
+
+AWAY_INTERVAL_SECONDS = 1.0
+"""How often a server that is away is tried in the background."""
+
+END_PATIENCE_SECONDS = 60.0
+"""How long the end of a run waits for a server that is away. Then its records stay in the file."""
+
+HEARTBEAT_SECONDS = 10.0
 ANNOUNCE_AFTER_SECONDS = 0.05
 BACKLOG_RECORDS_MAX = 2_000
 """When so many records wait, whoever appends another delivers them first: memory stays bounded however fast runs end."""
 
+AWAY_RECORDS_MAX = 50_000
+"""The same while a server is away: runs go on until so many records wait in memory, beside the file."""
+
 ANNOUNCED_AT_ONCE_MAX = 100
 FILE_BYTES_MAX = 4_000_000
-FILE_SUFFIX = ".spool"
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-
-Json = dict[str, Any] | list[Any]
+_logger = logging.getLogger("headrace.client")
 
 
 class OpenRecord(Protocol):
@@ -52,35 +64,51 @@ class OpenRecord(Protocol):
 
 
 class Spool:
-    """The outbox of this process. Safe to use from any thread."""
+    """The outbox of this process for one database or server. Safe to use from any thread."""
 
     def __init__(self, folder: Path, client: Client) -> None:
         """Make the file in `folder` and lock it. Raises `StoreError` when the folder cannot be written."""
         self.owner_id: UUID = ids.new()
         self.folder = folder
         self._client = client
-        self._queue: deque[tuple[str, Json]] = deque()
+        self._remote = client if isinstance(client, RemoteClient) else None
+        self._queue: deque[Line] = deque()
         self._open: dict[int, tuple[float, OpenRecord]] = {}
         self._append_lock = Lock()
         self._delivery_lock = RLock()
         self._wake = Event()
+        self._is_gathering = False
+        self._is_urgent = False
         self._closed = False
         self._failure: BaseException | None = None
         self._thread: Thread | None = None
         self._appended = 0
         self._delivered = 0
-        self._retired: deque[tuple[int, _File]] = deque()
+        self._delivered_at = 0.0
+        self._beaten_at = -HEARTBEAT_SECONDS
+        self._retired: deque[tuple[int, SpoolFile]] = deque()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = _File(folder / f"{self.owner_id}.0{FILE_SUFFIX}")
+            self._file = SpoolFile(folder / f"{self.owner_id}.0{FILE_SUFFIX}")
         except OSError as error:
             raise _unusable(folder, error) from error
+        if self._remote is not None:
+            self._remote.keep_end = self._keep_end
 
     # --- writing ---------------------------------------------------------------------------------------------------
 
     def append_log(self, record: list[Any]) -> None:
         """Keep a log line; on disk when this returns. Raises `StoreError` when the disk refuses it."""
         self._append("l", record)
+
+    def append_event(self, record: dict[str, Any], waiting_max: int = 0) -> bool:
+        """Keep an event, and have it sent at once. Returns False, and keeps nothing, when `waiting_max` records wait (0: no limit)."""
+        if waiting_max and len(self._queue) >= waiting_max:
+            return False
+        self._is_urgent = True
+        self._append("e", record)
+        self._wake.set()
+        return True
 
     def open(self, record: OpenRecord) -> None:
         """Watch a run that has begun: if it lasts, its states so far are delivered before it ends."""
@@ -110,14 +138,44 @@ class Spool:
             self._appended += 1
         if self._thread is None:
             self._start()
-        if len(self._queue) >= BACKLOG_RECORDS_MAX:
+        if kind == "l" and self._remote is not None and not self._is_gathering and monotonic() - self._delivered_at > DELIVERY_INTERVAL_SECONDS:
+            self._wake.set()
+        if len(self._queue) >= (BACKLOG_RECORDS_MAX if self._failure is None else AWAY_RECORDS_MAX):
             self.flush()
+
+    def _keep_end(self, flow_run_id: UUID, proposal: bytes) -> str:
+        self._append("s", [str(flow_run_id), json.loads(proposal)])
+        return (
+            f"The flow run's end and {len(self._queue) - 1} other records wait in {str(self.folder)!r} for the next process that reaches the server."
+        )
 
     # --- delivery ----------------------------------------------------------------------------------------------------
 
+    async def settle(self) -> None:
+        """Deliver everything that was appended before this call, without blocking an event loop.
+
+        A server that is away is waited for, `END_PATIENCE_SECONDS` at most. Then the records stay where they are and this returns: what follows
+        tells the user. Raises what an embedded store raises.
+        """
+        if self._remote is None:
+            self.flush()
+            return
+        try:
+            if bridge.in_blocking_run():
+                self.flush()
+                return
+            import asyncio
+
+            await asyncio.to_thread(self.flush)
+        except (ServerUnreachable, HeadraceHTTPStatusError) as error:
+            self._failure = error
+
     def flush(self) -> None:
-        """Deliver everything that was appended before this call, in this thread. Raises what the store raises."""
-        with self._delivery_lock:
+        """Deliver everything that was appended before this call, in this thread. Raises what the store raises, and `ServerUnreachable`."""
+        if not self._queue:
+            return
+        given = patience_seconds()
+        with patience(END_PATIENCE_SECONDS if given is None else given), self._delivery_lock:
             goal = len(self._queue)
             while goal > 0 and self._queue:
                 goal -= self._deliver_batch()
@@ -127,13 +185,13 @@ class Spool:
         count = min(len(self._queue), BATCH_RECORDS_MAX)
         if not count:
             return 0
-        batch = [self._queue[index] for index in range(count)]
-        drive(self._client.call(_record_endpoint(), _as_body(batch)))
+        deliver(self._client, [self._queue[index] for index in range(count)])
         with self._append_lock:
             for _ in range(count):
                 self._queue.popleft()
             self._delivered += count
             self._make_room()
+        self._delivered_at = monotonic()
         return count
 
     def _make_room(self) -> None:
@@ -144,7 +202,7 @@ class Spool:
             self._file.empty()
         elif self._file.size_bytes >= FILE_BYTES_MAX:
             number = int(self._file.path.name.split(".")[1]) + 1
-            fresh = _File(self.folder / f"{self.owner_id}.{number}{FILE_SUFFIX}")
+            fresh = SpoolFile(self.folder / f"{self.owner_id}.{number}{FILE_SUFFIX}")
             self._retired.append((self._appended, self._file))
             self._file = fresh
 
@@ -155,13 +213,40 @@ class Spool:
                 self._thread.start()
 
     def _deliver_for_ever(self) -> None:
-        while not self._wake.wait(DELIVERY_INTERVAL_SECONDS):
+        while self._wait_for_work():
             try:
-                self._announce()
-                if self._queue:
-                    self.flush()
+                with patience(0):
+                    self._announce()
+                    self._beat()
+                    if self._queue:
+                        self.flush()
+                self._failure = None
             except Exception as error:  # noqa: BLE001  # a thread's border: kept, and raised by the next flush that fails too
-                self._failure = error
+                before, self._failure = self._failure, error
+                if self._remote is not None:
+                    if before is None:
+                        _logger.warning("%s Runs go on; their records wait in %s until it answers.", error, self.folder)
+                    self._wake.clear()
+                    self._wake.wait(AWAY_INTERVAL_SECONDS)
+
+    def _wait_for_work(self) -> bool:
+        """Wait until there is something to do, a while at most. Returns False when the spool is closed."""
+        if self._wake.wait(DELIVERY_INTERVAL_SECONDS) and not self._closed:
+            self._wake.clear()
+            self._is_gathering = True
+            if not self._is_urgent:
+                self._wake.wait(GATHER_SECONDS)
+            self._is_gathering = self._is_urgent = False
+        return not self._closed
+
+    def _beat(self) -> None:
+        """Tell the server that this process lives while runs of it are open there."""
+        if self._remote is None or not self._remote.open_runs or monotonic() - self._beaten_at < HEARTBEAT_SECONDS:
+            return
+        from headrace.model.endpoints.owners import OWNER_HEARTBEAT
+
+        bridge.drive(self._client.call(OWNER_HEARTBEAT, id=self.owner_id))
+        self._beaten_at = monotonic()
 
     def _announce(self) -> None:
         if not self._open:
@@ -200,102 +285,6 @@ class Spool:
                 self._file.remove()
 
 
-class _File:
-    """One file of records, locked for as long as this process has it open."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.size_bytes = 0
-        self._fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
-
-    def append(self, line: bytes) -> None:
-        """Write a line, whole or not at all."""
-        written = os.write(self._fd, line)
-        if written != len(line):
-            os.ftruncate(self._fd, self.size_bytes)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self.size_bytes += written
-
-    def empty(self) -> None:
-        """Forget all lines."""
-        if self.size_bytes:
-            os.ftruncate(self._fd, 0)
-            self.size_bytes = 0
-
-    def close(self) -> None:
-        """Let go of the file; what is in it is for the next process."""
-        os.close(self._fd)
-
-    def remove(self) -> None:
-        """Delete the file."""
-        self.path.unlink(missing_ok=True)
-        os.close(self._fd)
-
-
-def recover(folder: Path, client: Client) -> int:
-    """Deliver what dead processes left in `folder`, and mark their unfinished runs Crashed. Returns how many owners were dead.
-
-    A file whose owner lives is locked, this process's own too, and left alone.
-    """
-    try:
-        names = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(FILE_SUFFIX))
-    except FileNotFoundError:
-        return 0
-    owners = dict.fromkeys(name.split(".")[0] for name in names)
-    return sum(_recover_owner(UUID(owner), [folder / name for name in names if name.startswith(owner)], client) for owner in owners)
-
-
-def _recover_owner(owner: UUID, files: list[Path], client: Client) -> bool:
-    """Take over all files of an owner if it is dead. Its runs are marked only when all its records are delivered."""
-    with ExitStack() as held:
-        descriptors: list[int] = []
-        for file in files:
-            try:
-                descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
-                held.callback(os.close, descriptor)
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return False  # its owner lives, another process is at it, or it is another user's
-            if not file.exists():
-                return False  # another process was quicker
-            descriptors.append(descriptor)
-        for descriptor in descriptors:
-            with os.fdopen(os.dup(descriptor), "rb") as lines:
-                records = _read(lines.read())
-            for start in range(0, len(records), BATCH_RECORDS_MAX):
-                drive(client.call(_record_endpoint(), _as_body(records[start : start + BATCH_RECORDS_MAX])))
-        drive(client.call(_crash_endpoint(), id=owner))
-        for file in files:
-            file.unlink(missing_ok=True)
-    return True
-
-
-def _read(content: bytes) -> list[tuple[str, Json]]:
-    """Return the records of a spool file; a last line that was cut off by the death of its writer is left out."""
-    whole, _, _ = content.rpartition(b"\n")
-    return [tuple(json.loads(line)) for line in whole.split(b"\n") if line]  # type: ignore[misc]  # pairs, by `_append`
-
-
-def _as_body(batch: list[tuple[str, Json]]) -> dict[str, list[Json]]:
-    return {
-        "task_runs": [record for kind, record in batch if kind == "t"],
-        "logs": [record for kind, record in batch if kind == "l"],
-    }
-
-
-def _record_endpoint() -> Any:
-    from headrace.model.endpoints.records import RECORD
-
-    return RECORD
-
-
-def _crash_endpoint() -> Any:
-    from headrace.model.endpoints.owners import CRASH_OWNED_RUNS
-
-    return CRASH_OWNED_RUNS
-
-
 def _unusable(path: Path, error: OSError) -> StoreError:
     return StoreError(
         f"headrace cannot write to {str(path)!r} ({error.strerror}), so runs could not be recorded. "
@@ -303,39 +292,42 @@ def _unusable(path: Path, error: OSError) -> StoreError:
     )
 
 
-# --- the spool of this process -----------------------------------------------------------------------------------------
+# --- the spools of this process ----------------------------------------------------------------------------------------
 
-_spool: Spool | None = None
+_spools: dict[str, Spool] = {}
 _spool_lock = Lock()
 
 
-def process_spool(open_spool: Callable[[], Spool]) -> Spool:
-    """Return this process's spool, made by `open_spool` at the first call and closed when the process ends."""
-    global _spool
-    if _spool is None:
+def process_spool(folder: str, find_client: Callable[[], Client]) -> Spool:
+    """Return this process's spool in `folder`, made at the first call and closed when the process ends."""
+    spool = _spools.get(folder)
+    if spool is None:
+        client = find_client()  # before the lock is taken: it may deliver what other processes left
         with _spool_lock:
-            if _spool is None:
-                _spool = open_spool()
-                atexit.register(close_process_spool)
-    return _spool
+            spool = _spools.get(folder)
+            if spool is None:
+                if not _spools:
+                    atexit.register(close_process_spool)
+                spool = _spools[folder] = Spool(Path(folder), client)
+    return spool
 
 
 def close_process_spool() -> None:
-    """Deliver and remove this process's spool, if there is one; the next run makes a new one."""
-    global _spool
+    """Deliver and remove this process's spools, if there are any; the next run makes a new one."""
     with _spool_lock:
-        spool, _spool = _spool, None
-    if spool is not None:
+        spools = list(_spools.values())
+        _spools.clear()
+    for spool in spools:
         try:
             spool.close()
-        except StoreError as error:  # the process ends: say what was not delivered, and where it waits
-            logging.getLogger("headrace.client").error("Some records wait in %s for the next process. %s", spool.folder, error)
+        except HeadraceException as error:  # the process ends: say what was not delivered, and where it waits
+            _logger.error("Some records wait in %s for the next process. %s", spool.folder, error)
 
 
 def _after_fork() -> None:
     # The child has neither the delivery thread nor the right to the parent's file.
-    global _spool, _spool_lock
-    _spool = None
+    global _spool_lock
+    _spools.clear()
     _spool_lock = Lock()
 
 

@@ -103,7 +103,8 @@ class Transport:
     def _connect(self) -> socket.socket:
         proxy = self._proxy
         host, port = (proxy.hostname or "", proxy.port or PORTS["http"]) if proxy is not None else (self._host, self._port)
-        made = socket.create_connection((host, port), self.timeout_seconds)
+        # As bytes, a name is looked up as it is; as text, Python loads its tables of international names first.
+        made = socket.create_connection((host.encode("ascii" if host.isascii() else "idna"), port), self.timeout_seconds)
         try:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if not self._is_tls:

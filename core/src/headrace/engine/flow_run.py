@@ -26,7 +26,7 @@ from headrace.engine.signals import termination_raises
 from headrace.engine.startup import start_once
 from headrace.engine.subflows import ParentLink, reusable_child
 from headrace.model import clock
-from headrace.model.errors import Abort, FlowRunTimeoutError, ParameterTypeError, Pause, StoreError, UpstreamTaskError
+from headrace.model.errors import Abort, FlowRunTimeoutError, ParameterTypeError, Pause, ServerUnreachable, StoreError, UpstreamTaskError
 from headrace.objects import heartbeats
 
 if TYPE_CHECKING:
@@ -97,9 +97,9 @@ async def run_flow(call: FlowCall, ports: Ports) -> State:
         state = await _run_until_ended(call, ports)
     except BaseException as error:
         await crash(call, error, ports)
-        close(call, error)
+        await close(call, error)
         raise
-    close(call)
+    await close(call)
     return state
 
 
@@ -126,16 +126,16 @@ async def prepare(call: FlowCall, ports: Ports) -> State | None:
     return await _refuse(call, problem, ports) if problem is not None else None
 
 
-def close(call: FlowCall, error: BaseException | None = None) -> None:
+async def close(call: FlowCall, error: BaseException | None = None) -> None:
     """Tell the parent, and have everything of an outermost run delivered. With a broken store as the `error` there is nothing left to do."""
     if call.record.exists:
         heartbeats.end(call.record.run)
-    if isinstance(error, StoreError):
+    if isinstance(error, (StoreError, ServerUnreachable)):
         return
     if call.link is not None:
         call.link.finish(call.record.state if call.record.exists else None)
     if call.enclosing.flow is None:
-        spool().flush()
+        await spool().settle()
 
 
 async def _create(call: FlowCall, ports: Ports) -> Exception | None:
@@ -296,7 +296,7 @@ async def finish(call: FlowCall, outcome: Outcome, ports: Ports) -> State | None
     record = call.record
     if call.frame is not None and call.frame.persist_result:
         await persist_flow_result(call, outcome)
-    spool().flush()  # nobody sees the flow run's end before those of its task runs
+    await spool().settle()  # nobody sees the flow run's end before those of its task runs
     state = await record.propose(outcome.kind, outcome.name, outcome.message, outcome.metadata, outcome.data)
     if state.is_scheduled() and state.name == "AwaitingRetry":
         _log(call, INFO, "%s", outcome.message, exc_info=outcome.error)
@@ -347,14 +347,14 @@ async def crash(call: FlowCall, error: BaseException, ports: Ports) -> None:
     that can write marks the run, as its owner is dead then.
     """
     record = call.record
-    if isinstance(error, (Pause, Abort, StoreError)) or not record.exists or record.state.is_final():
+    if isinstance(error, (Pause, Abort, StoreError, ServerUnreachable)) or not record.exists or record.state.is_final():
         return
     message = crash_message(error)
-    spool().flush()
+    await spool().settle()
     state = await record.propose("CRASHED", "Crashed", message, data=error, force=True)
     _log(call, ERROR, "%s", message)
     await _final_hooks(call, state, ports)
-    spool().flush()
+    await spool().settle()
 
 
 def _log(call: FlowCall, level: int, message: str, *values: Any, exc_info: BaseException | None = None) -> None:

@@ -213,7 +213,7 @@ async def _iterate_flow(call: FlowCall, ports: Ports) -> AsyncGenerator[Any, Non
             await crash(call, error, ports)
         raise
     finally:
-        close(call, broken)
+        await close(call, broken)
 
 
 async def _flow_values(call: FlowCall, frame: FlowRunContext, ports: Ports) -> AsyncGenerator[Any, None]:

@@ -38,7 +38,7 @@ async def apause_flow_run(wait_for_input: Any = None, timeout: int = 3600, poll_
     pause_key = key or _next_key(frame)
     proposed = Paused(timeout_seconds=timeout, pause_key=pause_key)
     input_type = await _asked_for(wait_for_input, proposed, run_id)
-    spool().flush()
+    await spool().settle()
     answer = await _propose(run_id, proposed)
     state = answer.state
     if state is None or not state.is_paused():
@@ -86,7 +86,7 @@ async def asuspend_flow_run(wait_for_input: Any = None, flow_run_id: UUID | None
     pause_key = key or (_next_key(frame) if frame is not None else ids.random_hex())
     proposed = Suspended(timeout_seconds=timeout, pause_key=pause_key)
     input_type = await _asked_for(wait_for_input, proposed, run_id)
-    spool().flush()
+    await spool().settle()
     answer = await _propose(run_id, proposed)
     state = answer.state
     if state is None or not state.is_paused():

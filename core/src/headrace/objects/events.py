@@ -1,7 +1,9 @@
-"""Emitting events. One place decides how they travel: today each is stored before `emit_event` returns."""
+"""Emitting events. One place decides how they travel: in this process each is stored before `emit_event` returns; to a server they go by the
+outbox, so that nothing waits for the network."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,10 +12,15 @@ from uuid import UUID
 from headrace.client.bridge import drive
 from headrace.client.connect import current_client
 from headrace.client.current_run import run_ids
+from headrace.client.recording import spool
+from headrace.client.waiting import is_embedded
 from headrace.model import clock, ids
 from headrace.model.endpoints.events import RECORD_EVENTS
 from headrace.model.errors import EventTooLarge
 from headrace.model.events import EVENT_BYTES_MAX, RELATED_RESOURCES_MAX, Event, RelatedResource, Resource, SentEvent
+from headrace.settings import get_current_settings
+
+logger = logging.getLogger("headrace.events")
 
 FOLLOWS_WITHIN = timedelta(minutes=5)
 
@@ -27,7 +34,7 @@ def emit_event(
     id: UUID | None = None,
     follows: Event | None = None,
 ) -> Event:
-    """Store an event and return it.
+    """Store an event and return it. With a server, it is on disk when this returns and sent at once in the background.
 
     `resource` is a map of labels with at least `prefect.resource.id`; each of `related` has `prefect.resource.role` too. The current flow
     run and task run are added to them, unless they are there already. `follows` is noted only when that event is at most five minutes away.
@@ -46,7 +53,11 @@ def emit_event(
     size = made.size_bytes
     if size > EVENT_BYTES_MAX:
         raise EventTooLarge(size, EVENT_BYTES_MAX)
-    drive(current_client().call(RECORD_EVENTS, [made]))
+    client = current_client()
+    if is_embedded(client):
+        drive(client.call(RECORD_EVENTS, [made]))
+    elif not spool().append_event(made.model_dump(mode="json"), get_current_settings().events.worker_max_queue_size):
+        logger.warning("The event %r is dropped: HEADRACE_EVENTS_WORKER_MAX_QUEUE_SIZE others wait to be sent already.", made.event)
     return made
 
 

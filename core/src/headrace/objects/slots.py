@@ -9,10 +9,9 @@ from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
 
 from headrace.client.bridge import drive
-from headrace.client.connect import current_client
+from headrace.client.connect import current_client, recover_dead
 from headrace.client.current_run import run_ids
 from headrace.client.interface import Client
-from headrace.client.spool import recover
 from headrace.client.waiting import is_embedded
 from headrace.model import clock
 from headrace.model.concurrency import (
@@ -44,7 +43,6 @@ from headrace.model.events import Event
 from headrace.objects.events import emit_event
 from headrace.objects.leases import Lease, forget, interrupter, keep, raise_in_thread
 from headrace.objects.slot_waiting import Patience, Place, until_first
-from headrace.settings import get_current_settings
 
 KNOWN_TAGS_SECONDS = 2.0
 PAGE_LENGTH = 200
@@ -75,7 +73,7 @@ async def _take(
                 except SlotsUnavailable as error:
                     seconds = patience.refused(error, is_exact=isinstance(body, IncrementSlots))
                     if is_embedded(client) and clock.monotonic() - looked >= RECOVERY_SECONDS:
-                        recover(get_current_settings().home / "spool", client)
+                        recover_dead()
                         looked = clock.monotonic()
                 except InvalidRequest as error:
                     raise ConcurrencySlotAcquisitionError(f"Unable to acquire concurrency slots on {body.names}: {error}.") from error
