@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
-from headrace.model.base import Model
+from headrace.model.base import Model, Seconds
 from headrace.model.flow_runs import FlowRunSort
 from headrace.model.flows import FlowSort
 from headrace.model.logs import LogSort
 from headrace.model.run_filters import DeploymentFilter, FlowFilter, FlowRunFilter, LogFilter, TaskRunFilter
 from headrace.model.states import StateCreate, StateType
 from headrace.model.task_runs import TaskRunSort
+from headrace.model.work_pools import WorkPoolFilter
+from headrace.model.work_queues import WorkQueueFilter
 
 
 class RunScope(Model):
@@ -25,6 +27,8 @@ class RunScope(Model):
     flow_runs: FlowRunFilter | None = None
     task_runs: TaskRunFilter | None = None
     deployments: DeploymentFilter | None = None
+    work_pools: WorkPoolFilter | None = None
+    work_pool_queues: WorkQueueFilter | None = None
 
 
 class RunSlice(RunScope):
@@ -89,9 +93,10 @@ class LogQuery(Model):
 class HistoryQuery(RunScope):
     """Runs counted by state in intervals of expected start time, between two moments."""
 
+    work_pool_queues: WorkQueueFilter | None = Field(default=None, validation_alias=AliasChoices("work_queues", "work_pool_queues"))
     history_start: datetime
     history_end: datetime
-    history_interval_seconds: timedelta
+    history_interval_seconds: Seconds
 
 
 class HistoryResponseState(Model):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from headrace.model import clock, ids, names
@@ -26,11 +26,15 @@ from headrace.store.codec import id_in, json_in, json_out
 from headrace.store.database import Transaction
 from headrace.store.statements import runs as statements
 
+if TYPE_CHECKING:
+    from headrace.model.work_queues import WorkQueue
+
 
 def create_flow_run(tx: Transaction, body: FlowRunCreate, *, owner: UUID | None = None) -> FlowRun:
     """Create a run in its first state, Pending unless the body says otherwise; a repeated idempotency key answers the first run.
 
-    `owner` is the process that runs it, if one does. Raises `InvalidRequest` when there is no such flow.
+    A named work pool or queue is where it waits for a worker. `owner` is the process that runs it, if one does. Raises `InvalidRequest` when
+    there is no such flow, `ObjectNotFound` for a pool that does not exist.
     """
     if body.idempotency_key is not None:
         found = tx.sql_one(statements.SELECT_FLOW_RUN_BY_KEY, (body.flow_id.bytes, body.idempotency_key))
@@ -39,6 +43,7 @@ def create_flow_run(tx: Transaction, body: FlowRunCreate, *, owner: UUID | None 
     flow = tx.sql_one("SELECT labels FROM flow WHERE id = ?", (body.flow_id.bytes,))
     if flow is None:
         raise InvalidRequest(f"No flow has the id {body.flow_id}, so no run of it can be created. Create the flow first.", status=409)
+    queue = _queue(tx, body) if body.work_pool_name or body.work_queue_name else None
     run_id = ids.new()
     now = clock.now_us()
     state, books = transitions.first_state(tx, "flow_run", run_id, body.state, now)
@@ -69,10 +74,10 @@ def create_flow_run(tx: Transaction, body: FlowRunCreate, *, owner: UUID | None 
         body.idempotency_key,
         id_in(body.deployment_id),
         None,
-        None,
-        body.work_queue_name,
-        None,
-        body.work_pool_name,
+        queue and queue.id.bytes,
+        queue and queue.name,
+        queue and id_in(queue.work_pool_id),
+        queue and queue.work_pool_name,
         0,
         id_in(body.infrastructure_document_id),
         None,
@@ -81,6 +86,12 @@ def create_flow_run(tx: Transaction, body: FlowRunCreate, *, owner: UUID | None 
     )
     tx.sql(statements.INSERT_FLOW_RUN, row)
     return flow_run_out((*row, state.message, json_in(state.data), details_in(state.state_details)), now)
+
+
+def _queue(tx: Transaction, body: FlowRunCreate) -> WorkQueue | None:
+    from headrace.operations.work_queues import ensure_queue
+
+    return ensure_queue(tx, body.work_pool_name, body.work_queue_name)
 
 
 def read_flow_run(tx: Transaction, *, id: UUID) -> FlowRun:
@@ -112,8 +123,19 @@ def update_flow_run(tx: Transaction, body: FlowRunUpdate, *, id: UUID) -> None:
             raise InvalidRequest(f"Job variables for a flow run in state {row[0]} cannot be updated: it is scheduled no more.", status=400)
         if row[1] is None:
             raise InvalidRequest("A deployment for the flow run could not be found, so its job variables mean nothing.", status=400)
+        _check_job_variables(tx, row[1], body.job_variables or {})
     changed["updated"] = clock.now_us()
     tx.sql(f"UPDATE flow_run SET {', '.join(f'{key} = ?' for key in changed)} WHERE id = ?", (*changed.values(), id.bytes))
+
+
+def _check_job_variables(tx: Transaction, deployment: bytes, variables: dict[str, Any]) -> None:
+    from headrace.operations.job_templates import check_job_variables
+    from headrace.operations.pool_rows import pool_of_deployment
+
+    found = pool_of_deployment(tx, deployment)
+    if found is not None:
+        pool, own_variables = found
+        check_job_variables(tx, pool, {**own_variables, **variables}, complete=True, doing="updating flow run")
 
 
 def update_flow_run_labels(tx: Transaction, body: dict[str, Any], *, id: UUID) -> None:

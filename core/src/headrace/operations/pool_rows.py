@@ -124,6 +124,14 @@ def queue_with_id(tx: Transaction, id: UUID) -> WorkQueue:
     return queue_out(row)
 
 
+def pool_of_deployment(tx: Transaction, deployment: bytes) -> tuple[WorkPool, dict[str, Any]] | None:
+    """Return the pool that a deployment's runs wait in and the deployment's job variables, None when they wait in none."""
+    row = tx.sql_one(
+        "SELECT q.work_pool_id, d.job_variables FROM deployment d JOIN work_queue q ON q.id = d.work_queue_id WHERE d.id = ?", (deployment,)
+    )
+    return None if row is None else (pool_with_id(tx, UUID(bytes=row[0])), json_out(row[1]) or {})
+
+
 # --- inserting --------------------------------------------------------------------------------------------------------
 
 

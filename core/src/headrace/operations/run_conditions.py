@@ -13,6 +13,7 @@ from headrace.model.run_filters import FlowFilter, FlowRunFilter, LogFilter, Tas
 from headrace.model.run_queries import RunScope
 from headrace.model.text_search import words_of
 from headrace.operations.conditions import Conditions, elements, escaped, field_of
+from headrace.operations.pool_conditions import waits_where
 from headrace.store.codec import json_in, microseconds
 
 F = TypeVar("F", FlowFilter, FlowRunFilter, TaskRunFilter, LogFilter)
@@ -152,6 +153,9 @@ def scope_of_flows(scope: RunScope, alias: str) -> Conditions:
         related.add(f"EXISTS (SELECT 1 FROM task_run st WHERE st.flow_run_id = sr.id AND {tasks.joined()})", *tasks.values)
     if related is not None:
         found.add(f"EXISTS (SELECT 1 FROM flow_run sr WHERE sr.flow_id = {alias}.id AND {related.joined()})", *related.values)
+    waits = waits_where(scope.work_pools, scope.work_pool_queues, "sd.work_queue_id")
+    if not waits.is_empty:
+        found.add(f"EXISTS (SELECT 1 FROM deployment sd WHERE sd.flow_id = {alias}.id AND {waits.joined()})", *waits.values)
     return found
 
 
@@ -165,6 +169,9 @@ def scope_of_flow_runs(scope: RunScope, alias: str) -> Conditions:
     tasks = _related(scope.task_runs, task_run_where, "st")
     if tasks is not None:
         found.add(f"EXISTS (SELECT 1 FROM task_run st WHERE st.flow_run_id = {alias}.id AND {tasks.joined()})", *tasks.values)
+    waits = waits_where(scope.work_pools, scope.work_pool_queues, f"{alias}.work_queue_id")
+    if not waits.is_empty:
+        found.add(waits.joined(), *waits.values)
     return found
 
 

@@ -15,15 +15,14 @@ from headrace.model.work_pools import (
     WorkPool,
     WorkPoolConcurrencyStatus,
     WorkPoolCreate,
-    WorkPoolFilter,
     WorkPoolStatus,
     WorkPoolUpdate,
     WorkQueueConcurrencyStatusDetail,
 )
 from headrace.operations import emitting, pool_rows
-from headrace.operations.conditions import Conditions
 from headrace.operations.job_templates import check_defaults
 from headrace.operations.pages import page_limit, pages_of
+from headrace.operations.pool_conditions import pool_where
 from headrace.operations.pool_rows import POOLS, SLOT_STATES, find_pool, pool_out
 from headrace.operations.slot_holders import slot_holders
 from headrace.operations.table import Operation
@@ -95,21 +94,11 @@ def delete_work_pool(tx: Transaction, *, name: str) -> None:
     emitting.emit(tx, "prefect.work-pool.deleted", pool_rows.pool_labels(pool), pool_rows.pool_relations(pool), pool_rows.pool_payload(pool))
 
 
-def pool_where(wanted: WorkPoolFilter, alias: str) -> Conditions:
-    """Return the conditions of a filter over pools, to be joined by its operator."""
-    found = Conditions()
-    for field in ("id", "name", "type"):
-        condition = getattr(wanted, field)
-        if condition is not None:
-            found.any_of(f"{alias}.{field}", condition.any_)
-    return found
-
-
 def _where(body: CountWorkPools) -> tuple[str, list[Any]]:
     if body.work_pools is None:
         return "TRUE", []
     found = pool_where(body.work_pools, "p")
-    return found.joined(body.work_pools.operator), found.values
+    return found.joined(), found.values
 
 
 def filter_work_pools(tx: Transaction, body: FilterWorkPools) -> list[WorkPool]:

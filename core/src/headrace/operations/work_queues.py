@@ -15,7 +15,6 @@ from headrace.model.work_queues import (
     WorkQueue,
     WorkQueueConcurrencyStatus,
     WorkQueueCreate,
-    WorkQueueFilter,
     WorkQueueHealthPolicy,
     WorkQueueStatus,
     WorkQueueStatusDetail,
@@ -24,6 +23,7 @@ from headrace.model.work_queues import (
 from headrace.operations import emitting, pool_rows
 from headrace.operations.conditions import Conditions
 from headrace.operations.pages import page_limit, pages_of
+from headrace.operations.pool_conditions import queue_where
 from headrace.operations.pool_rows import QUEUES, SLOT_STATES, find_pool, find_queue, queue_out, queue_with_id
 from headrace.operations.slot_holders import slot_holders
 from headrace.operations.table import Operation
@@ -135,24 +135,13 @@ def delete_work_queue(tx: Transaction, *, id: UUID) -> None:
     pool_rows.delete_queue(tx, queue_with_id(tx, id))
 
 
-def queue_where(wanted: WorkQueueFilter, alias: str) -> Conditions:
-    """Return the conditions of a filter over queues, to be joined by its operator."""
-    found = Conditions()
-    if wanted.id:
-        found.any_of(f"{alias}.id", wanted.id.any_)
-    if wanted.name:
-        found.any_of(f"{alias}.name", wanted.name.any_)
-        found.starts(f"{alias}.name", wanted.name.startswith_)
-    return found
-
-
 def _list(tx: Transaction, body: FilterWorkQueues, pool_id: UUID | None) -> list[WorkQueue]:
     found = Conditions()
     if pool_id is not None:
         found.add("q.work_pool_id = ?", pool_id.bytes)
     if body.work_queues:
         inner = queue_where(body.work_queues, "q")
-        found.add(inner.joined(body.work_queues.operator), *inner.values)
+        found.add(inner.joined(), *inner.values)
     order = "q.priority, q.name" if pool_id is not None else "q.name, q.id"
     rows = tx.sql(f"{QUEUES} WHERE {found.joined()} ORDER BY {order} LIMIT ? OFFSET ?", (*found.values, page_limit(body.limit), body.offset))
     return [queue_out(row) for row in rows]
