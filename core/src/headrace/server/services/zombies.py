@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 from headrace.client.embedded import EmbeddedClient
-from headrace.client.spool import recover
+from headrace.client.delivery import recover
 from headrace.operations.signs_of_life import API_INTERVAL_SECONDS, note_api
 from headrace.operations.zombies import crash_silent_flow_runs, crash_silent_owners, note_heartbeat_events
 from headrace.server.services.base import RunInWebservers
