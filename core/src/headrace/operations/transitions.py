@@ -52,6 +52,7 @@ class Run:
 
 def set_flow_run_state(tx: Transaction, run_id: UUID, body: SetState, owner: UUID | None = None) -> OrchestrationResult:
     """Propose a state for a flow run; the task run that stands for it in a parent follows. Raises `ObjectNotFound`."""
+    tx.lock("flow_run", "id", [run_id.bytes])
     row = tx.sql_one(statements.SELECT_FLOW_RUN_BOOKS, (run_id.bytes,))
     if row is None:
         raise ObjectNotFound(help_message=f"Flow run with id {run_id} not found")
@@ -68,6 +69,7 @@ def set_flow_run_state(tx: Transaction, run_id: UUID, body: SetState, owner: UUI
 
 def set_task_run_state(tx: Transaction, run_id: UUID, body: SetState) -> OrchestrationResult:
     """Propose a state for a task run. Raises `ObjectNotFound`."""
+    tx.lock("task_run", "id", [run_id.bytes])
     row = tx.sql_one(statements.SELECT_TASK_RUN_BOOKS, (run_id.bytes,))
     if row is None:
         raise ObjectNotFound(help_message=f"Task run with id {run_id} not found")
@@ -217,6 +219,10 @@ def _write(tx: Transaction, run: Run, decision: Decision, state: State, timestam
         ),
     )
     _perform(tx, run, decision, state)
+    if run.kind == "flow_run" and tx.caller.is_server:
+        from headrace.operations.run_events import tell_flow_run_state
+
+        tell_flow_run_state(tx, run.id, run.state, state)
 
 
 def _next_policy(run: Run, decision: Decision) -> dict[str, Any]:
