@@ -13,21 +13,27 @@ from headrace.store.statements import runs as statements
 
 def create_logs(tx: Transaction, body: list[LogCreate]) -> None:
     """Store log lines. NUL characters, which no text column holds, are left out."""
+    lines = [
+        (
+            line.id or ids.new(),
+            line.name,
+            line.level,
+            line.message.replace("\0", ""),
+            microseconds(line.timestamp),
+            line.flow_run_id,
+            line.task_run_id,
+        )
+        for line in body
+    ]
     tx.sql_many(
         statements.RECORD_LOG,
         [
-            (
-                (line.id or ids.new()).bytes,
-                microseconds(line.timestamp),
-                line.level,
-                line.name,
-                line.message.replace("\0", ""),
-                id_in(line.flow_run_id),
-                id_in(line.task_run_id),
-            )
-            for line in body
+            (id.bytes, timestamp, level, name, message, id_in(flow_run_id), id_in(task_run_id))
+            for id, name, level, message, timestamp, flow_run_id, task_run_id in lines
         ],
     )
+    if tx.caller.is_server:
+        tx.publish("logs", lines)
 
 
 OPERATIONS = {

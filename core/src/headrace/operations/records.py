@@ -62,6 +62,10 @@ def record(tx: Transaction, body: dict[str, list[Any]]) -> None:
             )
         )
     if runs:
+        if tx.caller.is_server:
+            from headrace.operations.run_events import tell_task_run_states
+
+            tell_task_run_states(tx, body["task_runs"], now)
         tx.sql_many(statements.RECORD_TASK_RUN, runs)
         tx.sql_many(statements.RECORD_TASK_RUN_STATE, states)
     logs = body.get("logs")
@@ -73,6 +77,8 @@ def record(tx: Transaction, body: dict[str, list[Any]]) -> None:
                 for id, name, level, message, timestamp, flow_run_id, task_run_id in logs
             ],
         )
+        if tx.caller.is_server:
+            tx.publish("logs", logs)
 
 
 OPERATIONS = {endpoints.RECORD: Operation(record, writes=True)}

@@ -68,7 +68,7 @@ def hand_over(tx: Transaction, given: Handover) -> tuple[list[TaskRun | None], i
         tx.sql("DELETE FROM task_worker WHERE id = ?", (connection.bytes,))
     found = [_claim(tx, want, now) for want in given.wants]
     waiting = {key for want, run in zip(given.wants, found, strict=True) if run is None for key in want.task_keys}
-    return found, _next_due(tx, sorted(waiting))
+    return found, next_due(tx, sorted(waiting))
 
 
 def _claim(tx: Transaction, want: Want, now: int) -> TaskRun | None:
@@ -96,7 +96,8 @@ def _first(tx: Transaction, task_key: str) -> tuple[int, bytes] | None:
     return None if row is None else (row[0], row[1])
 
 
-def _next_due(tx: Transaction, task_keys: Sequence[str]) -> int | None:
+def next_due(tx: Transaction, task_keys: Sequence[str]) -> int | None:
+    """Return the microseconds since 1970 at which the next run of these keys may be handed out; None: none is queued."""
     due = [offer[0] for key in task_keys if (offer := _first(tx, key)) is not None]
     return min(due, default=None)
 

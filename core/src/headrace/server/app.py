@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from importlib.util import find_spec
 from typing import Any, Literal
 
 from headrace.model import clock
@@ -21,8 +20,9 @@ from headrace.server.gate import Gate
 from headrace.server.lanes import Lane, Overloaded
 from headrace.server.metrics import Metrics
 from headrace.server.options import Options
-from headrace.server.routes import Router
+from headrace.server.routes import Router, known_endpoints
 from headrace.server.services import runtime
+from headrace.server.streams.hub import Streams
 from headrace.settings import get_current_settings
 from headrace.store.database import Database
 
@@ -91,6 +91,8 @@ class Application:
             try:
                 self._prepare()
                 held.push_async_callback(asyncio.to_thread, self._stop)
+                await self._streams.start()
+                held.push_async_callback(self._streams.stop)
                 await held.enter_async_context(runtime.running(get_current_settings(), self.database, self._mode))
             except Exception as error:  # noqa: BLE001  # kept for whoever runs the server
                 self.failure = error
@@ -98,8 +100,13 @@ class Application:
                 return
             await send({"type": "lifespan.startup.complete"})
             await receive()
-            self.stopping.set()
+            await self.begin_to_stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def begin_to_stop(self) -> None:
+        """Have the websockets closed with a reason, and take no new ones. Called before the server closes connections without one."""
+        self.stopping.set()
+        await self._streams.close_sockets()
 
     def _prepare(self) -> None:
         database = self.database
@@ -114,15 +121,9 @@ class Application:
             self._routes.add(method, path, page)
         for method, path, page in pages.OUTSIDE:
             self._outside.add(method, path, page)
-        for path, handler in self._stream_handlers().items():
+        self._streams = Streams(database, self._writer, self._reader, get_current_settings())
+        for path, handler in self._streams.routes().items():
             self._sockets.add("GET", path, handler)
-
-    def _stream_handlers(self) -> Mapping[str, Handler]:
-        if find_spec("headrace.server.streams.routes") is None:
-            return {}
-        from headrace.server.streams import routes
-
-        return routes.routes()
 
     def _stop(self) -> None:
         self._writer.close()
@@ -222,21 +223,6 @@ class Application:
         scope["app"] = self
         scope["path_params"] = parameters
         await handler(scope, receive, send)
-
-
-def known_endpoints() -> Iterable[Endpoint[Any]]:
-    """Return every endpoint of the table."""
-    from importlib import import_module
-    from pkgutil import iter_modules
-
-    from headrace.model import endpoints
-
-    found: dict[Endpoint[Any], None] = {}
-    for module in iter_modules(endpoints.__path__):
-        for value in vars(import_module(f"{endpoints.__name__}.{module.name}")).values():
-            if isinstance(value, Endpoint):
-                found[value] = None
-    return found
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -43,7 +43,13 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, except that a signal ends it with exit status 0 once everything is in order."""
+    """uvicorn, except that a signal ends it with exit status 0 once everything is in order, and that websockets hear why they are closed."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app = self.config.app
+        if isinstance(app, Application):
+            await app.begin_to_stop()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -288,8 +288,7 @@ CREATE TABLE log (
     flow_run_id BLOB,
     task_run_id BLOB,
     CONSTRAINT pk_log PRIMARY KEY (id)
-)
- WITHOUT ROWID;
+);
 CREATE INDEX ix_log__flow_run_id ON log (flow_run_id, timestamp);
 CREATE INDEX ix_log__task_run_id ON log (task_run_id, timestamp) WHERE task_run_id IS NOT NULL;
 CREATE INDEX ix_log__timestamp ON log (timestamp);

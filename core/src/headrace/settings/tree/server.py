@@ -200,8 +200,8 @@ class ServerFlowRunGraphSettings(Group, path="server.flow_run_graph"):
 class ServerLogsSettings(Group, path="server.logs"):
     """Streaming of logs."""
 
-    stream_out_enabled: bool = setting(False, "Stream logs to websockets.")
-    stream_publishing_enabled: bool = setting(False, "Publish logs for streaming.")
+    stream_out_enabled: bool = setting(True, "Stream logs to websockets.")
+    stream_publishing_enabled: bool = setting(True, "Publish logs for streaming.")
 
 
 class ServerTasksSchedulingSettings(Group, path="server.tasks.scheduling"):

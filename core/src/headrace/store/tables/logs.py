@@ -17,7 +17,7 @@ log = Table(
     Column("message", Text, nullable=False),
     Column("flow_run_id", Id),
     Column("task_run_id", Id),
-    sqlite_with_rowid=False,
+    # rows are numbered by SQLite, in the order of their commits: a server reads from there on what other processes wrote
 )
 
 _c = log.c

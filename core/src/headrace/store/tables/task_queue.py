@@ -20,7 +20,7 @@ task_queue = Table(
 
 _c = task_queue.c
 Index("ix_task_queue__task_key_available", _c.task_key, _c.available)
-Index("ix_task_queue__claim_id", _c.claim_id, sqlite_where=_c.claim_id.is_not(None))
+Index("ix_task_queue__claim_id", _c.claim_id, sqlite_where=_c.claim_id.is_not(None), postgresql_where=_c.claim_id.is_not(None))
 
 task_worker = Table(
     "task_worker",

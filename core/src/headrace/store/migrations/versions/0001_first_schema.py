@@ -143,8 +143,7 @@ def upgrade() -> None:
     sa.Column('message', sa.Text(), nullable=False),
     sa.Column('flow_run_id', types.Id(), nullable=True),
     sa.Column('task_run_id', types.Id(), nullable=True),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_log')),
-    sqlite_with_rowid=False
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_log'))
     )
     op.create_index('ix_log__flow_run_id', 'log', ['flow_run_id', 'timestamp'], unique=False, postgresql_where=None)
     op.create_index('ix_log__task_run_id', 'log', ['task_run_id', 'timestamp'], unique=False, sqlite_where=sa.text('task_run_id IS NOT NULL'), postgresql_where=sa.text('task_run_id IS NOT NULL'))

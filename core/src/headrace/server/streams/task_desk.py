@@ -1,0 +1,222 @@
+"""Background task runs out: `/task_runs/subscriptions/scheduled`. Hands what is queued to the task workers connected to this server.
+
+A worker says which task keys it serves and gets one run at a time, which it confirms (`ack`) before the next. A run that is not confirmed
+goes to another worker when this one goes away. One task of this process talks to the queue, for all workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import UUID
+
+from headrace.model import clock, ids
+from headrace.model.caller import SERVICE
+from headrace.model.errors import StoreError
+from headrace.model.task_runs import TaskRun
+from headrace.operations import task_queue
+from headrace.operations.task_queue import Handover, Want
+from headrace.server.lanes import Overloaded
+from headrace.server.streams.sockets import SUBSCRIPTION_VIOLATION, Closed, Socket
+from headrace.store.database import Database, Transaction
+
+ACK_SECONDS_MAX = 30.0
+SUBSCRIBE_SECONDS_MAX = 60.0
+WANTS_MAX = 100
+"""Workers that one transaction finds runs for."""
+PAUSE_SECONDS = 1.0
+"""After the database could not be written."""
+SEEN_SECONDS = 30.0
+"""How often this server tells that its task workers are still connected."""
+
+logger = logging.getLogger("headrace.server.streams")
+
+
+@dataclass(slots=True)
+class _Worker:
+    connection: UUID
+    client_id: str
+    task_keys: tuple[str, ...]
+    waiting: asyncio.Future[TaskRun] | None = None
+
+
+class TaskDesk:
+    """The task workers of this server. `write` and `read` call a function in a thread that may wait for the database."""
+
+    def __init__(self, database: Database, write: Callable[..., Awaitable[Any]], read: Callable[..., Awaitable[Any]]) -> None:
+        self._database = database
+        self._run_write = write
+        self._run_read = read
+        self._workers: dict[UUID, _Worker] = {}
+        self._todo = Handover()
+        self._due: float | None = None  # when the next run falls due, by the monotonic clock
+        self._stirred = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to hand out runs."""
+        self._tasks = [asyncio.ensure_future(self._hand_out()), asyncio.ensure_future(self._tell_seen())]
+
+    async def stop(self) -> None:
+        """Give back what is not confirmed."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._todo.released += list(self._workers)
+        self._todo.wants.clear()
+        if self._todo.confirmed or self._todo.released:
+            await self._write(lambda tx: task_queue.hand_over(tx, self._todo))
+
+    def stir(self, task_keys: Sequence[Any]) -> None:
+        """Look into the queue if a worker waits for one of these keys; none named: if any waits."""
+        keys = set(cast("Sequence[str]", task_keys))
+        if any(worker.waiting and (not keys or not keys.isdisjoint(worker.task_keys)) for worker in self._workers.values()):
+            self._stirred.set()
+
+    async def serve(self, socket: Socket) -> None:
+        """Serve a task worker until it goes away."""
+        worker = await _subscribe(socket)
+        if worker is None:
+            return
+        self._workers[worker.connection] = worker
+        heard: asyncio.Future[dict[str, Any]] | None = None
+        try:
+            await self._write(lambda tx: task_queue.see_workers(tx, [_row(worker)]))
+            while True:
+                heard = heard or asyncio.ensure_future(socket.message())
+                worker.waiting = asyncio.get_running_loop().create_future()
+                self._stirred.set()
+                await asyncio.wait((heard, worker.waiting), return_when=asyncio.FIRST_COMPLETED)
+                if not worker.waiting.done():
+                    if not await _is_goodbye(socket, heard.result()):
+                        heard = None
+                        continue
+                    return
+                run = worker.waiting.result()
+                worker.waiting = None
+                await socket.send(run.model_dump_json())
+                answer = await asyncio.wait_for(heard, ACK_SECONDS_MAX)
+                heard = None
+                if answer.get("type") != "ack":
+                    await _is_goodbye(socket, answer)
+                    return
+                self._todo.confirmed.append(run.id)
+        except Closed:
+            pass
+        except TimeoutError:
+            await socket.close(SUBSCRIPTION_VIOLATION, f"Protocol violation: no 'ack' message within {ACK_SECONDS_MAX:.0f} seconds")
+        finally:
+            if heard is not None:
+                heard.cancel()
+                await asyncio.gather(heard, return_exceptions=True)
+            self._workers.pop(worker.connection, None)
+            self._todo.released.append(worker.connection)
+            self._stirred.set()
+
+    # --- the queue
+
+    async def _hand_out(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stirred.wait(), None if self._due is None else max(0.0, self._due - clock.monotonic()))
+            self._stirred.clear()
+            self._due = None
+            given, self._todo = self._todo, Handover()
+            waiting = [worker for worker in self._workers.values() if worker.waiting is not None and not worker.waiting.done()]
+            given.wants = [Want(worker.connection, worker.task_keys) for worker in waiting[:WANTS_MAX]]
+            try:
+                if given.confirmed or given.released or await self._is_due(given.wants):
+                    await self._settle(given, len(waiting) > WANTS_MAX)
+            except (StoreError, Overloaded) as error:
+                logger.warning("Background task runs cannot be handed out now (%s); next try in %s seconds.", error, PAUSE_SECONDS)
+                self._todo.confirmed += given.confirmed
+                self._todo.released += given.released
+                self._due = clock.monotonic() + PAUSE_SECONDS
+
+    async def _is_due(self, wants: Sequence[Want]) -> bool:
+        """Look, without writing, whether there is a run for anybody; otherwise note when there will be one."""
+        if not wants:
+            return False
+        keys = sorted({key for want in wants for key in want.task_keys})
+        due = await self._run_read(_reading, self._database, lambda tx: task_queue.next_due(tx, keys))
+        return self._note_due(due)
+
+    def _note_due(self, due: int | None) -> bool:
+        if due is None:
+            return False
+        seconds = (due - clock.now_us()) / 1_000_000
+        if seconds <= 0:
+            return True
+        self._due = clock.monotonic() + seconds
+        return False
+
+    async def _settle(self, given: Handover, is_more: bool) -> None:
+        found, due = await self._write(lambda tx: task_queue.hand_over(tx, given))
+        for want, run in zip(given.wants, found, strict=True):
+            if run is None:
+                continue
+            worker = self._workers.get(want.connection)
+            if worker is None or worker.waiting is None or worker.waiting.done():
+                self._todo.released.append(want.connection)  # it went away meanwhile
+                self._stirred.set()
+            else:
+                worker.waiting.set_result(run)
+        if self._note_due(due) or is_more:
+            self._stirred.set()
+
+    async def _tell_seen(self) -> None:
+        while True:
+            await asyncio.sleep(SEEN_SECONDS)
+            rows = [_row(worker) for worker in self._workers.values()]
+            if rows:
+                try:
+                    await self._write(lambda tx, rows=rows: task_queue.see_workers(tx, rows))
+                except (StoreError, Overloaded) as error:
+                    logger.warning("The list of connected task workers could not be kept up to date: %s", error)
+
+    async def _write(self, work: Callable[[Transaction], Any]) -> Any:
+        return await self._run_write(self._database.transact, work, SERVICE)
+
+
+def _reading(database: Database, work: Callable[[Transaction], Any]) -> Any:
+    with database.read() as tx:
+        return work(tx)
+
+
+def _row(worker: _Worker) -> tuple[UUID, str, Sequence[str]]:
+    return worker.connection, worker.client_id, worker.task_keys
+
+
+async def _subscribe(socket: Socket) -> _Worker | None:
+    """Return who subscribes and to what, or None after closing."""
+    try:
+        message = await asyncio.wait_for(socket.message(), SUBSCRIBE_SECONDS_MAX)
+    except TimeoutError:
+        message = {}
+    keys: Any = message.get("keys")
+    if message.get("type") != "subscribe":
+        missing = "'subscribe' message"
+    elif not isinstance(keys, list) or not keys:
+        missing = "'keys' in subscribe message"
+    elif not message.get("client_id"):
+        missing = "'client_id' in subscribe message"
+    else:
+        return _Worker(ids.new(), str(message["client_id"]), tuple(dict.fromkeys(map(str, cast("list[Any]", keys)))))
+    await socket.close(SUBSCRIPTION_VIOLATION, f"Protocol violation: expected {missing}")
+    return None
+
+
+async def _is_goodbye(socket: Socket, message: dict[str, Any]) -> bool:
+    """Close after `quit`, or after what has no place here. An `ack` too many is harmless."""
+    kind = message.get("type")
+    if kind == "ack":
+        return False
+    if kind == "quit":
+        await socket.close(1000)
+    else:
+        await socket.close(SUBSCRIPTION_VIOLATION, "Protocol violation: expected 'ack' or 'quit' message")
+    return True
