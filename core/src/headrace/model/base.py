@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, cast
+from datetime import datetime, timedelta
+from typing import Annotated, Any, cast
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from headrace.model import ids
+
+Seconds = Annotated[timedelta, WithJsonSchema({"type": "number", "format": "time-delta"}, mode="validation")]
+"""A duration, sent as a number of seconds."""
+
+InventedName = Annotated[str, BeforeValidator(lambda given: "" if given is None else given)]
+"""A name that may be left out, or null; then one is invented."""
 
 
 class Model(BaseModel):

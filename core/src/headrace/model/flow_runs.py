@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from headrace.model.base import Action, Model, Record
+from headrace.model.base import Action, InventedName, Model, Record
 from headrace.model.flows import Labels
 from headrace.model.states import State, StateCreate, StateType
 
@@ -97,7 +97,7 @@ class FlowRunCreate(Action):
 
     flow_id: UUID
     state: StateCreate | None = None
-    name: str = ""
+    name: InventedName = Field(default_factory=str)
     flow_version: str | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
     context: dict[str, Any] = Field(default_factory=dict)

@@ -51,4 +51,4 @@ class FilterFlowRunInputs(Model):
 
     prefix: str
     limit: int = Field(default=1, ge=0)
-    exclude_keys: list[str] = Field(default_factory=list)
+    exclude_keys: list[str] = []

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from headrace.model.base import Action, Model, Record
+from headrace.model.base import Action, InventedName, Model, Record
 from headrace.model.flows import Labels
 from headrace.model.states import State, StateCreate, StateType
 
@@ -97,7 +97,7 @@ class TaskRunCreate(Action):
 
     id: UUID | None = None
     state: StateCreate | None = None
-    name: str = ""
+    name: InventedName = Field(default_factory=str)
     flow_run_id: UUID | None = None
     task_key: str
     dynamic_key: str
@@ -113,7 +113,7 @@ class TaskRunCreate(Action):
 class TaskRunUpdate(Action):
     """What may change on a task run."""
 
-    name: str = ""
+    name: InventedName = Field(default_factory=str)
 
 
 class TaskRunSort(StrEnum):

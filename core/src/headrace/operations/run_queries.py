@@ -47,7 +47,7 @@ _FLOW_ORDERS = {
     FlowSort.NAME_ASC: "f.name",
     FlowSort.NAME_DESC: "f.name DESC",
 }
-_FLOW_RUN_ORDERS = {
+FLOW_RUN_ORDERS = {
     FlowRunSort.ID_DESC: "r.id DESC",
     FlowRunSort.START_TIME_ASC: "COALESCE(r.start_time, r.expected_start_time) ASC NULLS LAST, r.id",
     FlowRunSort.START_TIME_DESC: "COALESCE(r.start_time, r.expected_start_time) DESC NULLS LAST, r.id DESC",
@@ -178,7 +178,7 @@ def flow_run_graph(tx: Transaction, *, id: UUID, since: Any = None) -> Graph:
 def _list_flow_runs(tx: Transaction, scope: RunScope, sort: FlowRunSort, limit: int, offset: int) -> list[FlowRun]:
     where = scope_of_flow_runs(scope, "r")
     now = clock.now_us()
-    text = f"{statements.SELECT_FLOW_RUNS} WHERE {where.joined()} ORDER BY {_FLOW_RUN_ORDERS[sort]} LIMIT ? OFFSET ?"
+    text = f"{statements.SELECT_FLOW_RUNS} WHERE {where.joined()} ORDER BY {FLOW_RUN_ORDERS[sort]} LIMIT ? OFFSET ?"
     return [flow_run_out(row, now) for row in tx.sql(text, (*where.values, limit, offset))]
 
 

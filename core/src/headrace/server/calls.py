@@ -132,8 +132,12 @@ class Call:
     def _read_query(self, query: bytes) -> dict[str, Any]:
         given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
         found: dict[str, Any] = {}
-        for name, kind in self.endpoint.query:
-            if name in given:
+        for name, kind, *default in self.endpoint.query:
+            if name not in given:
+                if not default:
+                    error = {"type": "missing", "loc": ("query", name), "msg": "Field required", "input": None}
+                    raise Refused(invalid([error], None, is_secret=self._is_secret))
+            else:
                 try:
                     found[name.replace("-", "_")] = TypeAdapter(kind).validate_strings(given[name])
                 except ValidationError as error:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any, Generic, TypeVar
 from urllib.parse import unquote
 from uuid import UUID
+
+from headrace.model import endpoints
+from headrace.model.endpoints.base import Endpoint
 
 T = TypeVar("T")
 
@@ -19,6 +24,16 @@ _TEXT_IDS = frozenset({"resource_id"})
 def is_id(name: str) -> bool:
     """Say whether the path parameter of this name is a UUID."""
     return name == "id" or (name.endswith("_id") and name not in _TEXT_IDS)
+
+
+def known_endpoints() -> Iterable[Endpoint[Any]]:
+    """Return every endpoint of the table."""
+    found: dict[Endpoint[Any], None] = {}
+    for module in iter_modules(endpoints.__path__):
+        for value in vars(import_module(f"{endpoints.__name__}.{module.name}")).values():
+            if isinstance(value, Endpoint):
+                found[value] = None
+    return found
 
 
 @dataclass(slots=True)

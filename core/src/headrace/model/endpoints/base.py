@@ -15,8 +15,9 @@ class Endpoint(Generic[R]):
     """One route: how it is reached, what it takes and what it answers.
 
     `path` is below `/api`, with `{name}` for path parameters. `body` is the type of the request's body (a pydantic model, or
-    any type that pydantic can validate), `returns` that of the answer; `query` names the query parameters with their types.
-    `status` is the one for success, `media_type` that of the answer. `noun` is the module of `operations` that holds the operation.
+    any type that pydantic can validate), `returns` that of the answer; `query` names the query parameters with
+    their types, and their defaults unless they are required: `(("client", str), ("limit", int, 10))`. `status` is the one for success, `also`
+    other ones, `media_type` that of the answer. `noun` is the module of `operations` that holds the operation.
     """
 
     method: Method
@@ -25,5 +26,6 @@ class Endpoint(Generic[R]):
     body: Any = field(default=None, compare=False)
     returns: Any = field(default=None, compare=False)
     status: int = field(default=200, compare=False)
-    query: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
+    query: tuple[tuple[str, Any] | tuple[str, Any, Any], ...] = field(default=(), compare=False)
+    also: tuple[int, ...] = field(default=(), compare=False)
     media_type: str = field(default="application/json", compare=False)

@@ -18,7 +18,7 @@ from headrace.model.blocks import (
 )
 from headrace.model.endpoints.base import Endpoint
 
-SECRETS = (("include_secrets", bool),)
+SECRETS = (("include_secrets", bool, False),)
 
 CREATE_BLOCK_TYPE: Endpoint[BlockType] = Endpoint("POST", "/block_types/", noun="block_types", body=BlockTypeCreate, returns=BlockType, status=201)
 FILTER_BLOCK_TYPES: Endpoint[list[BlockType]] = Endpoint(
@@ -37,7 +37,7 @@ FILTER_BLOCK_SCHEMAS: Endpoint[list[BlockSchema]] = Endpoint(
     "POST", "/block_schemas/filter", noun="block_schemas", body=BlockSchemaQuery, returns=list[BlockSchema]
 )
 READ_BLOCK_SCHEMA_BY_CHECKSUM: Endpoint[BlockSchema] = Endpoint(
-    "GET", "/block_schemas/checksum/{checksum}", noun="block_schemas", returns=BlockSchema, query=(("version", str | None),)
+    "GET", "/block_schemas/checksum/{checksum}", noun="block_schemas", returns=BlockSchema, query=(("version", str | None, None),)
 )
 READ_BLOCK_SCHEMA: Endpoint[BlockSchema] = Endpoint("GET", "/block_schemas/{id}", noun="block_schemas", returns=BlockSchema)
 DELETE_BLOCK_SCHEMA: Endpoint[None] = Endpoint("DELETE", "/block_schemas/{id}", noun="block_schemas", status=204)

@@ -5,7 +5,7 @@ The names can also be had from the file of each noun, which loads this one when 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from headrace.model.endpoints.base import Endpoint
 from headrace.model.flow_runs import FlowRun, FlowRunBulkDeleteResponse, FlowRunPaginationResponse
@@ -47,7 +47,9 @@ FLOW_RUN_HISTORY: Endpoint[list[HistoryResponse]] = Endpoint(
     "POST", "/flow_runs/history", "run_queries", body=HistoryQuery, returns=list[HistoryResponse]
 )
 FLOW_RUN_LATENESS: Endpoint[float | None] = Endpoint("POST", "/flow_runs/lateness", "run_queries", body=RunScope, returns=float | None)
-FLOW_RUN_GRAPH: Endpoint[Graph] = Endpoint("GET", "/flow_runs/{id}/graph-v2", "run_queries", returns=Graph, query=(("since", datetime | None),))
+FLOW_RUN_GRAPH: Endpoint[Graph] = Endpoint(
+    "GET", "/flow_runs/{id}/graph-v2", "run_queries", returns=Graph, query=(("since", datetime, datetime.min.replace(tzinfo=UTC)),)
+)
 BULK_DELETE_FLOW_RUNS: Endpoint[FlowRunBulkDeleteResponse] = Endpoint(
     "POST", "/flow_runs/bulk_delete", "run_queries", body=FlowRunBulkDelete, returns=FlowRunBulkDeleteResponse
 )
