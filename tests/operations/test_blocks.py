@@ -368,14 +368,17 @@ def test_the_client_methods_reach_the_same() -> None:
 # --- what follows ------------------------------------------------------------------------------------------------------------
 
 
-def test_changes_are_events_without_values() -> None:
-    block_type = make_type("thing")
-    schema = make_schema(block_type, secrets=("token",))
-    made = make_document(schema, "one", {"token": "hush-1", "open": "seen-1"})
-    update(made, data={"open": "seen-2"})
-    call(endpoints.DELETE_BLOCK_DOCUMENT, id=made.id)
-    call(endpoints.DELETE_BLOCK_TYPE, id=block_type.id)
-    page = call(FILTER_EVENTS, FilterEvents())
+def test_a_server_tells_of_changes_without_values(server: Any) -> None:
+    block_type = server(endpoints.CREATE_BLOCK_TYPE, BlockTypeCreate(name="Thing", slug="thing"))
+    schema = server(endpoints.CREATE_BLOCK_SCHEMA, BlockSchemaCreate(fields={"title": "Thing", "secret_fields": ["token"]}, block_type_id=block_type.id))
+    data = {"token": "hush-1", "open": "seen-1"}
+    made = server(
+        endpoints.CREATE_BLOCK_DOCUMENT, BlockDocumentCreate(name="one", data=data, block_schema_id=schema.id, block_type_id=block_type.id)
+    )
+    server(endpoints.UPDATE_BLOCK_DOCUMENT, BlockDocumentUpdate(data={"open": "seen-2"}), id=made.id)
+    server(endpoints.DELETE_BLOCK_DOCUMENT, id=made.id)
+    server(endpoints.DELETE_BLOCK_TYPE, id=block_type.id)
+    page = server(FILTER_EVENTS, FilterEvents())
     about = [(event.event, event.resource.id, event.resource.name) for event in reversed(page.events)]
     document, type_ = f"prefect.block-document.{made.id}", f"prefect.block-type.{block_type.id}"
     assert about == [

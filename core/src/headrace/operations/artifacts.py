@@ -55,7 +55,9 @@ def create_artifact(tx: Transaction, body: ArtifactCreate) -> Artifact:
             id_in(body.task_run_id),
         ),
     )
-    return Artifact(id=artifact_id, created=now, updated=now, **body.model_dump())
+    made = Artifact(id=artifact_id, created=now, updated=now, **body.model_dump())
+    _tell_collection(tx, made)
+    return made
 
 
 def read_artifact(tx: Transaction, *, id: UUID) -> Artifact:
@@ -83,12 +85,37 @@ def update_artifact(tx: Transaction, body: ArtifactUpdate, *, id: UUID) -> None:
     columns = ", ".join(f"{name} = ?" for name in changes)
     if not tx.sql_count(f"UPDATE artifact SET {columns} WHERE id = ?", (*changes.values(), id.bytes)):
         raise ObjectNotFound("Artifact not found.")
+    if tx.caller.is_server:
+        _tell_collection(tx, read_artifact(tx, id=id))
 
 
 def delete_artifact(tx: Transaction, *, id: UUID) -> None:
     """Delete one version. Raises `ObjectNotFound`."""
-    if not tx.sql_count("DELETE FROM artifact WHERE id = ?", (id.bytes,)):
-        raise ObjectNotFound("Artifact not found.")
+    gone = read_artifact(tx, id=id)
+    _tell_collection(tx, gone, is_going=True)
+    tx.sql_count("DELETE FROM artifact WHERE id = ?", (id.bytes,))
+
+
+def _tell_collection(tx: Transaction, version: Artifact, *, is_going: bool = False) -> None:
+    """Tell what `version`, made, changed or about to go, means for the collection of its key: nothing if a newer one is shown."""
+    if version.key is None or not tx.caller.is_server:
+        return
+    from headrace.operations.emitting import related_resource
+    from headrace.operations.lifecycle import tell
+
+    versions = [UUID(bytes=key) for (key,) in tx.sql("SELECT id FROM artifact WHERE key = ? ORDER BY id", (version.key,))]
+    if versions[-1] != version.id:
+        return
+    is_only = len(versions) == 1
+    happened = "deleted" if is_going and is_only else "created" if is_only and version.updated == version.created else "updated"
+    shown = read_artifact(tx, id=versions[-2]) if is_going and not is_only else version
+    related = [related_resource("latest", "artifact", shown.id)]
+    if shown.flow_run_id is not None:
+        related.append(related_resource("flow-run", "flow-run", shown.flow_run_id))
+    if shown.task_run_id is not None:
+        related.append(related_resource("task-run", "task-run", shown.task_run_id))
+    payload = {**shown.model_dump(mode="json", exclude={"data"}), "id": versions[0], "latest_id": shown.id}
+    tell(tx, "artifact-collection", happened, shown.model_copy(update={"id": versions[0]}), name=version.key, related=related, payload=payload)
 
 
 OPERATIONS = {

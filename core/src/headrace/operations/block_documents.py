@@ -20,7 +20,7 @@ from headrace.model.blocks import (
 from headrace.model.endpoints import blocks as endpoints
 from headrace.model.errors import EncryptionKeyError, InvalidRequest, ObjectAlreadyExists, ObjectNotFound
 from headrace.operations import block_filters as filters
-from headrace.operations.block_changes import forget_missing_default_storage, record_document_change
+from headrace.operations.block_changes import forget_missing_default_storage, tell_document_change
 from headrace.operations.block_schemas import read_block_schema, schema_out
 from headrace.operations.block_types import read_block_type_by_slug
 from headrace.operations.conditions import Conditions
@@ -63,7 +63,7 @@ def create_block_document(tx: Transaction, body: BlockDocumentCreate) -> BlockDo
     tx.sql(statements.INSERT_DOCUMENT, (id.bytes, now, now, name, sealed.token, sealed.key_id, body.is_anonymous, *owners))
     _write_references(tx, id, references)
     made = read_block_document(tx, id=id)
-    record_document_change(tx, "created", made)
+    tell_document_change(tx, "created", made)
     return made
 
 
@@ -126,7 +126,7 @@ def update_block_document(tx: Transaction, body: BlockDocumentUpdate, *, id: UUI
     sealed = _seal(tx, own)
     tx.sql(statements.UPDATE_DOCUMENT, (clock.now_us(), sealed.token, sealed.key_id, schema_id.bytes, id.bytes))
     _write_references(tx, id, references)
-    record_document_change(tx, "updated", read_block_document(tx, id=id))
+    tell_document_change(tx, "updated", read_block_document(tx, id=id))
 
 
 def delete_block_document(tx: Transaction, *, id: UUID) -> None:
@@ -134,7 +134,7 @@ def delete_block_document(tx: Transaction, *, id: UUID) -> None:
     gone = _built(_row(tx, id), {}, {})  # its values are not needed, so it can go even if its key is lost
     tx.sql("DELETE FROM block_document WHERE id = ?", (id.bytes,))
     forget_missing_default_storage(tx)
-    record_document_change(tx, "deleted", gone)
+    tell_document_change(tx, "deleted", gone)
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from headrace.model.endpoints import blocks as endpoints
 from headrace.model.errors import InvalidRequest, ObjectAlreadyExists, ObjectNotFound, near
 from headrace.operations import block_filters as filters
 from headrace.operations import block_schemas
-from headrace.operations.block_changes import forget_missing_default_storage, record_type_change
+from headrace.operations.block_changes import forget_missing_default_storage, tell_type_change
 from headrace.operations.block_schemas import type_out
 from headrace.operations.conditions import Conditions
 from headrace.operations.pages import page_limit
@@ -49,7 +49,7 @@ def create_block_type(tx: Transaction, body: BlockTypeCreate) -> BlockType:
     shown = (body.logo_url, body.documentation_url, body.description, body.code_example)
     tx.sql(statements.INSERT_TYPE, (id.bytes, now, now, body.name, body.slug, *shown, body.slug in PROTECTED_SLUGS))
     made = read_block_type(tx, id=id)
-    record_type_change(tx, "created", made)
+    tell_type_change(tx, "created", made)
     return made
 
 
@@ -89,7 +89,7 @@ def update_block_type(tx: Transaction, body: BlockTypeUpdate, *, id: UUID) -> No
     changes = body.model_dump(exclude_unset=True)
     assignments = ", ".join(f"{name} = ?" for name in ("updated", *changes))
     tx.sql(f"UPDATE block_type SET {assignments} WHERE id = ?", (clock.now_us(), *changes.values(), id.bytes))
-    record_type_change(tx, "updated", read_block_type(tx, id=id))
+    tell_type_change(tx, "updated", read_block_type(tx, id=id))
 
 
 def delete_block_type(tx: Transaction, *, id: UUID) -> None:
@@ -99,7 +99,7 @@ def delete_block_type(tx: Transaction, *, id: UUID) -> None:
         raise InvalidRequest(f"protected block types cannot be deleted: {found.slug!r} is part of headrace.", status=403)
     tx.sql("DELETE FROM block_type WHERE id = ?", (id.bytes,))
     forget_missing_default_storage(tx)
-    record_type_change(tx, "deleted", found)
+    tell_type_change(tx, "deleted", found)
 
 
 def install_system_block_types(tx: Transaction) -> None:

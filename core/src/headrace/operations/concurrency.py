@@ -39,6 +39,7 @@ from headrace.operations.slots import (
     renew,
     set_active_slots,
     take_slots,
+    tell_limit,
 )
 from headrace.operations.table import Operation
 from headrace.rules import slots as rules
@@ -96,6 +97,7 @@ def update_limit(tx: Transaction, body: ConcurrencyLimitV2Update, *, id_or_name:
     """Change what is given of a limit. Raises `ObjectNotFound`, `ObjectAlreadyExists`."""
     now = clock.now()
     limit = find_limit(tx, id_or_name, now)
+    tx.lock("concurrency_limit", "id", [limit.key])
     changes = {name: value for name, value in body.model_dump(exclude_unset=True).items() if value is not None}
     wanted = changes.pop("active_slots", None)
     columns = ", ".join(f'"{name}" = ?' for name in ("updated", *changes))
@@ -105,6 +107,8 @@ def update_limit(tx: Transaction, body: ConcurrencyLimitV2Update, *, id_or_name:
         raise ObjectAlreadyExists(f"A concurrency limit with the name {body.name!r} already exists.") from error
     if wanted is not None:
         set_active_slots(tx, find_limit(tx, limit.id, now), wanted, now)
+    if tx.caller.is_server:
+        tell_limit(tx, "updated", find_limit(tx, limit.id, now))
 
 
 def delete_limit(tx: Transaction, *, id_or_name: UUID | str) -> None:

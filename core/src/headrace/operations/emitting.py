@@ -5,23 +5,28 @@ Only a server tells: in an embedded process nobody listens, and the rows say the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from headrace.model import clock, ids
 from headrace.model.events import RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE, ReceivedEvent, RelatedResource, Resource
 from headrace.operations.encoding import build
-from headrace.store.codec import id_in, json_in, microseconds, moment
+from headrace.settings import get_current_settings
+from headrace.store.codec import encode, id_in, microseconds, moment
 from headrace.store.database import Transaction
 from headrace.store.statements import events as statements
 
 EVENTS_TOPIC = "events"
 """What is published: lists of `ReceivedEvent`, in the order of their storing."""
 
+BYTES_A_CHARACTER_MAX = 4
+
 Labels = Mapping[str, str]
-R = TypeVar("R", bound=Resource)
+
+logger = logging.getLogger("headrace.events")
 
 
 def emit(
@@ -44,52 +49,63 @@ def emit(
         return None
     event_id = id or ids.new()
     now = clock.now_us()
-    store(tx, event_id, event, now if occurred is None else microseconds(occurred), now, resource, related, payload or {}, follows)
+    store(tx, [made(event_id, event, now if occurred is None else microseconds(occurred), now, resource, related, payload or {}, follows)])
     return event_id
 
 
-def store(
-    tx: Transaction,
+def made(
     id: UUID,
     event: str,
     occurred: int,
     received: int,
     resource: Labels,
-    related: Sequence[Labels],
+    related: Iterable[Labels],
     payload: Mapping[str, Any],
     follows: UUID | None,
-) -> None:
-    """Store and publish one new event; times are microseconds."""
-    key = id.bytes
-    tx.sql(statements.INSERT_EVENT, (key, occurred, received, event, resource[RESOURCE_ID], json_in(resource), json_in(payload), id_in(follows)))
-    if related:
-        tx.sql_many(
-            statements.INSERT_RELATED,
-            [(key, n, labels[RESOURCE_ID], labels[RESOURCE_ROLE], json_in(labels)) for n, labels in enumerate(related)],
-        )
-    tx.publish(
-        EVENTS_TOPIC,
-        [
-            build(
-                ReceivedEvent,
-                {
-                    "occurred": moment(occurred),
-                    "event": event,
-                    "resource": labelled(Resource, resource),
-                    "related": [labelled(RelatedResource, labels) for labels in related],
-                    "payload": payload,
-                    "id": id,
-                    "follows": follows,
-                    "received": moment(received),
-                },
-            )
-        ],
+) -> ReceivedEvent:
+    """Return an event of values that are known to be right; times are microseconds."""
+    return build(
+        ReceivedEvent,
+        {
+            "occurred": moment(occurred),
+            "event": event,
+            "resource": build(Resource, {"root": resource}),
+            "related": [build(RelatedResource, {"root": labels}) for labels in related],
+            "payload": payload,
+            "id": id,
+            "follows": follows,
+            "received": moment(received),
+        },
     )
 
 
-def labelled(cls: type[R], labels: Labels) -> R:
-    """Make a resource of labels that are known to be right."""
-    return build(cls, {"root": labels})
+def store(tx: Transaction, events: Sequence[ReceivedEvent]) -> None:
+    """Store events, and publish them if a server is at work.
+
+    One that is larger than the setting `server.events.maximum_size_bytes` is left out, with a warning.
+    """
+    size_max = get_current_settings().server.events.maximum_size_bytes
+    rows: list[tuple[Any, ...]] = []
+    related_rows: list[tuple[Any, ...]] = []
+    stored: list[ReceivedEvent] = []
+    for event in events:
+        key = event.id.bytes
+        labels = event.resource.root
+        resource, payload = encode(labels), encode(event.payload)
+        related = [(key, n, one.root[RESOURCE_ID], one.root[RESOURCE_ROLE], encode(one.root)) for n, one in enumerate(event.related)]
+        characters = len(resource) + len(payload) + sum(len(row[4]) for row in related)
+        if characters * BYTES_A_CHARACTER_MAX > size_max and event.size_bytes > size_max:
+            logger.warning("The event %s (%s) is larger than %s bytes and is not stored.", event.id, event.event, size_max)
+            continue
+        occurred, received = microseconds(event.occurred), microseconds(event.received)
+        rows.append((key, occurred, received, event.event, labels[RESOURCE_ID], resource, payload, id_in(event.follows)))
+        related_rows += related
+        stored.append(event)
+    tx.sql_many(statements.INSERT_EVENT, rows)
+    if related_rows:
+        tx.sql_many(statements.INSERT_RELATED, related_rows)
+    if stored and tx.caller.is_server:
+        tx.publish(EVENTS_TOPIC, stored)
 
 
 def resource(kind: str, id: UUID | str, name: str | None = None, **labels: str) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import logging
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -16,19 +15,15 @@ from headrace.model.base import Model
 from headrace.model.endpoints import events as endpoints
 from headrace.model.errors import InvalidRequest
 from headrace.model.event_filters import EventFilter, EventOrder, EventPage, FilterEvents
-from headrace.model.events import ReceivedEvent, RelatedResource, Resource, SentEvent
-from headrace.operations import task_recording
-from headrace.operations.emitting import EVENTS_TOPIC, labelled
+from headrace.model.events import ReceivedEvent, SentEvent
+from headrace.operations import emitting, task_recording
 from headrace.operations.encoding import build
 from headrace.operations.event_conditions import event_conditions
 from headrace.operations.event_counts import count_events
 from headrace.operations.table import Operation
-from headrace.settings import get_current_settings
-from headrace.store.codec import id_in, id_out, json_in, json_out, microseconds, moment
+from headrace.store.codec import id_out, json_out, microseconds, moment
 from headrace.store.database import Row, Transaction
 from headrace.store.statements import events as statements
-
-logger = logging.getLogger("headrace.events")
 
 IDS_A_QUERY = 500
 
@@ -37,40 +32,15 @@ IDS_A_QUERY = 500
 
 
 def record_events(tx: Transaction, body: Sequence[SentEvent]) -> None:
-    """Store and publish each event that is new, and bring task runs up to date with what their clients tell of them.
-
-    An event that is larger than the setting `server.events.maximum_size_bytes` is left out, with a warning.
-    """
+    """Store and publish each event that is new, and bring task runs up to date with what their clients tell of them."""
     known = _known(tx, [event.id.bytes for event in body])
-    size_max = get_current_settings().server.events.maximum_size_bytes
-    received = clock.now_us()
-    received_at = moment(received)
-    rows: list[tuple[Any, ...]] = []
-    related_rows: list[tuple[Any, ...]] = []
-    published: list[ReceivedEvent] = []
-    for event in body:
-        key = event.id.bytes
-        if key in known:
-            continue
-        known.add(key)
-        resource, payload = json_in(event.resource.root), json_in(event.payload)
-        related = [(key, n, one.id, one.role, json_in(one.root)) for n, one in enumerate(event.related)]
-        assert resource is not None
-        assert payload is not None
-        if len(resource) + len(payload) + sum(len(row[4] or "") for row in related) > size_max // 4 and event.size_bytes > size_max:
-            logger.warning("The event %s (%s) has %s bytes and is not stored: at most %s are.", event.id, event.event, event.size_bytes, size_max)
-            continue
-        rows.append((key, microseconds(event.occurred), received, event.event, event.resource.id, resource, payload, id_in(event.follows)))
-        related_rows += related
-        published.append(build(ReceivedEvent, {**event.__dict__, "received": received_at}))
-    if not rows:
-        return
-    tx.sql_many(statements.INSERT_EVENT, rows)
-    if related_rows:
-        tx.sql_many(statements.INSERT_RELATED, related_rows)
-    task_recording.record_task_runs(tx, published, received)
-    if tx.caller.is_server:
-        tx.publish(EVENTS_TOPIC, published)
+    received = moment(clock.now_us())
+    new: dict[UUID, ReceivedEvent] = {
+        event.id: build(ReceivedEvent, {**event.__dict__, "received": received}) for event in body if event.id.bytes not in known
+    }
+    if new:
+        emitting.store(tx, list(new.values()))
+        task_recording.record_task_runs(tx, new.values(), microseconds(received))
 
 
 def _known(tx: Transaction, keys: Sequence[bytes]) -> set[bytes]:
@@ -155,26 +125,14 @@ def _matching(wanted: EventFilter) -> tuple[str, list[Any]]:
 def _events(tx: Transaction, rows: Sequence[Row]) -> list[ReceivedEvent]:
     if not rows:
         return []
-    related: dict[bytes, list[RelatedResource]] = {row[0]: [] for row in rows}
+    related: dict[bytes, list[dict[str, str]]] = {row[0]: [] for row in rows}
     for key, labels in tx.sql(
         f"SELECT event_id, labels FROM event_resources WHERE event_id IN ({', '.join('?' * len(rows))}) ORDER BY event_id, position",
         [row[0] for row in rows],
     ):
-        related[key].append(labelled(RelatedResource, json_out(labels)))
+        related[key].append(json_out(labels))
     return [
-        build(
-            ReceivedEvent,
-            {
-                "occurred": moment(occurred),
-                "event": event,
-                "resource": labelled(Resource, json_out(resource)),
-                "related": related[key],
-                "payload": json_out(payload),
-                "id": UUID(bytes=key),
-                "follows": id_out(follows),
-                "received": moment(received),
-            },
-        )
+        emitting.made(UUID(bytes=key), event, occurred, received, json_out(resource), related[key], json_out(payload), id_out(follows))
         for key, occurred, received, event, _, resource, payload, follows in rows
     ]
 

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from headrace.model import clock, ids
 from headrace.model.endpoints import flows as endpoints
-from headrace.model.errors import ObjectNotFound
+from headrace.model.errors import ObjectNotFound, StoreContention
 from headrace.model.flows import Flow, FlowCreate, FlowUpdate
 from headrace.operations import deletion
 from headrace.operations.encoding import flow_out
+from headrace.operations.lifecycle import tell
 from headrace.operations.table import Operation
 from headrace.store.codec import json_in
 from headrace.store.database import Transaction
@@ -22,7 +23,9 @@ def create_flow(tx: Transaction, body: FlowCreate) -> Flow:
     if found is None:
         now = clock.now_us()
         found = (ids.new().bytes, now, now, body.name, json_in(body.tags or None), json_in(body.labels or None))
-        tx.sql(statements.INSERT_FLOW, found)
+        if not tx.sql_count(statements.INSERT_FLOW, found):
+            raise StoreContention(f"Another server makes the flow {body.name!r} at this moment.")  # its own is found at the next try
+        tell(tx, "flow", "created", flow_out(found))
     return flow_out(found)
 
 
@@ -46,12 +49,16 @@ def update_flow(tx: Transaction, body: FlowUpdate, *, id: UUID) -> None:
     """Replace the tags of a flow. Raises `ObjectNotFound`."""
     if not tx.sql_count("UPDATE flow SET tags = ?, updated = ? WHERE id = ?", (json_in(body.tags or None), clock.now_us(), id.bytes)):
         raise _missing(id)
+    if tx.caller.is_server:
+        tell(tx, "flow", "updated", read_flow(tx, id=id))
 
 
 def delete_flow(tx: Transaction, *, id: UUID) -> None:
     """Delete a flow and all its runs. Raises `ObjectNotFound`."""
-    if tx.sql_one(statements.SELECT_FLOW, (id.bytes,)) is None:
+    found = tx.sql_one(statements.SELECT_FLOW, (id.bytes,))
+    if found is None:
         raise _missing(id)
+    tell(tx, "flow", "deleted", flow_out(found))
     deletion.delete_flow(tx, id.bytes)
 
 

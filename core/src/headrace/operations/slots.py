@@ -16,6 +16,7 @@ from uuid import UUID
 from headrace.model import clock, ids
 from headrace.model.concurrency import ConcurrencyLeaseHolder, ConcurrencyLimitV2Create, MinimalConcurrencyLimitResponse
 from headrace.model.errors import InvalidRequest, LeaseGone, ObjectAlreadyExists, ObjectNotFound, SlotsUnavailable, StoreConflict
+from headrace.operations.lifecycle import Happened, tell
 from headrace.rules import slots as rules
 from headrace.store.codec import id_in, time_out
 from headrace.store.database import Row, Transaction
@@ -50,8 +51,11 @@ def limit_out(row: Row) -> Limit:
 
 
 def limits_named(tx: Transaction, names: Iterable[str], now: datetime) -> list[Limit]:
-    """Return the active limits of `names` in the order of their names; unknown ones are passed over."""
+    """Return the active limits of `names` in the order of their names, and lock them; unknown ones are passed over."""
     wanted = sorted(set(names))
+    if not wanted:
+        return []
+    tx.lock("concurrency_limit", "name", wanted)
     places = ", ".join("?" * len(wanted))
     rows = tx.sql(f"{LIMITS} WHERE l.active AND l.name IN ({places}) ORDER BY l.name", (clock.to_us(now), *wanted))
     return [limit_out(row) for row in rows]
@@ -86,8 +90,8 @@ def take_slots(
     when one is full, `InvalidRequest` for what can never succeed.
     """
     now = clock.now()
-    tx.sql_count("DELETE FROM concurrency_lease WHERE expires <= ?", (clock.to_us(now),))
     limits = limits_named(tx, names, now)
+    tx.sql_count("DELETE FROM concurrency_lease WHERE expires <= ?", (clock.to_us(now),))
     admit(limits, slots, mode, now)
     lease_id = ids.new()
     if limits:
@@ -110,7 +114,7 @@ def release_lease(tx: Transaction, lease_id: UUID) -> None:
     held_seconds = (now - clock.from_us(lease[0])).total_seconds()
     held = tx.sql(
         """SELECT l.id, l."limit", l.slot_decay_per_second, l.avg_slot_occupancy_seconds, l.drained_at, s.slots
-        FROM concurrency_slot s JOIN concurrency_limit l ON l.id = s.limit_id WHERE s.lease_id = ?""",
+        FROM concurrency_slot s JOIN concurrency_limit l ON l.id = s.limit_id WHERE s.lease_id = ? ORDER BY l.name /*+ FOR UPDATE OF l */""",
         (lease_id.bytes,),
     )
     for key, most, decay, average, drained_at, slots in held:
@@ -190,6 +194,7 @@ def add_by_hand(tx: Transaction, limit: Limit, slots: int, now: datetime) -> Non
 
 def set_active_slots(tx: Transaction, limit: Limit, wanted: int, now: datetime) -> None:
     """Make `wanted` slots of the limit taken: the operator's word counts, so leases beyond it are revoked, the newest first."""
+    tx.lock("concurrency_limit", "id", [limit.key])
     if limit.room.decays:
         drained = rules.drained_after(replace(limit.room, drained_at=None), wanted, now)
         tx.sql_count("UPDATE concurrency_limit SET drained_at = ? WHERE id = ?", (clock.to_us(drained), limit.key))
@@ -233,11 +238,22 @@ def insert_limit(tx: Transaction, name: str, most: int, body: ConcurrencyLimitV2
         raise ObjectAlreadyExists(f"A concurrency limit with the name {name!r} already exists.") from error
     if body.active_slots:
         set_active_slots(tx, find_limit(tx, limit_id, now), body.active_slots, now)
-    return find_limit(tx, limit_id, now)
+    made = find_limit(tx, limit_id, now)
+    tell_limit(tx, "created", made)
+    return made
+
+
+def tell_limit(tx: Transaction, happened: Happened, limit: Limit) -> None:
+    """Tell that a limit was made, changed or deleted."""
+    room = limit.room
+    payload: dict[str, object] = {"id": limit.id, "created": limit.created, "updated": limit.updated, "active": limit.active, "name": room.name}
+    payload.update(limit=room.limit, slot_decay_per_second=room.decay_per_second)
+    tell(tx, "concurrency-limit", happened, limit, name=room.name, payload=payload)
 
 
 def remove_limit(tx: Transaction, limit: Limit) -> None:
     """Delete a limit with what is held of it."""
+    tell_limit(tx, "deleted", limit)
     tx.sql_count("DELETE FROM concurrency_limit WHERE id = ?", (limit.key,))
     tx.sql_count("DELETE FROM concurrency_lease WHERE id = ?", (limit.key,))
 

@@ -32,6 +32,7 @@ from headrace.operations.slots import (
     minimal,
     remove_limit,
     set_active_slots,
+    tell_limit,
 )
 from headrace.operations.table import Operation
 from headrace.rules.slots import TAG_WAIT_SECONDS_MAX
@@ -46,7 +47,9 @@ def create_tag_limit(tx: Transaction, body: ConcurrencyLimitCreate) -> Concurren
     name = TAG_PREFIX + body.tag
     if _row_of(tx, name, now):
         tx.sql_count('UPDATE concurrency_limit SET "limit" = ?, updated = ? WHERE name = ?', (body.concurrency_limit, clock.to_us(now), name))
-        return _shown(tx, find_limit(tx, name, now), now)
+        changed = find_limit(tx, name, now)
+        tell_limit(tx, "updated", changed)
+        return _shown(tx, changed, now)
     return _shown(tx, insert_limit(tx, name, body.concurrency_limit), now)
 
 

@@ -17,6 +17,7 @@ from headrace.model.variables import (
     VariableUpdate,
 )
 from headrace.operations.conditions import Conditions, elements
+from headrace.operations.lifecycle import tell
 from headrace.operations.pages import page_limit
 from headrace.operations.table import Operation
 from headrace.store.codec import json_in, json_out
@@ -52,7 +53,9 @@ def create_variable(tx: Transaction, body: VariableCreate) -> Variable:
         )
     except StoreConflict as error:
         raise ObjectAlreadyExists(f"A variable with the name {body.name!r} already exists.") from error
-    return read_variable(tx, id=variable_id)
+    made = read_variable(tx, id=variable_id)
+    tell(tx, "variable", "created", made)
+    return made
 
 
 def read_variable(tx: Transaction, *, id: UUID) -> Variable:
@@ -98,6 +101,8 @@ def _update(tx: Transaction, body: VariableUpdate, column: str, value: bytes | s
         raise ObjectAlreadyExists(f"A variable with the name {body.name!r} already exists.") from error
     if not changed:
         raise ObjectNotFound("Variable not found.")
+    if tx.caller.is_server:
+        tell(tx, "variable", "updated", _found(tx, column, changes.get("name", value) if column == "name" else value))
 
 
 def delete_variable(tx: Transaction, *, id: UUID) -> None:
@@ -111,8 +116,8 @@ def delete_variable_by_name(tx: Transaction, *, name: str) -> None:
 
 
 def _delete(tx: Transaction, column: str, value: bytes | str) -> None:
-    if not tx.sql_count(f"DELETE FROM variable WHERE {column} = ?", (value,)):
-        raise ObjectNotFound("Variable not found.")
+    tell(tx, "variable", "deleted", _found(tx, column, value))
+    tx.sql_count(f"DELETE FROM variable WHERE {column} = ?", (value,))
 
 
 def _conditions(wanted: VariableFilter | None) -> tuple[str, list[object]]:
