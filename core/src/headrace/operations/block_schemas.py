@@ -9,7 +9,7 @@ from uuid import UUID
 from headrace.model import clock, ids
 from headrace.model.blocks import BlockSchema, BlockSchemaCreate, BlockSchemaQuery, BlockType, schema_checksum
 from headrace.model.endpoints import blocks as endpoints
-from headrace.model.errors import ObjectNotFound
+from headrace.model.errors import ObjectNotFound, StoreContention
 from headrace.operations import block_filters as filters
 from headrace.operations.block_changes import forget_missing_default_storage
 from headrace.operations.conditions import Conditions
@@ -71,7 +71,8 @@ def create_block_schema(tx: Transaction, body: BlockSchemaCreate) -> BlockSchema
     now = clock.now_us()
     id = ids.new()
     values = (checksum, json_in(body.fields), json_in(body.capabilities), body.version, body.block_type_id.bytes)
-    tx.sql(statements.INSERT_SCHEMA, (id.bytes, now, now, *values))
+    if not tx.sql_count(statements.INSERT_SCHEMA, (id.bytes, now, now, *values)):
+        raise StoreContention(f"Another server stores the block schema {checksum!r} at this moment.")  # it is found at the next try
     return read_block_schema(tx, id=id)
 
 
@@ -86,8 +87,9 @@ def read_block_schema(tx: Transaction, *, id: UUID) -> BlockSchema:
 def read_block_schema_by_checksum(tx: Transaction, *, checksum: str, version: str | None = None) -> BlockSchema:
     """Return the schema with that checksum, the newest one unless a version is named. Raises ObjectNotFound."""
     found = tx.sql_one(
-        f"{statements.SELECT_SCHEMAS} WHERE s.checksum = ? AND (? IS NULL OR s.version = ?) ORDER BY s.created DESC, s.id DESC LIMIT 1",
-        (checksum, version, version),
+        f"{statements.SELECT_SCHEMAS} WHERE s.checksum = ?{' AND s.version = ?' if version is not None else ''}"
+        " ORDER BY s.created DESC, s.id DESC LIMIT 1",
+        (checksum,) if version is None else (checksum, version),
     )
     if found is None:
         of_version = f" and the version {version!r}" if version is not None else ""

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from headrace.model.caller import EMBEDDED, Caller
 from headrace.model.endpoints.base import Endpoint
-from headrace.store.database import Database
+from headrace.store.database import Database, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,13 @@ def answer(database: Database, endpoint: Endpoint[Any], body: Any, parameters: d
         given = (endpoint.body() if body is None else body,)
     else:
         given = ()
-    with database.write(caller) if operation.writes else database.read(caller) as tx:
+
+
+    def work(tx: Transaction) -> tuple[Any, int]:
         found = operation.fn(tx, *given, **parameters)
-    return found, tx.status or endpoint.status
+        return found, tx.status or endpoint.status
+
+    if operation.writes:
+        return database.transact(work, caller)
+    with database.read(caller) as tx:
+        return work(tx)

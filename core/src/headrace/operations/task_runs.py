@@ -6,7 +6,7 @@ from uuid import UUID
 
 from headrace.model import clock, ids, names
 from headrace.model.endpoints import task_runs as endpoints
-from headrace.model.errors import ObjectNotFound
+from headrace.model.errors import ObjectNotFound, StoreContention
 from headrace.model.orchestration import OrchestrationResult, SetState
 from headrace.model.states import StateType
 from headrace.model.task_runs import TaskRun, TaskRunCreate, TaskRunUpdate
@@ -22,8 +22,12 @@ from headrace.store.statements import runs as statements
 
 def create_task_run(tx: Transaction, body: TaskRunCreate) -> TaskRun:
     """Return the task run of that flow run, task key and dynamic key (or id): as it is if it exists, else newly made."""
-    key = (id_in(body.flow_run_id), body.task_key, body.dynamic_key)
-    found = tx.sql_one(statements.SELECT_TASK_RUN_BY_KEY, key)
+    key = (body.task_key, body.dynamic_key)
+    if body.flow_run_id is None:
+        found = tx.sql_one(statements.SELECT_LONE_TASK_RUN_BY_KEY, key)
+    else:
+        tx.lock("flow_run", "id", [body.flow_run_id.bytes])  # the same run may be proposed twice at once
+        found = tx.sql_one(statements.SELECT_TASK_RUN_BY_KEY, (body.flow_run_id.bytes, *key))
     if found is None and body.id is not None:
         found = tx.sql_one(statements.SELECT_TASK_RUN, (body.id.bytes,))
     if found is not None:
@@ -36,7 +40,7 @@ def create_task_run(tx: Transaction, body: TaskRunCreate) -> TaskRun:
         run_id.bytes,
         now,
         now,
-        key[0],
+        id_in(body.flow_run_id),
         body.name or names.invent(),
         body.task_key,
         body.dynamic_key,
@@ -59,7 +63,8 @@ def create_task_run(tx: Transaction, body: TaskRunCreate) -> TaskRun:
         time_in(body.cache_expiration),
         body.task_version,
     )
-    tx.sql(statements.INSERT_TASK_RUN, row)
+    if not tx.sql_count(statements.INSERT_TASK_RUN, row):
+        raise StoreContention(f"Another server makes the task run {run_id} at this moment.")  # it is found at the next try
     if state.state_details.deferred and state.type is StateType.SCHEDULED:
         transitions.queue_background_run(tx, run_id, state)
     return task_run_out((*row, state.message, json_in(state.data), details_in(state.state_details)), now)

@@ -53,6 +53,7 @@ class Run:
 def set_flow_run_state(tx: Transaction, run_id: UUID, body: SetState, owner: UUID | None = None) -> OrchestrationResult:
     """Propose a state for a flow run; the task run that stands for it in a parent follows. Raises `ObjectNotFound`."""
     tx.lock("flow_run", "id", [run_id.bytes])
+    tx.lock("flow_run", "id", [run_id.bytes])
     row = tx.sql_one(statements.SELECT_FLOW_RUN_BOOKS, (run_id.bytes,))
     if row is None:
         raise ObjectNotFound(help_message=f"Flow run with id {run_id} not found")
@@ -69,6 +70,7 @@ def set_flow_run_state(tx: Transaction, run_id: UUID, body: SetState, owner: UUI
 
 def set_task_run_state(tx: Transaction, run_id: UUID, body: SetState) -> OrchestrationResult:
     """Propose a state for a task run. Raises `ObjectNotFound`."""
+    tx.lock("task_run", "id", [run_id.bytes])
     tx.lock("task_run", "id", [run_id.bytes])
     row = tx.sql_one(statements.SELECT_TASK_RUN_BOOKS, (run_id.bytes,))
     if row is None:
@@ -270,6 +272,7 @@ def queue_background_run(tx: Transaction, run_id: UUID, state: State) -> None:
 def _mirror(tx: Transaction, run: Run, state: State) -> None:
     """Give the task run that stands for a subflow run in its parent the same state. It may not be recorded yet; then its record tells."""
     assert run.parent_task_run_id is not None
+    tx.lock("task_run", "id", [run.parent_task_run_id.bytes])
     row = tx.sql_one(statements.SELECT_TASK_RUN_BOOKS, (run.parent_task_run_id.bytes,))
     if row is None:
         return

@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from headrace.model import clock
 from headrace.model.caller import EMBEDDED, Caller
-from headrace.model.errors import StoreConflict, StoreContention, StoreError
+from headrace.model.errors import StoreConflict, StoreError
 from headrace.store import failures
 from headrace.store.link import Link
 
@@ -29,8 +29,6 @@ RETRY_SECONDS_MIN = 0.0005
 RETRY_SECONDS_MAX = 0.005
 STATEMENTS_CACHED_MAX = 256
 IDLE_CONNECTIONS_MAX = 16
-CONTENTION_TRIES_MAX = 8
-CONTENTION_SECONDS_MAX = 0.1
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -181,16 +179,11 @@ class Database:
             self._give(link)
 
     def transact(self, work: Callable[[Transaction], T], caller: Caller = EMBEDDED) -> T:
-        """Do `work` in a transaction that writes, again if the database took it back because another one changed the same.
+        """Do `work` in a transaction that writes and return its answer.
 
-        Several servers may write at once on PostgreSQL; it ends deadlocks by letting one of the two start over.
+        On PostgreSQL it is done again, a bounded number of times, when the database took the transaction back because another one changed the
+        same: several servers write at once there, and a deadlock ends by letting one of them start over.
         """
-        for attempt in range(1, CONTENTION_TRIES_MAX):
-            try:
-                with self.write(caller) as tx:
-                    return work(tx)
-            except StoreContention:
-                clock.sleep(random.random() * CONTENTION_SECONDS_MAX * attempt / CONTENTION_TRIES_MAX)
         with self.write(caller) as tx:
             return work(tx)
 

@@ -19,10 +19,10 @@ _handed_over = threading.local()
 class _PostgresTypes(PGTypeCompiler):
     """Makes columns sort and count as on SQLite: text by its characters' numbers, whole numbers of 64 bits."""
 
-    def visit_TEXT(self, type_: Any, **kw: Any) -> str:  # noqa: N802  # SQLAlchemy's name
+    def visit_TEXT(self, type_: Any, **kw: Any) -> str:  # SQLAlchemy's name
         return 'TEXT COLLATE "C"'
 
-    def visit_INTEGER(self, type_: Any, **kw: Any) -> str:  # noqa: N802  # SQLAlchemy's name
+    def visit_INTEGER(self, type_: Any, **kw: Any) -> str:  # SQLAlchemy's name
         return "BIGINT"
 
 

@@ -19,16 +19,13 @@ _REFUSED = (
 )
 
 
-def conflict(error: psycopg.IntegrityError) -> StoreConflict:
-    """Return the portable error for a broken key or reference."""
-    return StoreConflict(error.diag.message_primary or str(error))
-
-
 def reraise(error: BaseException, place: str) -> None:
     """Raise a `StoreError` in place of the driver's error about the database `place`; return for every other."""
     if not isinstance(error, psycopg.Error):
         return
     said = (error.diag.message_primary or str(error)).strip() or type(error).__name__
+    if isinstance(error, psycopg.IntegrityError):
+        raise StoreConflict(said) from error
     if isinstance(error, _CONTENTION):
         raise StoreContention(f"The database {place} took the transaction back, because others changed the same: {said}.") from error
     if isinstance(error, errors.QueryCanceled):

@@ -7,14 +7,15 @@ moment. What a server loses by a crash, a deadlock or a full pool is a `StoreUna
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
-from headrace.model import ids
+from headrace.model import clock, ids
 from headrace.model.caller import EMBEDDED, Caller
-from headrace.model.errors import StoreError, StoreUnavailable
+from headrace.model.errors import StoreContention, StoreError, StoreUnavailable
 from headrace.store import listening, postgres_failures, postgres_opening
 from headrace.store.address import PostgresOptions, postgres_options
 from headrace.store.database import STATEMENTS_CACHED_MAX, Database, Row, Transaction
@@ -33,6 +34,10 @@ WRITING = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 PREPARED_AFTER = 2
 """A statement run more often than this on one connection is prepared there."""
 STALE_TRIES_MAX = 20
+CONTENTION_TRIES_MAX = 8
+CONTENTION_SECONDS_MAX = 0.1
+
+T = TypeVar("T")
 
 _inherited: list[Any] = []  # a child made by fork must not touch its parent's connections, not even to drop them
 
@@ -56,10 +61,11 @@ class PostgresLink:
 class PostgresTransaction(Transaction):
     """A transaction on PostgreSQL; see `Transaction`."""
 
-    __slots__ = ("_cursor",)
+    __slots__ = ("_cursor", "_place")
 
-    def __init__(self, link: PostgresLink, caller: Caller = EMBEDDED) -> None:
+    def __init__(self, link: PostgresLink, place: str, caller: Caller = EMBEDDED) -> None:
         self._cursor = link.cursor
+        self._place = place
         self.caller = caller
         self.status = None
         self.published = []
@@ -80,8 +86,9 @@ class PostgresTransaction(Transaction):
     def sql_many(self, text: str, rows: Iterable[Sequence[Any]]) -> None:
         try:
             self._cursor.executemany(translated(text), rows)
-        except psycopg.IntegrityError as error:
-            raise postgres_failures.conflict(error) from error
+        except psycopg.Error as error:
+            postgres_failures.reraise(error, self._place)
+            raise
 
     def lock(self, table: str, column: str, values: Iterable[Any]) -> None:
         wanted = sorted(set(values))
@@ -92,8 +99,9 @@ class PostgresTransaction(Transaction):
     def _run(self, text: str, values: Sequence[Any]) -> psycopg.RawCursor[Row]:
         try:
             return self._cursor.execute(translated(text), values, binary=True)
-        except psycopg.IntegrityError as error:
-            raise postgres_failures.conflict(error) from error
+        except psycopg.Error as error:
+            postgres_failures.reraise(error, self._place)
+            raise
 
 
 class PostgresDatabase(Database):
@@ -120,7 +128,7 @@ class PostgresDatabase(Database):
     @contextmanager
     def write(self, caller: Caller = EMBEDDED) -> Generator[Transaction, None, None]:
         link = self._begin_somewhere(WRITING)
-        tx = PostgresTransaction(link, caller)
+        tx = PostgresTransaction(link, self.options.place, caller)
         try:
             yield tx
             if tx.published:
@@ -139,13 +147,22 @@ class PostgresDatabase(Database):
     def read(self, caller: Caller = EMBEDDED) -> Generator[Transaction, None, None]:
         link = self._begin_somewhere(READING)
         try:
-            yield PostgresTransaction(link, caller)
+            yield PostgresTransaction(link, self.options.place, caller)
             link.cursor.execute(b"COMMIT")
         except BaseException as error:
             self._take_back(link)
             postgres_failures.reraise(error, self.options.place)
             raise
         self._opened_pool().give(link)
+
+    def transact(self, work: Callable[[Transaction], T], caller: Caller = EMBEDDED) -> T:
+        for attempt in range(1, CONTENTION_TRIES_MAX):
+            try:
+                with self.write(caller) as tx:
+                    return work(tx)
+            except StoreContention:
+                clock.sleep(random.random() * CONTENTION_SECONDS_MAX * attempt / CONTENTION_TRIES_MAX)
+        return super().transact(work, caller)
 
     def close(self) -> None:
         pool, self._pool = self._pool, None
@@ -205,7 +222,9 @@ class PostgresDatabase(Database):
             with self._opening:
                 pool = self._pool
                 if pool is None:
-                    pool = Pool(lambda: PostgresLink(self.connect()), options.pool_size, options.max_overflow, options.pool_timeout, options.pool_recycle)
+                    pool = Pool(
+                        lambda: PostgresLink(self.connect()), options.pool_size, options.max_overflow, options.pool_timeout, options.pool_recycle
+                    )
                     if not self._is_open:
                         try:
                             with self.connect() as raw:

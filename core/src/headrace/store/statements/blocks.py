@@ -19,7 +19,7 @@ INSERT_TYPE = """INSERT INTO block_type
     (id, created, updated, name, slug, logo_url, documentation_url, description, code_example, is_protected)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 INSERT_SCHEMA = """INSERT INTO block_schema
-    (id, created, updated, checksum, fields, capabilities, version, block_type_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
+    (id, created, updated, checksum, fields, capabilities, version, block_type_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
 INSERT_DOCUMENT = """INSERT INTO block_document
     (id, created, updated, name, data, key_id, is_anonymous, block_type_id, block_schema_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 UPDATE_DOCUMENT = "UPDATE block_document SET updated = ?, data = ?, key_id = ?, block_schema_id = ? WHERE id = ?"

@@ -94,7 +94,7 @@ INSERT_FLOW = _insert("flow", FLOW_COLUMNS) + " ON CONFLICT (name) DO NOTHING"
 SELECT_FLOW_BY_NAME = f"SELECT {', '.join(FLOW_COLUMNS)} FROM flow WHERE name = ?"
 SELECT_FLOW = f"SELECT {', '.join(FLOW_COLUMNS)} FROM flow WHERE id = ?"
 
-INSERT_FLOW_RUN = _insert("flow_run", FLOW_RUN_COLUMNS)
+INSERT_FLOW_RUN = _insert("flow_run", FLOW_RUN_COLUMNS) + " ON CONFLICT DO NOTHING"
 SELECT_FLOW_RUNS = _select_run("flow_run", FLOW_RUN_COLUMNS)
 SELECT_FLOW_RUN = SELECT_FLOW_RUNS + " WHERE r.id = ?"
 SELECT_FLOW_RUN_BY_KEY = SELECT_FLOW_RUNS + " WHERE r.flow_id = ? AND r.idempotency_key = ?"
@@ -102,10 +102,11 @@ INSERT_FLOW_RUN_STATE = _insert("flow_run_state", _state_columns("flow_run_id"))
 SELECT_FLOW_RUN_STATE = f"SELECT {', '.join(_state_columns('flow_run_id'))} FROM flow_run_state WHERE id = ?"
 SELECT_FLOW_RUN_STATES = f"SELECT {', '.join(_state_columns('flow_run_id'))} FROM flow_run_state WHERE flow_run_id = ? ORDER BY timestamp, id"
 
-INSERT_TASK_RUN = _insert("task_run", TASK_RUN_COLUMNS)
+INSERT_TASK_RUN = _insert("task_run", TASK_RUN_COLUMNS) + " ON CONFLICT DO NOTHING"
 SELECT_TASK_RUNS = _select_run("task_run", TASK_RUN_COLUMNS)
 SELECT_TASK_RUN = SELECT_TASK_RUNS + " WHERE r.id = ?"
-SELECT_TASK_RUN_BY_KEY = SELECT_TASK_RUNS + " WHERE r.flow_run_id IS ? AND r.task_key = ? AND r.dynamic_key = ?"
+SELECT_TASK_RUN_BY_KEY = SELECT_TASK_RUNS + " WHERE r.flow_run_id = ? AND r.task_key = ? AND r.dynamic_key = ?"
+SELECT_LONE_TASK_RUN_BY_KEY = SELECT_TASK_RUNS + " WHERE r.flow_run_id IS NULL AND r.task_key = ? AND r.dynamic_key = ?"
 INSERT_TASK_RUN_STATE = _insert("task_run_state", _state_columns("task_run_id"))
 SELECT_TASK_RUN_STATE = f"SELECT {', '.join(_state_columns('task_run_id'))} FROM task_run_state WHERE id = ?"
 SELECT_TASK_RUN_STATES = f"SELECT {', '.join(_state_columns('task_run_id'))} FROM task_run_state WHERE task_run_id = ? ORDER BY timestamp, id"
