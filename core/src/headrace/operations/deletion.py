@@ -8,7 +8,15 @@ from headrace.store.database import Transaction
 
 
 def delete_flow(tx: Transaction, flow_id: bytes) -> None:
-    """Delete a flow and all its runs."""
+    """Delete a flow with its deployments and all its runs."""
+    deployments = tx.sql("SELECT id FROM deployment WHERE flow_id = ?", (flow_id,))
+    if deployments:
+        from uuid import UUID
+
+        from headrace.operations.deployment_rows import delete_deployment_row, find_deployment
+
+        for (key,) in deployments:
+            delete_deployment_row(tx, find_deployment(tx, UUID(bytes=key)))
     delete_flow_runs(tx, [run for (run,) in tx.sql("SELECT id FROM flow_run WHERE flow_id = ?", (flow_id,))])
     tx.sql("DELETE FROM flow WHERE id = ?", (flow_id,))
 

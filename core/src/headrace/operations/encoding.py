@@ -137,7 +137,11 @@ def flow_run_out(row: Sequence[Any], now_us: int) -> FlowRun:
             "context": json_out(context) or {},
             "empirical_policy": flow_run_policy_out(policy),
             "tags": json_out(tags) or [],
-            "labels": {"prefect.flow.id": str(UUID(bytes=flow_id)), **(json_out(labels) or {})},
+            "labels": {
+                "prefect.flow.id": str(UUID(bytes=flow_id)),
+                **({"prefect.deployment.id": str(UUID(bytes=deployment_id))} if deployment_id is not None else {}),
+                **(json_out(labels) or {}),
+            },
             "parent_task_run_id": id_out(parent),
             "state_type": state.type if state else None,
             "state_name": state_name,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from headrace.model import clock, ids, names
 from headrace.model.endpoints import flow_runs as endpoints
-from headrace.model.errors import InvalidRequest, ObjectNotFound
+from headrace.model.errors import InvalidRequest, ObjectNotFound, StoreContention
 from headrace.model.flow_runs import (
     FlowRun,
     FlowRunCreate,
@@ -39,11 +39,31 @@ def create_flow_run(tx: Transaction, body: FlowRunCreate, *, owner: UUID | None 
     if body.idempotency_key is not None:
         found = tx.sql_one(statements.SELECT_FLOW_RUN_BY_KEY, (body.flow_id.bytes, body.idempotency_key))
         if found is not None:
+            tx.status = 200
             return flow_run_out(found, clock.now_us())
     flow = tx.sql_one("SELECT labels FROM flow WHERE id = ?", (body.flow_id.bytes,))
     if flow is None:
         raise InvalidRequest(f"No flow has the id {body.flow_id}, so no run of it can be created. Create the flow first.", status=409)
     queue = _queue(tx, body) if body.work_pool_name or body.work_queue_name else None
+    version = None
+    if body.deployment_id is not None:
+        deployment = tx.sql_one("SELECT version FROM deployment WHERE id = ?", (body.deployment_id.bytes,))
+        version = deployment[0] if deployment is not None else None
+    labels = {**(json_out(flow[0]) or {}), **(body.labels or {})}
+    return insert_flow_run(tx, body, labels, queue, version, json_in(tx.caller.created_by), owner=owner)
+
+
+def insert_flow_run(
+    tx: Transaction,
+    body: FlowRunCreate,
+    labels: dict[str, Any],
+    queue: WorkQueue | None,
+    deployment_version: str | None,
+    created_by: str | None,
+    *,
+    owner: UUID | None = None,
+) -> FlowRun:
+    """Store a run whose flow exists and whose idempotency key is new, with all its labels, in its first state."""
     run_id = ids.new()
     now = clock.now_us()
     state, books = transitions.first_state(tx, "flow_run", run_id, body.state, now)
@@ -66,14 +86,14 @@ def create_flow_run(tx: Transaction, body: FlowRunCreate, *, owner: UUID | None 
         json_in(body.parameters or None),
         json_in(body.context or None),
         json_in(body.tags or None),
-        json_in({**(json_out(flow[0]) or {}), **(body.labels or {})} or None),
+        json_in(labels or None),
         own(body.empirical_policy),
         id_in(body.parent_task_run_id),
         id_in(owner),
         body.flow_version,
         body.idempotency_key,
         id_in(body.deployment_id),
-        None,
+        deployment_version,
         queue and queue.id.bytes,
         queue and queue.name,
         queue and id_in(queue.work_pool_id),
@@ -82,9 +102,14 @@ def create_flow_run(tx: Transaction, body: FlowRunCreate, *, owner: UUID | None 
         id_in(body.infrastructure_document_id),
         None,
         json_in(body.job_variables),
-        None,
+        created_by,
     )
-    tx.sql(statements.INSERT_FLOW_RUN, row)
+    if not tx.sql_count(statements.INSERT_FLOW_RUN, row):
+        raise StoreContention(f"Another server makes the run with the idempotency key {body.idempotency_key!r} at this moment.")  # found next time
+    if tx.caller.is_server:
+        from headrace.operations.run_events import tell_flow_run_state
+
+        tell_flow_run_state(tx, run_id, None, state)
     return flow_run_out((*row, state.message, json_in(state.data), details_in(state.state_details)), now)
 
 
@@ -140,6 +165,7 @@ def _check_job_variables(tx: Transaction, deployment: bytes, variables: dict[str
 
 def update_flow_run_labels(tx: Transaction, body: dict[str, Any], *, id: UUID) -> None:
     """Add labels to those that the run has, or replace their values. Raises `ObjectNotFound`."""
+    tx.lock("flow_run", "id", [id.bytes])
     row = tx.sql_one("SELECT labels FROM flow_run WHERE id = ?", (id.bytes,))
     if row is None:
         raise _missing(id)

@@ -1,4 +1,4 @@
-"""Filters over flows, runs and logs as conditions. `alias` is the name that the statement gives the filtered table.
+"""Filters over flows, runs, deployments and logs as conditions. `alias` is the name that the statement gives the filtered table.
 
 A filter over related objects becomes EXISTS: some related object matches.
 """
@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from headrace.model.run_filters import FlowFilter, FlowRunFilter, LogFilter, TaskRunFilter
+from headrace.model.run_filters import DeploymentFilter, FlowFilter, FlowRunFilter, LogFilter, TaskRunFilter
 from headrace.model.run_queries import RunScope
 from headrace.model.text_search import words_of
 from headrace.operations.conditions import Conditions, elements, escaped, field_of
 from headrace.operations.pool_conditions import waits_where
 from headrace.store.codec import json_in, microseconds
 
-F = TypeVar("F", FlowFilter, FlowRunFilter, TaskRunFilter, LogFilter)
+F = TypeVar("F", FlowFilter, FlowRunFilter, TaskRunFilter, DeploymentFilter, LogFilter)
 
 
-def matches_all(given: FlowFilter | FlowRunFilter | TaskRunFilter | LogFilter | None) -> bool:
+def matches_all(given: FlowFilter | FlowRunFilter | TaskRunFilter | DeploymentFilter | LogFilter | None) -> bool:
     """Say whether a filter holds no condition."""
     return given is None or not given.model_dump(exclude={"operator"}, exclude_none=True)
 
@@ -31,7 +31,8 @@ def flow_where(given: FlowFilter, alias: str) -> Conditions:
         found.any_of(f"{alias}.id", given.id.any_)
         found.any_of(f"{alias}.id", given.id.not_any_, negated=True)
     if given.deployment is not None and given.deployment.is_null_ is not None:
-        found.add("TRUE" if given.deployment.is_null_ else "FALSE")  # no flow has a deployment while there are none
+        no = "NOT " if given.deployment.is_null_ else ""
+        found.add(f"{no}EXISTS (SELECT 1 FROM deployment fd WHERE fd.flow_id = {alias}.id)")
     if given.name is not None:
         found.any_of(f"{alias}.name", given.name.any_)
         found.contains(f"{alias}.name", given.name.like_)
@@ -122,6 +123,39 @@ def task_run_where(given: TaskRunFilter, alias: str) -> Conditions:
     return found
 
 
+def deployment_where(given: DeploymentFilter, alias: str) -> Conditions:
+    """Return the conditions of a filter over deployments."""
+    found = Conditions()
+    if given.id is not None:
+        found.any_of(f"{alias}.id", given.id.any_)
+        found.any_of(f"{alias}.id", given.id.not_any_, negated=True)
+    if given.name is not None:
+        found.any_of(f"{alias}.name", given.name.any_)
+        found.contains(f"{alias}.name", given.name.like_)
+    if given.flow_or_deployment_name is not None:
+        either, flow = Conditions(), Conditions()
+        flow.contains("nf.name", given.flow_or_deployment_name.like_)
+        either.contains(f"{alias}.name", given.flow_or_deployment_name.like_)
+        if not flow.is_empty:
+            either.add(f"EXISTS (SELECT 1 FROM flow nf WHERE nf.id = {alias}.flow_id AND {flow.joined()})", *flow.values)
+        _nest(found, either, "or_")
+    if given.paused is not None and given.paused.eq_ is not None:
+        found.add(f"{alias}.paused" if given.paused.eq_ else f"NOT {alias}.paused")
+    if given.tags is not None:
+        _nest(found, _tags(f"{alias}.tags", given.tags.all_, given.tags.any_, given.tags.is_null_), given.tags.operator)
+    if given.work_queue_name is not None and given.work_queue_name.any_ is not None:
+        inner = Conditions()
+        inner.any_of("nq.name", given.work_queue_name.any_)
+        found.add(f"EXISTS (SELECT 1 FROM work_queue nq WHERE nq.id = {alias}.work_queue_id AND {inner.joined()})", *inner.values)
+    if given.concurrency_limit is not None:
+        limit = given.concurrency_limit
+        for comparison, value in ((">=", limit.ge_), ("<=", limit.le_)):
+            if value is not None:
+                found.add(f'EXISTS (SELECT 1 FROM concurrency_limit nl WHERE nl.id = {alias}.concurrency_limit_id AND nl."limit" {comparison} ?)', value)
+        found.present(f"{alias}.concurrency_limit_id", None if limit.is_null_ is None else not limit.is_null_)
+    return found
+
+
 def log_where(given: LogFilter, alias: str) -> Conditions:
     """Return the conditions of a filter over log lines."""
     found = Conditions()
@@ -153,9 +187,10 @@ def scope_of_flows(scope: RunScope, alias: str) -> Conditions:
         related.add(f"EXISTS (SELECT 1 FROM task_run st WHERE st.flow_run_id = sr.id AND {tasks.joined()})", *tasks.values)
     if related is not None:
         found.add(f"EXISTS (SELECT 1 FROM flow_run sr WHERE sr.flow_id = {alias}.id AND {related.joined()})", *related.values)
-    waits = waits_where(scope.work_pools, scope.work_pool_queues, "sd.work_queue_id")
-    if not waits.is_empty:
-        found.add(f"EXISTS (SELECT 1 FROM deployment sd WHERE sd.flow_id = {alias}.id AND {waits.joined()})", *waits.values)
+    deployed = waits_where(scope.work_pools, scope.work_pool_queues, "sd.work_queue_id")
+    _own(deployed, scope.deployments, deployment_where, "sd")
+    if not deployed.is_empty:
+        found.add(f"EXISTS (SELECT 1 FROM deployment sd WHERE sd.flow_id = {alias}.id AND {deployed.joined()})", *deployed.values)
     return found
 
 
@@ -169,9 +204,33 @@ def scope_of_flow_runs(scope: RunScope, alias: str) -> Conditions:
     tasks = _related(scope.task_runs, task_run_where, "st")
     if tasks is not None:
         found.add(f"EXISTS (SELECT 1 FROM task_run st WHERE st.flow_run_id = {alias}.id AND {tasks.joined()})", *tasks.values)
+    _deployed(found, scope, alias)
     waits = waits_where(scope.work_pools, scope.work_pool_queues, f"{alias}.work_queue_id")
     if not waits.is_empty:
         found.add(waits.joined(), *waits.values)
+    return found
+
+
+def _deployed(found: Conditions, scope: RunScope, run: str) -> None:
+    deployments = _related(scope.deployments, deployment_where, "sd")
+    if deployments is not None:
+        found.add(f"EXISTS (SELECT 1 FROM deployment sd WHERE sd.id = {run}.deployment_id AND {deployments.joined()})", *deployments.values)
+
+
+def scope_of_deployments(scope: RunScope, alias: str) -> Conditions:
+    """Return the conditions for deployments, those over related objects included."""
+    found = waits_where(scope.work_pools, scope.work_pool_queues, f"{alias}.work_queue_id")
+    _own(found, scope.deployments, deployment_where, alias)
+    flows = _related(scope.flows, flow_where, "sf")
+    if flows is not None:
+        found.add(f"EXISTS (SELECT 1 FROM flow sf WHERE sf.id = {alias}.flow_id AND {flows.joined()})", *flows.values)
+    related = _related(scope.flow_runs, flow_run_where, "sr")
+    tasks = _related(scope.task_runs, task_run_where, "st")
+    if tasks is not None:
+        related = related or Conditions()
+        related.add(f"EXISTS (SELECT 1 FROM task_run st WHERE st.flow_run_id = sr.id AND {tasks.joined()})", *tasks.values)
+    if related is not None:
+        found.add(f"EXISTS (SELECT 1 FROM flow_run sr WHERE sr.deployment_id = {alias}.id AND {related.joined()})", *related.values)
     return found
 
 
@@ -184,6 +243,11 @@ def scope_of_task_runs(scope: RunScope, alias: str) -> Conditions:
     if flows is not None:
         related = related or Conditions()
         related.add(f"EXISTS (SELECT 1 FROM flow sf WHERE sf.id = sr.flow_id AND {flows.joined()})", *flows.values)
+    above = waits_where(scope.work_pools, scope.work_pool_queues, "sr.work_queue_id")
+    _deployed(above, scope, "sr")
+    if not above.is_empty:
+        related = related or Conditions()
+        related.add(above.joined(), *above.values)
     if related is not None:
         found.add(f"EXISTS (SELECT 1 FROM flow_run sr WHERE sr.id = {alias}.flow_run_id AND {related.joined()})", *related.values)
     return found
