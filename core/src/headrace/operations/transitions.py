@@ -53,7 +53,6 @@ class Run:
 def set_flow_run_state(tx: Transaction, run_id: UUID, body: SetState, owner: UUID | None = None) -> OrchestrationResult:
     """Propose a state for a flow run; the task run that stands for it in a parent follows. Raises `ObjectNotFound`."""
     tx.lock("flow_run", "id", [run_id.bytes])
-    tx.lock("flow_run", "id", [run_id.bytes])
     row = tx.sql_one(statements.SELECT_FLOW_RUN_BOOKS, (run_id.bytes,))
     if row is None:
         raise ObjectNotFound(help_message=f"Flow run with id {run_id} not found")
@@ -70,7 +69,6 @@ def set_flow_run_state(tx: Transaction, run_id: UUID, body: SetState, owner: UUI
 
 def set_task_run_state(tx: Transaction, run_id: UUID, body: SetState) -> OrchestrationResult:
     """Propose a state for a task run. Raises `ObjectNotFound`."""
-    tx.lock("task_run", "id", [run_id.bytes])
     tx.lock("task_run", "id", [run_id.bytes])
     row = tx.sql_one(statements.SELECT_TASK_RUN_BOOKS, (run_id.bytes,))
     if row is None:
