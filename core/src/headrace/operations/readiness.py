@@ -1,24 +1,25 @@
-"""Who is there: workers that fell silent, pools without workers, queues that nobody polls. Steps for the service that looks after them.
+"""Who is there: workers that fell silent, pools without workers, queues that nobody polls. Steps for the foreman.
 
 A step does a bounded part of the work in the transaction given, may be repeated at any time, and returns how many it changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from headrace.model import clock
 from headrace.model.work_pools import WorkPoolStatus
 from headrace.model.work_queues import WorkQueue, WorkQueueStatus
+from headrace.operations import deployment_readiness
 from headrace.operations.pool_rows import pool_with_id, queue_with_id, set_pool_status, set_queue_status
 from headrace.settings import get_current_settings
 from headrace.store.database import Transaction
 from headrace.store.translation import SKIP_LOCKED
 
 
-def mark_polled(tx: Transaction, queues: Iterable[WorkQueue]) -> None:
+def mark_polled(tx: Transaction, queues: Sequence[WorkQueue]) -> None:
     """Note that a worker asked for runs of these queues: they are ready, unless they are paused."""
     now = clock.now()
     now_us = clock.to_us(now)
@@ -27,6 +28,7 @@ def mark_polled(tx: Transaction, queues: Iterable[WorkQueue]) -> None:
         queue.last_polled = now
         if queue.status is WorkQueueStatus.NOT_READY:
             set_queue_status(tx, queue, WorkQueueStatus.READY)
+    deployment_readiness.mark_queues_polled(tx, [queue.id.bytes for queue in queues])
 
 
 def mark_workers_offline(tx: Transaction, now: datetime, limit: int) -> int:
