@@ -22,6 +22,7 @@ from headrace.server.metrics import Metrics
 from headrace.server.options import Options
 from headrace.server.routes import Router, known_endpoints
 from headrace.server.services import runtime
+from headrace.server.starting import install_blocks, take_over_from_the_dead, touch
 from headrace.server.streams.hub import Streams
 from headrace.settings import get_current_settings
 from headrace.store.database import Database
@@ -90,6 +91,7 @@ class Application:
         async with AsyncExitStack() as held:
             try:
                 self._prepare()
+                await self.run(False, touch, self.database)
                 held.push_async_callback(asyncio.to_thread, self._stop)
                 await self._streams.start()
                 held.push_async_callback(self._streams.stop)
@@ -99,9 +101,19 @@ class Application:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
             await send({"type": "lifespan.startup.complete"})
+            beginning = asyncio.create_task(self._begin())
+            held.callback(beginning.cancel)
             await receive()
             await self.begin_to_stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _begin(self) -> None:
+        """Do what must be done once, but need not be waited for."""
+        for work in (take_over_from_the_dead, install_blocks):
+            try:
+                await self.run(True, work, self.database)
+            except Exception:  # the border: the server serves without it
+                logger.exception("What the server does at its start has failed in part.")
 
     async def begin_to_stop(self) -> None:
         """Have the websockets closed with a reason, and take no new ones. Called before the server closes connections without one."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Body, FastAPI, Header, Query
-from pydantic import BaseModel, Field, PlainSerializer, create_model
+from pydantic import BaseModel, Field, create_model
 
 from headrace.model.base import Action
 from headrace.model.endpoints.admin import READ_SETTINGS
@@ -150,7 +150,7 @@ def _function(path: str, query: Iterable[tuple[Any, ...]], body: Any) -> Callabl
     """Return a function that is never called, whose signature says what the route takes."""
     parameters = [_parameter(name, UUID if is_id(name) else str) for name in re.findall(r"{(\w+)}", path)]
     for name, kind, *default in query:
-        kind = Annotated[kind, PlainSerializer(datetime.isoformat)] if kind is datetime else kind
+        default = [one.isoformat() if isinstance(one, datetime) else one for one in default]
         parameters.append(_parameter(name.replace("-", "_"), Annotated[kind, Query(alias=name)], *default))
     if path in _HEADERS:
         name, kind, standard = _HEADERS[path]

@@ -11,8 +11,8 @@ from headrace.model.errors import StoreError
 from headrace.server import downloads, metrics
 from headrace.server.answers import NOT_FOUND, Answer, as_json
 from headrace.server.callers import API_VERSION
+from headrace.server.starting import touch
 from headrace.settings import get_current_settings
-from headrace.store.database import Database
 
 if TYPE_CHECKING:
     from headrace.server.app import Application
@@ -49,15 +49,10 @@ def _fixed(answer: Answer) -> Callable[[Request], Awaitable[Answer]]:
 async def ready(request: Request) -> Answer:
     """Say whether requests can be answered: whether the database can be read."""
     try:
-        await request.app.run(False, _touch, request.app.database)
+        await request.app.run(False, touch, request.app.database)
     except (StoreError, OSError):
         return as_json({"message": "Database is not available"}, 503)
     return as_json({"message": "OK"})
-
-
-def _touch(database: Database) -> None:
-    with database.read():
-        pass
 
 
 async def read_metrics(request: Request) -> Answer:

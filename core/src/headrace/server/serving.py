@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Generator
@@ -12,9 +13,11 @@ from typing import Literal
 import uvicorn
 
 from headrace.model.errors import ConfigurationError
+from headrace.plugin.startup import database_connection_arguments
 from headrace.server.app import Application
 from headrace.server.options import options_in_force
 from headrace.settings import get_current_settings
+from headrace.store.address import is_postgres
 from headrace.store.database import Database
 
 SHUTDOWN_SECONDS = 10
@@ -66,30 +69,85 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def server_of(app: Application, *, keepalive_timeout: int = 5, log_level: str = "warning") -> Server:
+def server_of(app: Application) -> Server:
     """Return a server of `app` that has yet to run, on sockets given to `run`."""
-    api = get_current_settings().server.api
-    config = uvicorn.Config(
+    return Server(_config(app))
+
+
+def _config(app: Application | str, *, is_factory: bool = False, workers: int = 1) -> uvicorn.Config:
+    settings = get_current_settings().server
+    return uvicorn.Config(
         app,  # pyright: ignore[reportArgumentType]  # plain dicts where uvicorn names its own
-        timeout_keep_alive=keepalive_timeout,
+        factory=is_factory,
+        workers=workers,
+        timeout_keep_alive=settings.api.keepalive_timeout,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         access_log=False,
         log_config=None,
-        log_level=log_level,
+        log_level=settings.logging_level.lower(),
         ws="websockets-sansio",
-        ws_ping_interval=api.websocket_ping_interval,
-        ws_ping_timeout=api.websocket_ping_timeout,
+        ws_ping_interval=settings.api.websocket_ping_interval,
+        ws_ping_timeout=settings.api.websocket_ping_timeout,
         lifespan="on",
         server_header=False,
-        forwarded_allow_ips="127.0.0.1",
     )
-    return Server(config)
 
 
 def application_in_force(mode: Literal["all", "web"]) -> Application:
     """Return the application of the settings in force."""
     settings = get_current_settings()
-    return Application(Database(settings.server.database.connection_url.get_secret_value()), options_in_force(), mode)
+    url = settings.server.database.connection_url.get_secret_value()
+    arguments = database_connection_arguments(url, settings) if settings.plugins.enabled else {}
+    return Application(Database(url, arguments), options_in_force(), mode)
+
+
+def serve(bound: socket.socket, mode: Literal["all", "web"]) -> None:
+    """Serve the settings in force at `bound` until a signal says to stop. Raises what keeps the server from starting."""
+    log_to_stderr()
+    app = application_in_force(mode)
+    run(server_of(app), app, bound)
+    if app.failure is not None:
+        raise app.failure
+
+
+def check_several() -> None:
+    """Raise `ConfigurationError` unless several processes can serve one installation."""
+    settings = get_current_settings().server
+    if not is_postgres(settings.database.connection_url.get_secret_value()):
+        raise ConfigurationError(
+            "Several worker processes need PostgreSQL, but the database is SQLite, which one process serves best. Leave out --workers, or set "
+            "HEADRACE_SERVER_DATABASE_CONNECTION_URL."
+        )
+
+
+def serve_several(bound: socket.socket, count: int) -> None:
+    """Serve at `bound` from `count` processes, without background services, until a signal says to stop."""
+    from uvicorn.supervisors import Multiprocess
+
+    config = _config("headrace.server.serving:application_of_a_worker", is_factory=True, workers=count)
+    Multiprocess(config, target=Server(config).run, sockets=[bound]).run()
+
+
+def application_of_a_worker() -> Application:
+    """Return the application of one of several processes, for uvicorn to make there."""
+    log_to_stderr()
+    return application_in_force("web")
+
+
+def is_local(host: str) -> bool:
+    """Say whether only this machine can reach what listens at `host`."""
+    return host == "localhost" or host.startswith("127.") or host == "::1"
+
+
+def log_to_stderr() -> None:
+    """Write what the server and uvicorn log to stderr, from the setting `server.logging_level` on."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s | %(levelname)-7s | %(name)s - %(message)s"))
+    for name in ("headrace.server", "uvicorn"):
+        logger = logging.getLogger(name)
+        logger.setLevel(get_current_settings().server.logging_level)
+        logger.handlers = [handler]
+        logger.propagate = False
 
 
 def run(server: Server, app: Application, bound: socket.socket) -> None:
