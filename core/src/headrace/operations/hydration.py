@@ -86,7 +86,7 @@ def _rendered(template: Any) -> str:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     if not isinstance(template, str):
-        raise ValueError(f"Invalid jinja: the template is {template!r}, not a text")
+        raise ValueError(f"Invalid jinja: the template is {template!r}, not a text")  # noqa: TRY004  # a value of the request, not of our code
     try:
         return ImmutableSandboxedEnvironment().from_string(template).render()
     except (TemplateError, TypeError, ArithmeticError, OverflowError, RecursionError) as error:

@@ -151,7 +151,8 @@ def deployment_where(given: DeploymentFilter, alias: str) -> Conditions:
         limit = given.concurrency_limit
         for comparison, value in ((">=", limit.ge_), ("<=", limit.le_)):
             if value is not None:
-                found.add(f'EXISTS (SELECT 1 FROM concurrency_limit nl WHERE nl.id = {alias}.concurrency_limit_id AND nl."limit" {comparison} ?)', value)
+                own = f"nl.id = {alias}.concurrency_limit_id"
+                found.add(f'EXISTS (SELECT 1 FROM concurrency_limit nl WHERE {own} AND nl."limit" {comparison} ?)', value)
         found.present(f"{alias}.concurrency_limit_id", None if limit.is_null_ is None else not limit.is_null_)
     return found
 
