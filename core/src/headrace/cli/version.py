@@ -60,7 +60,7 @@ def _versions() -> dict[str, Any]:
 
 def _database(settings: Any) -> dict[str, str]:
     if any(path.startswith("server.database.") for path in settings.state.found):
-        url = _without_password(settings.server.database.connection_url.get_secret_value())
+        url = without_password(settings.server.database.connection_url.get_secret_value())
     else:
         url = f"sqlite:///{settings.home}/headrace.db"  # the default, which it would take pydantic to read
     if not url.startswith("sqlite"):
@@ -70,7 +70,8 @@ def _database(settings: Any) -> dict[str, str]:
     return {"database": url, "sqlite": sqlite3.sqlite_version}
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
+    """Return the address of a database as it may be shown."""
     scheme, _, rest = url.partition("://")
     login, at, place = rest.rpartition("@")
     user, colon, _ = login.partition(":")

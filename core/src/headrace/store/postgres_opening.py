@@ -22,10 +22,12 @@ _LOCKED = f"SELECT pg_advisory_xact_lock({LOCK})"
 
 def prepare(raw: psycopg.Connection[Any], database: PostgresDatabase) -> None:
     """Make sure that the schema is there and is the newest. Raises `StoreError` for a newer or unusable one."""
-    found = version(raw) or _create(raw)
+    found = version(raw)
+    if found is None and database.options.migrates:
+        found = _create(raw)
     if found == HEAD:
         return
-    refuse_unknown(found, f"The database {database.options.place}", migrates=database.options.migrates)
+    refuse_unknown(found or BASE, f"The database {database.options.place}", migrates=database.options.migrates)
     from headrace.store import migrations
 
     with changing(database) as connection:

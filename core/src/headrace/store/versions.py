@@ -70,5 +70,13 @@ def reset(database: Database) -> None:
         link.raw.execute("COMMIT")
 
 
+def draft(message: str, *, autogenerate: bool = False) -> str:
+    """Write the file of a new revision that follows the newest, and return its path. For those who develop headrace: it lies in the package.
+
+    `autogenerate` puts in it what the tables have and the newest revision has not.
+    """
+    return migrations.draft(message, autogenerate)
+
+
 def _postgres(database: Database) -> PostgresDatabase:
     return cast("PostgresDatabase", database)

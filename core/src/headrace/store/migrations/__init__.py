@@ -61,6 +61,25 @@ def script(dialect: str, step: Step, start: str, revision: str) -> str:
     return config.output_buffer.getvalue()
 
 
+def draft(message: str, autogenerate: bool) -> str:
+    """Write the file of the revision that follows the newest and return its path. What it is to hold is found on a database in memory."""
+    import sqlite3
+
+    from alembic import command
+
+    from headrace.store.schema import REVISIONS
+
+    link = Link(sqlite3.connect(":memory:", isolation_level=None))
+    run(link, "upgrade", "head")
+    config = _config()
+    config.stdout = StringIO()  # Alembic tells what it does; the answer is the path
+    config.attributes["connection"] = link.as_core()
+    made = command.revision(config, message, autogenerate=autogenerate, rev_id=f"{len(REVISIONS) + 1:04}")
+    link.close()
+    assert made is not None and not isinstance(made, list)
+    return made.path
+
+
 def _config() -> Config:
     from alembic.config import Config
 
