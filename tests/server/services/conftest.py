@@ -9,10 +9,10 @@ import pytest
 from headrace.settings import get_current_settings
 from headrace.store.database import Database
 from headrace.testing.clock import ControlledClock
-from headrace.testing.fixtures import controlled_clock
+from headrace.testing.fixtures import controlled_clock, headrace_caplog
 from server.services.world import World
 
-__all__ = ["controlled_clock"]
+__all__ = ["controlled_clock", "headrace_caplog"]
 
 
 @pytest.fixture

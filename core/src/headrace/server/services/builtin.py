@@ -6,6 +6,7 @@ from headrace.server.services.base import Service
 from headrace.server.services.cancellation_cleanup import CancellationCleanup
 from headrace.server.services.db_vacuum import DBVacuum
 from headrace.server.services.event_logger import EventLogger
+from headrace.server.services.foreman import Foreman
 from headrace.server.services.late_runs import MarkLateRuns
 from headrace.server.services.passive import Distributor, EventPersister, LogDistributor, TaskRunRecorder
 from headrace.server.services.pause_expirations import FailExpiredPauses
@@ -16,6 +17,7 @@ SERVICES: tuple[type[Service], ...] = (
     MarkLateRuns,
     FailExpiredPauses,
     CancellationCleanup,
+    Foreman,
     Repossessor,
     ZombieDetection,
     Presence,

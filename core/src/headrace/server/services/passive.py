@@ -6,11 +6,11 @@ They are classes so that they are listed, asked for and switched as the pages sa
 from __future__ import annotations
 
 import asyncio
-from abc import ABC
+from abc import ABC, abstractmethod
 
 from headrace.server.services.base import RunInAllServers, RunInEphemeralServers, Service
 from headrace.settings import get_current_settings
-from headrace.settings.declaration import Group
+from headrace.settings.tree.server import ServerEventsSettings, ServerLogsSettings
 from headrace.settings.tree.services import (
     ServerServicesEventPersisterSettings,
     ServerServicesTaskRunRecorderSettings,
@@ -24,6 +24,11 @@ class PassiveService(Service, ABC):
     def __init__(self) -> None:
         super().__init__()
         self._stop_wanted: asyncio.Event | None = None
+
+    @classmethod
+    @abstractmethod
+    def service_settings(cls) -> ServicesBaseSetting:
+        """Return the settings that switch the service."""
 
     async def start(self) -> None:
         self._stop_wanted = asyncio.Event()
@@ -50,30 +55,35 @@ class TaskRunRecorder(PassiveService, RunInEphemeralServers):
         return get_current_settings().server.services.task_run_recorder
 
 
-class _StreamService(PassiveService, RunInAllServers):
+class _StreamService(PassiveService, RunInAllServers, ABC):
     """Switched by the setting `stream_out_enabled` of what it streams."""
 
-    _path: str
+    @classmethod
+    @abstractmethod
+    def _streamed(cls) -> ServerEventsSettings | ServerLogsSettings: ...
 
     @classmethod
     def service_settings(cls) -> ServicesBaseSetting:
         settings = ServicesBaseSetting.always()
-        settings.__dict__["enabled"] = getattr(get_current_settings().server, cls._path).stream_out_enabled
+        settings.__dict__["enabled"] = cls._streamed().stream_out_enabled
         return settings
 
     @classmethod
     def environment_variable_name(cls) -> str:
-        group: Group = getattr(get_current_settings().server, cls._path)
-        return group.settings_declared["stream_out_enabled"].variable
+        return cls._streamed().settings_declared["stream_out_enabled"].variable
 
 
 class Distributor(_StreamService):
     """Hands events to the subscribers of `/events/out`; the bus does it, in every server."""
 
-    _path = "events"
+    @classmethod
+    def _streamed(cls) -> ServerEventsSettings:
+        return get_current_settings().server.events
 
 
 class LogDistributor(_StreamService):
     """Hands log lines to the subscribers of `/logs/out`; the bus does it, in every server."""
 
-    _path = "logs"
+    @classmethod
+    def _streamed(cls) -> ServerLogsSettings:
+        return get_current_settings().server.logs

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+import signal
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from contextvars import copy_context
 from typing import Literal, assert_never
@@ -10,7 +12,7 @@ from typing import Literal, assert_never
 from headrace.server.services.base import RunInAllServers, RunInEphemeralServers, RunInWebservers, Service, kept_running
 from headrace.server.services.builtin import SERVICES
 from headrace.server.services.steps import DatabaseService
-from headrace.settings import SettingsContext
+from headrace.settings import SettingsContext, get_current_settings
 from headrace.settings.tree.root import Settings
 from headrace.store.database import Database
 
@@ -35,6 +37,11 @@ def runs_in(service: type[Service], mode: Mode) -> bool:
             assert_never(mode)
 
 
+def chosen_for(mode: Mode) -> list[type[Service]]:
+    """Return headrace's services that a process of this mode runs by the settings in force."""
+    return [service for service in SERVICES if runs_in(service, mode) and service.enabled()]
+
+
 @asynccontextmanager
 async def running(settings: Settings, database: Database, mode: Mode = "all") -> AsyncGenerator[None, None]:
     """Run headrace's enabled services of this mode on `database` while the block lasts; at its end they finish what they are at and stop."""
@@ -47,5 +54,22 @@ async def running(settings: Settings, database: Database, mode: Mode = "all") ->
 def _make(settings: Settings, database: Database, mode: Mode) -> list[Service]:
     """Put `settings` in force in the context of the services, and make these."""
     SettingsContext(settings).__enter__()
-    chosen = [service for service in SERVICES if runs_in(service, mode) and service.enabled()]
-    return [service.on(database) if issubclass(service, DatabaseService) else service() for service in chosen]
+    return [service.on(database) if issubclass(service, DatabaseService) else service() for service in chosen_for(mode)]
+
+
+async def serve(announce: Callable[[], object]) -> None:
+    """Run the services alone, without an API, until SIGINT or SIGTERM; then they finish what they are at. `announce` is called once they run."""
+    settings = get_current_settings()
+    database = Database(settings.server.database.connection_url.get_secret_value())
+    ending = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ending.set)
+    try:
+        async with running(settings, database, "services"):
+            announce()
+            await ending.wait()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        database.close()

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
-from headrace.client.embedded import EmbeddedClient
+from headrace.client.connect import spool_folder, target_of
 from headrace.client.delivery import recover
+from headrace.client.embedded import EmbeddedClient
 from headrace.operations.signs_of_life import API_INTERVAL_SECONDS, note_api
 from headrace.operations.zombies import crash_silent_flow_runs, crash_silent_owners, note_heartbeat_events
 from headrace.server.services.base import RunInWebservers
@@ -47,5 +48,5 @@ class ZombieDetection(StepService):
     async def run_once(self) -> None:
         await super().run_once()
         settings = get_current_settings()
-        if self.database.url == settings.server.database.connection_url.get_secret_value():  # what lies in this home belongs to this database
-            await asyncio.to_thread(recover, settings.home / "spool", EmbeddedClient(self.database))
+        if self.database.url == target_of(settings):  # processes on this machine that write to the same database without a server
+            await asyncio.to_thread(recover, spool_folder(settings), EmbeddedClient(self.database))
