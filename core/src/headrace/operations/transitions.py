@@ -22,7 +22,7 @@ from headrace.model.orchestration import (
 from headrace.model.states import State, StateCreate, StateDetails, StateType
 from headrace.operations.encoding import build, details_in, details_out, state_out
 from headrace.rules.bookkeeping import Books, advance, frees_slots, unique_timestamp
-from headrace.rules.flow_rules import FLOW_RULES, FORCED_FLOW_RULES
+from headrace.rules.flow_rules import FLOW_RULES, FORCED_FLOW_RULES, LATE_RULES
 from headrace.rules.task_rules import BACKGROUND_TASK_RULES, FORCED_TASK_RULES, TASK_RULES
 from headrace.rules.transitions import Claim, Decision, Facts, Need, Policy, Rule, TagLimit, Transition, decide, needs_of
 from headrace.store.codec import id_out, json_in, json_out, microseconds, moment, time_in
@@ -43,14 +43,16 @@ class Run:
     policy: dict[str, Any]
     owner: bytes | None = None
     parent_task_run_id: UUID | None = None
-    has_deployment: bool = False
+    deployment_id: UUID | None = None
     infrastructure_pid: str | None = None
     flow_run_run_count: int = 0
     flow_run_id: UUID | None = None
     tags: tuple[str, ...] = ()
 
 
-def set_flow_run_state(tx: Transaction, run_id: UUID, body: SetState, owner: UUID | None = None) -> OrchestrationResult:
+def set_flow_run_state(
+    tx: Transaction, run_id: UUID, body: SetState, owner: UUID | None = None, rules: tuple[Rule, ...] | None = None
+) -> OrchestrationResult:
     """Propose a state for a flow run; the task run that stands for it in a parent follows. Raises `ObjectNotFound`."""
     tx.lock("flow_run", "id", [run_id.bytes])
     row = tx.sql_one(statements.SELECT_FLOW_RUN_BOOKS, (run_id.bytes,))
@@ -58,13 +60,24 @@ def set_flow_run_state(tx: Transaction, run_id: UUID, body: SetState, owner: UUI
         raise ObjectNotFound(help_message=f"Flow run with id {run_id} not found")
     run = _run("flow_run", run_id, row)
     run.owner, parent, deployment, run.infrastructure_pid = row[11:15]
-    run.parent_task_run_id, run.has_deployment = id_out(parent), deployment is not None
+    run.parent_task_run_id, run.deployment_id = id_out(parent), id_out(deployment)
     if owner is not None:
         run.owner = owner.bytes
-    result = _propose(tx, run, body, FORCED_FLOW_RULES if body.force else FLOW_RULES)
+    result = _propose(tx, run, body, rules or (FORCED_FLOW_RULES if body.force else FLOW_RULES))
     if run.parent_task_run_id is not None and result.state is not None and result.state is not run.state:
         _mirror(tx, run, result.state)
     return result
+
+
+def mark_late(tx: Transaction, run_id: UUID) -> OrchestrationResult:
+    """Propose Late for a run that should have begun. Raises `ObjectNotFound`.
+
+    It is rejected for a run that is not scheduled, or late already; a run of a full deployment that cancels new runs is Cancelled instead.
+    """
+    row = tx.sql_one("SELECT next_scheduled_start_time FROM flow_run WHERE id = ?", (run_id.bytes,))
+    details = StateDetails(scheduled_time=moment(row[0]) if row is not None and row[0] is not None else None)
+    late = StateCreate(type=StateType.SCHEDULED, name="Late", state_details=details)
+    return set_flow_run_state(tx, run_id, SetState(state=late), rules=LATE_RULES)
 
 
 def set_task_run_state(tx: Transaction, run_id: UUID, body: SetState) -> OrchestrationResult:
@@ -130,7 +143,7 @@ def _facts(tx: Transaction, run: Run, proposed: State, rules: tuple[Rule, ...], 
         "now": now,
         "run_count": run.books.run_count,
         "policy": _policy(run.policy),
-        "has_deployment": run.has_deployment,
+        "has_deployment": run.deployment_id is not None,
         "is_subflow": run.parent_task_run_id is not None,
         "infrastructure_pid": run.infrastructure_pid,
         "random": random.random(),
@@ -147,6 +160,11 @@ def _facts(tx: Transaction, run: Run, proposed: State, rules: tuple[Rule, ...], 
         )
     if Need.CACHE in needs and proposed.state_details.cache_key:
         values["cached"] = _cached(tx, proposed.state_details.cache_key, now)
+    if Need.DEPLOYMENT_SLOTS in needs and run.deployment_id is not None:
+        from headrace.operations import deployment_slots
+
+        lease = run.state.state_details.deployment_concurrency_lease_id if run.state is not None else None
+        values.update(deployment_slots.read(tx, run.deployment_id, lease, now))
     if Need.TAG_LIMITS in needs and run.tags:
         from headrace.operations import slots
         from headrace.rules.slots import active_slots
@@ -196,6 +214,11 @@ def _write(tx: Transaction, run: Run, decision: Decision, state: State, timestam
     if is_resumed and (state.type is StateType.RUNNING or state.is_final()):
         policy = {key: value for key, value in policy.items() if key != "resuming"}
     after = advance(books, state.type, timestamp, time_in(details.scheduled_time), counts=not is_resumed)
+    if run.deployment_id is not None and decision.effects:
+        from headrace.operations import deployment_slots
+
+        lease = deployment_slots.perform(tx, decision.effects, run.id, run.deployment_id, details.deployment_concurrency_lease_id)
+        details.deployment_concurrency_lease_id = lease
     _insert(tx, run.kind, run.id, state, timestamp)
     last = run.owner
     if run.kind == "task_run":

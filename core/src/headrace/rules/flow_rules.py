@@ -24,9 +24,6 @@ from headrace.rules.transitions import (
     is_persisted,
 )
 
-SLOT_WAIT_SECONDS = 30
-"""How long a run waits before it asks again for a slot of its deployment."""
-
 _S = StateType
 
 
@@ -104,10 +101,10 @@ def guard_pending(transition: Transition, facts: Facts) -> Ruling | None:
 
 def check_deployment_slot(transition: Transition, facts: Facts) -> Ruling | None:
     slots = facts.deployment_slots
-    if slots is None or slots.lease == "none" or not facts.client_renews_leases:
+    if slots is None or slots.lease == "none":
         return None
     if slots.lease == "held":
-        return Amend(effects=(Claim.RENEW_DEPLOYMENT_LEASE,))
+        return Amend(effects=(Claim.RENEW_DEPLOYMENT_LEASE,)) if facts.client_renews_leases else None
     if slots.taken < slots.limit:
         return Amend(effects=(Claim.TAKE_DEPLOYMENT_SLOT,))
     reason = "The run's concurrency slot was lost while its infrastructure was being made, and no other is free."
@@ -127,7 +124,7 @@ def take_deployment_slot(transition: Transition, facts: Facts) -> Ruling | None:
     if slots.when_full == "CANCEL_NEW":
         reason = "Deployment concurrency limit reached."
         return Reject(reason, Cancelled(timestamp=facts.now, message=reason))
-    later = Scheduled(name="AwaitingConcurrencySlot", timestamp=facts.now, scheduled_time=facts.now + timedelta(seconds=SLOT_WAIT_SECONDS))
+    later = Scheduled(name="AwaitingConcurrencySlot", timestamp=facts.now, scheduled_time=facts.now + timedelta(seconds=facts.slot_wait_seconds))
     return Reject("Deployment concurrency limit reached.", later)
 
 
@@ -293,7 +290,8 @@ FLOW_RULES: tuple[Rule, ...] = (
         _kinds(_S.PENDING),
         _kinds(_S.RUNNING, _S.CANCELLING),
         drop_lease_of_old_client,
-        "A client that does not renew leases loses its lease, and so keeps its slot.",
+        "The slot of a run whose client does not renew leases is its own until it leaves it.",
+        _SLOTS,
     ),
     ONLY_SCHEDULED_LATE,
     Rule("pause", ANY, _kinds(_S.PAUSED), pause, "Only a running flow is paused, once for each key; suspending needs a deployment and no parent."),
@@ -324,6 +322,7 @@ FORCED_FLOW_RULES: tuple[Rule, ...] = (
         keep_result,
         "A completed run with a persisted result is not replaced by one without.",
     ),
+    KEEP_LEASE,
     NO_INFRASTRUCTURE,
 )
 """What even a forced state of a flow run is judged by."""

@@ -84,6 +84,7 @@ class Facts(NamedTuple):
     tag_limits: tuple[TagLimit, ...] = ()
     deployment_slots: DeploymentSlots | None = None
     client_renews_leases: bool = True
+    slot_wait_seconds: float = 30
     random: float = 0.0
 
 
