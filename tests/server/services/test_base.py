@@ -8,7 +8,6 @@ import os
 import signal
 
 import pytest
-from headrace.server.services.foreman import Foreman
 
 from headrace.server.services.base import (
     LoopService,
@@ -18,6 +17,7 @@ from headrace.server.services.base import (
     Service,
     run_multiple_services,
 )
+from headrace.server.services.foreman import Foreman
 from headrace.server.services.late_runs import MarkLateRuns
 from headrace.server.services.passive import Distributor, EventPersister, LogDistributor
 from headrace.settings import HEADRACE_SERVER_LOGS_STREAM_OUT_ENABLED, HEADRACE_SERVER_SERVICES_LATE_RUNS_ENABLED, temporary_settings

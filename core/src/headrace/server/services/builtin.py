@@ -11,9 +11,12 @@ from headrace.server.services.late_runs import MarkLateRuns
 from headrace.server.services.passive import Distributor, EventPersister, LogDistributor, TaskRunRecorder
 from headrace.server.services.pause_expirations import FailExpiredPauses
 from headrace.server.services.repossessor import Repossessor
+from headrace.server.services.scheduler import RecentDeploymentsScheduler, Scheduler
 from headrace.server.services.zombies import Presence, ZombieDetection
 
 SERVICES: tuple[type[Service], ...] = (
+    Scheduler,
+    RecentDeploymentsScheduler,
     MarkLateRuns,
     FailExpiredPauses,
     CancellationCleanup,
