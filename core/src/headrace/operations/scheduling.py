@@ -17,6 +17,7 @@ from headrace.model.schedules import CronSchedule, DeploymentSchedule, IntervalS
 from headrace.model.states import StateCreate, StateDetails, StateType
 from headrace.operations import transitions
 from headrace.operations.deployment_rows import parts, schedules_of
+from headrace.operations.upkeep import each
 from headrace.rules.schedules import dates
 from headrace.settings import get_current_settings
 from headrace.store.codec import json_in, json_out
@@ -53,7 +54,7 @@ def usual(now: datetime) -> Wanted:
 
 
 def schedule_due_deployments(tx: Transaction, now: datetime, limit: int) -> int:
-    """Make the coming runs of at most `limit` deployments whose schedules have too few. Return how many were looked at."""
+    """Make the coming runs of at most `limit` deployments whose schedules have too few. Return how many that could be done for."""
     return _schedule_where(tx, "(s.due IS NULL OR s.due <= ?)", [clock.to_us(now)], now, limit)
 
 
@@ -67,9 +68,13 @@ def _schedule_where(tx: Transaction, due: str, values: list[Any], now: datetime,
         "SELECT s.deployment_id, MIN(COALESCE(s.due, 0)) AS first FROM deployment_schedule s JOIN deployment d ON d.id = s.deployment_id"
         f" WHERE s.active AND NOT d.paused AND {due} GROUP BY s.deployment_id ORDER BY first, s.deployment_id LIMIT ?"
     )
-    found = tx.sql(text, (*values, limit))
-    schedule_deployments(tx, [UUID(bytes=key) for key, _ in found], now)
-    return len(found)
+    found = [UUID(bytes=key) for key, _ in tx.sql(text, (*values, limit))]
+
+    def schedule(deployment: UUID) -> bool:
+        schedule_deployments(tx, [deployment], now)
+        return True
+
+    return each(tx, found, schedule)
 
 
 def schedule_deployments(tx: Transaction, deployments: Sequence[UUID], now: datetime) -> list[UUID]:
