@@ -15,6 +15,14 @@ from headrace.model.logs import LogCreate
 from headrace.model.states import StateCreate
 from headrace.model.task_runs import TaskRunCreate, TaskRunUpdate
 from headrace.model.variables import VariableCreate, VariableUpdate
+from headrace.model.work_pools import (
+    WorkPoolCreate,
+    WorkPoolUpdate,
+)
+from headrace.model.work_queues import (
+    WorkQueueCreate,
+    WorkQueueUpdate,
+)
 
 __all__ = [
     "ArtifactCreate",
@@ -39,4 +47,8 @@ __all__ = [
     "TaskRunUpdate",
     "VariableCreate",
     "VariableUpdate",
+    "WorkPoolCreate",
+    "WorkPoolUpdate",
+    "WorkQueueCreate",
+    "WorkQueueUpdate",
 ]

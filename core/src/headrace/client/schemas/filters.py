@@ -74,6 +74,22 @@ from headrace.model.run_filters import (
     TaskRunFilterTags,
 )
 from headrace.model.variables import VariableFilter, VariableFilterId, VariableFilterName, VariableFilterTags
+from headrace.model.work_pools import (
+    WorkPoolFilter,
+    WorkPoolFilterId,
+    WorkPoolFilterName,
+    WorkPoolFilterType,
+)
+from headrace.model.work_queues import (
+    WorkQueueFilter,
+    WorkQueueFilterId,
+    WorkQueueFilterName,
+)
+from headrace.model.workers import (
+    WorkerFilter,
+    WorkerFilterLastHeartbeatTime,
+    WorkerFilterStatus,
+)
 
 __all__ = [
     "ArtifactCollectionFilter",
@@ -147,4 +163,14 @@ __all__ = [
     "VariableFilterId",
     "VariableFilterName",
     "VariableFilterTags",
+    "WorkPoolFilter",
+    "WorkPoolFilterId",
+    "WorkPoolFilterName",
+    "WorkPoolFilterType",
+    "WorkQueueFilter",
+    "WorkQueueFilterId",
+    "WorkQueueFilterName",
+    "WorkerFilter",
+    "WorkerFilterLastHeartbeatTime",
+    "WorkerFilterStatus",
 ]

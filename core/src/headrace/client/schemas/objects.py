@@ -10,6 +10,24 @@ from headrace.model.run_inputs import FlowRunInput
 from headrace.model.states import TERMINAL_STATES, State, StateDetails, StateType
 from headrace.model.task_runs import Constant, FlowRunResult, Parameter, TaskRun, TaskRunPolicy, TaskRunResult
 from headrace.model.variables import Variable
+from headrace.model.work_pools import (
+    WorkPool,
+    WorkPoolStatus,
+    WorkPoolStorageConfiguration,
+)
+from headrace.model.work_queues import (
+    QueueFilter,
+    WorkQueue,
+    WorkQueueHealthPolicy,
+    WorkQueueStatus,
+    WorkQueueStatusDetail,
+)
+from headrace.model.workers import (
+    Integration,
+    Worker,
+    WorkerMetadata,
+    WorkerStatus,
+)
 
 __all__ = [
     "TERMINAL_STATES",
@@ -28,8 +46,10 @@ __all__ = [
     "FlowRunPolicy",
     "FlowRunResult",
     "GlobalConcurrencyLimit",
+    "Integration",
     "Log",
     "Parameter",
+    "QueueFilter",
     "State",
     "StateDetails",
     "StateType",
@@ -37,4 +57,14 @@ __all__ = [
     "TaskRunPolicy",
     "TaskRunResult",
     "Variable",
+    "WorkPool",
+    "WorkPoolStatus",
+    "WorkPoolStorageConfiguration",
+    "WorkQueue",
+    "WorkQueueHealthPolicy",
+    "WorkQueueStatus",
+    "WorkQueueStatusDetail",
+    "Worker",
+    "WorkerMetadata",
+    "WorkerStatus",
 ]

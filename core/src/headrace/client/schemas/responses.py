@@ -17,6 +17,15 @@ from headrace.model.orchestration import (
 )
 from headrace.model.run_queries import HistoryResponse, HistoryResponseState
 from headrace.model.task_runs import TaskRunPaginationResponse
+from headrace.model.work_pools import (
+    WorkerFlowRunResponse,
+    WorkPoolConcurrencyStatus,
+    WorkQueueConcurrencyStatusDetail,
+)
+from headrace.model.work_queues import (
+    FlowRunSlotSummary,
+    WorkQueueConcurrencyStatus,
+)
 
 __all__ = [
     "ConcurrencyLimitWithLeaseResponse",
@@ -27,6 +36,7 @@ __all__ = [
     "FlowRunOrchestrationResult",
     "FlowRunPaginationResponse",
     "FlowRunResponse",
+    "FlowRunSlotSummary",
     "GlobalConcurrencyLimitResponse",
     "HistoryResponse",
     "HistoryResponseState",
@@ -39,4 +49,8 @@ __all__ = [
     "StateResponseDetails",
     "StateWaitDetails",
     "TaskRunPaginationResponse",
+    "WorkPoolConcurrencyStatus",
+    "WorkQueueConcurrencyStatus",
+    "WorkQueueConcurrencyStatusDetail",
+    "WorkerFlowRunResponse",
 ]
