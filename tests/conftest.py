@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Generator
 from pathlib import Path
 
@@ -36,3 +37,35 @@ def database(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.Mon
         monkeypatch.setenv("HEADRACE_SERVER_DATABASE_CONNECTION_URL", request.getfixturevalue("postgres_url"))
     yield request.param
     forget_client()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests that use the fixture `client` over both clients, those marked `embedded` over the one alone that has a database here."""
+    if "client" in metafunc.fixturenames:
+        is_embedded = metafunc.definition.get_closest_marker("embedded") is not None
+        metafunc.parametrize("client", ["embedded"] if is_embedded else ["embedded", "http"], indirect=True)
+
+
+@pytest.fixture
+def client(
+    request: pytest.FixtureRequest, home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Generator[str, None, None]:
+    """Have the test's runs kept in the embedded database, and then by a server, and say which."""
+    if request.param == "embedded":
+        yield request.param
+        return
+    from headrace.client.connect import forget_client
+    from headrace.client.spool import close_process_spool
+    from headrace.store.database import Database
+    from headrace.testing.server import running_server
+
+    server = running_server(Database(f"sqlite:///{tmp_path_factory.mktemp('server') / 'headrace.db'}"))
+    monkeypatch.setenv("HEADRACE_API_URL", server.__enter__())
+    process.context = process.chosen_profile = None
+    try:
+        yield request.param
+    finally:
+        close_process_spool()
+        forget_client()
+        # It takes its time to stop, and the next test has a server of its own.
+        threading.Thread(target=server.__exit__, args=(None, None, None)).start()

@@ -24,6 +24,8 @@ from headrace.model.endpoints.flows import CREATE_FLOW
 from headrace.model.flows import FlowCreate
 from headrace.model.states import Completed, Failed, Paused, Running
 
+pytestmark = pytest.mark.usefixtures("client")
+
 
 @dataclass
 class Flow:
@@ -122,6 +124,7 @@ def test_client_is_opened_once_in_its_own_way() -> None:
         get_client().__enter__()
 
 
+@pytest.mark.embedded
 def test_healthcheck_answers_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     with get_client(sync_client=True) as client:
         assert client.api_healthcheck() is None
@@ -131,6 +134,7 @@ def test_healthcheck_answers_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_
         assert "cannot be made" in str(client.api_healthcheck())
 
 
+@pytest.mark.embedded
 def test_process_has_one_client_for_each_address() -> None:
     from headrace.settings import HEADRACE_API_DATABASE_CONNECTION_URL, temporary_settings
 
@@ -164,6 +168,7 @@ LIGHT = """
 """
 
 
+@pytest.mark.embedded
 def test_running_a_flow_loads_neither_sqlalchemy_nor_filters() -> None:
     process = subprocess.run([sys.executable, "-c", textwrap.dedent(LIGHT)], capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr

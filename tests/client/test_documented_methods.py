@@ -18,6 +18,8 @@ from headrace.model.concurrency import GlobalConcurrencyLimitCreate, GlobalConcu
 from headrace.model.errors import LeaseGone, ObjectNotFound, SlotsUnavailable
 from headrace.model.variables import VariableCreate, VariableUpdate
 
+pytestmark = pytest.mark.usefixtures("client")
+
 Body = Callable[[Any], Any]
 
 

@@ -11,6 +11,8 @@ from headrace import flow, get_run_logger, task
 from headrace.exceptions import Abort
 from headrace.states import Cancelled
 
+pytestmark = pytest.mark.usefixtures("client")
+
 
 def test_history_is_exact_and_times_increase(mode: Mode, stored: Stored) -> None:
     @mode.flow

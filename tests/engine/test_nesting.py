@@ -10,6 +10,8 @@ import pytest
 from engine.modes import Mode, Stored
 from headrace import flow, task
 
+pytestmark = pytest.mark.usefixtures("client")
+
 
 def test_child_run_is_tracked_by_a_task_run_of_the_parent(mode: Mode, stored: Stored) -> None:
     @mode.flow

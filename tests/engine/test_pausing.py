@@ -17,6 +17,8 @@ from headrace.exceptions import FlowPauseTimeout, FlowRunWaitTimeout, NotPausedE
 from headrace.flow_runs import wait_for_flow_run
 from headrace.input import RunInput
 
+pytestmark = pytest.mark.usefixtures("client")
+
 SECONDS_MAX = 10
 
 

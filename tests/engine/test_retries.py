@@ -15,6 +15,8 @@ from headrace.model import clock
 from headrace.states import Failed
 from headrace.testing.clock import ControlledClock
 
+pytestmark = pytest.mark.usefixtures("client")
+
 
 @pytest.fixture
 def sleepless() -> Generator[ControlledClock, None, None]:

@@ -10,6 +10,8 @@ import pytest
 from engine.modes import Mode, Stored
 from headrace import flow, task
 
+pytestmark = pytest.mark.usefixtures("client")
+
 
 def test_history_is_exact_and_times_increase(mode: Mode, stored: Stored) -> None:
     @mode.task(tags=["a"], retries=3, retry_delay_seconds=5)

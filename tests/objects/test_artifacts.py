@@ -20,9 +20,10 @@ from headrace.model.artifact_queries import CountArtifacts, CountLatestArtifacts
 from headrace.model.artifacts import ArtifactUpdate
 from headrace.model.endpoints import artifact_queries as queries
 from headrace.model.endpoints import artifacts as endpoints
-from headrace.model.endpoints.events import FILTER_EVENTS
 from headrace.model.errors import ObjectNotFound
-from headrace.model.event_filters import FilterEvents
+from objects.told import stored_events
+
+pytestmark = pytest.mark.usefixtures("client")
 
 FLOW_RUN, TASK_RUN = uuid4(), uuid4()
 
@@ -177,7 +178,7 @@ def test_an_update_changes_only_what_is_given() -> None:
 def test_events_tell_of_making_and_changing() -> None:
     made = artifacts.create_progress_artifact(1, key="a", description="d")
     artifacts.update_progress_artifact(made, 2)
-    updated, created = call(FILTER_EVENTS, FilterEvents()).events
+    updated, created = stored_events(event={"prefix": ["prefect.artifact."]})
     assert (created.event, created.resource.id, created.resource.name) == ("prefect.artifact.created", f"prefect.artifact.{made}", "a")
     assert created.payload == {"key": "a", "type": "progress", "description": "d"}
     assert (updated.event, updated.payload) == ("prefect.artifact.updated", {"data": 2})

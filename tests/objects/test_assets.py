@@ -11,15 +11,13 @@ import pytest
 from headrace import flow, task
 from headrace.assets import Asset, AssetProperties, add_asset_metadata, materialize
 from headrace.cache_policies import INPUTS
-from headrace.client.bridge import drive
-from headrace.client.connect import current_client
-from headrace.model.endpoints.events import FILTER_EVENTS
-from headrace.model.event_filters import EventFilter, FilterEvents
+from objects.told import stored_events
+
+pytestmark = pytest.mark.usefixtures("client")
 
 
 def told() -> list[tuple[str, str, list[str], dict[str, Any]]]:
     """Return what was told of assets, in order: (event, key, keys of the assets upstream, payload)."""
-    body = FilterEvents(filter=EventFilter.model_validate({"event": {"prefix": ["prefect.asset."]}, "order": "ASC"}))
     return [
         (
             event.event.removeprefix("prefect.asset."),
@@ -27,7 +25,7 @@ def told() -> list[tuple[str, str, list[str], dict[str, Any]]]:
             sorted(related.id for related in event.related if related.role == "asset"),
             event.payload,
         )
-        for event in drive(current_client().call(FILTER_EVENTS, body)).events
+        for event in stored_events(event={"prefix": ["prefect.asset."]}, order="ASC")
     ]
 
 
@@ -159,7 +157,7 @@ def test_properties_and_the_tool_are_told() -> None:
     def make() -> None: ...
 
     make()
-    [event] = drive(current_client().call(FILTER_EVENTS, FilterEvents())).events
+    [event] = stored_events(event={"prefix": ["prefect.asset."]})
     assert event.resource.root == {
         "prefect.resource.id": "s3://a/one",
         "prefect.resource.name": "One",

@@ -20,6 +20,8 @@ from headrace.filesystems import LocalFileSystem
 from headrace.model.endpoints.flow_runs import FILTER_FLOW_RUNS
 from headrace.model.endpoints.logs import FILTER_LOGS
 
+pytestmark = pytest.mark.usefixtures("client")
+
 HUSH = "hush-c0de"
 
 

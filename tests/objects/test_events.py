@@ -13,17 +13,19 @@ from headrace.client.bridge import drive
 from headrace.client.connect import current_client
 from headrace.events import emit_event
 from headrace.model import clock
-from headrace.model.endpoints.events import FILTER_EVENTS, RECORD_EVENTS
+from headrace.model.endpoints.events import RECORD_EVENTS
 from headrace.model.errors import EventTooLarge
-from headrace.model.event_filters import EventFilter, FilterEvents
 from headrace.model.events import SentEvent
+from objects.told import stored_events
+
+pytestmark = pytest.mark.usefixtures("client")
 
 THING = {"prefect.resource.id": "my.thing.1", "prefect.resource.name": "One"}
 
 
 def found(**wanted: Any) -> list[Any]:
-    body = FilterEvents(filter=EventFilter.model_validate(wanted))
-    return drive(current_client().call(FILTER_EVENTS, body)).events
+    """Return the events that match and are the test's own: a server tells of things that it does itself."""
+    return [event for event in stored_events(**wanted) if not event.event.startswith("prefect.")]
 
 
 def test_an_event_is_stored_as_it_was_emitted() -> None:

@@ -34,6 +34,8 @@ from headrace.model.flow_runs import FlowRunCreate
 from headrace.model.flows import FlowCreate
 from headrace.model.states import Paused, Running
 
+pytestmark = pytest.mark.usefixtures("client")
+
 
 def call(*args: Any, **parameters: Any) -> Any:
     return drive(current_client().call(*args, **parameters))

@@ -27,11 +27,12 @@ from headrace.concurrency.v1.sync import concurrency as v1_concurrency
 from headrace.model import clock
 from headrace.model.concurrency import ConcurrencyLimitCreate, ConcurrencyLimitV2Create, ConcurrencyLimitV2Update
 from headrace.model.endpoints import concurrency as endpoints
-from headrace.model.endpoints.events import FILTER_EVENTS
 from headrace.model.errors import AcquireConcurrencySlotTimeoutError, ConcurrencySlotAcquisitionError
-from headrace.model.event_filters import EventFilter, FilterEvents
 from headrace.objects import slots
 from headrace.objects.slots import acquire_task_slots, release
+from objects.told import stored_events
+
+pytestmark = pytest.mark.usefixtures("client")
 
 
 def call(*args: Any, **parameters: Any) -> Any:
@@ -348,8 +349,8 @@ def test_events_tell_of_acquisition_and_release() -> None:
     create("b", 5)
     with concurrency(["a", "b"], occupy=2):
         pass
-    page = call(FILTER_EVENTS, FilterEvents(filter=EventFilter(event={"prefix": ["prefect.concurrency-limit."]}, order="ASC")))
-    named = {(event.event.rpartition(".")[2], event.resource.name): event for event in page.events}
+    found = stored_events(event={"name": ["prefect.concurrency-limit.acquired", "prefect.concurrency-limit.released"]})
+    named = {(event.event.rpartition(".")[2], event.resource.name): event for event in found}
     assert set(named) == {("acquired", "a"), ("acquired", "b"), ("released", "a"), ("released", "b")}
     released = named["released", "a"]
     assert released.follows == named["acquired", "a"].id

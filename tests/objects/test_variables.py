@@ -15,6 +15,8 @@ from headrace.model.errors import ObjectAlreadyExists, ObjectNotFound
 from headrace.model.variables import CountVariables, FilterVariables, VariableFilter, VariableUpdate
 from headrace.variables import Variable
 
+pytestmark = pytest.mark.usefixtures("client")
+
 
 def call(*args: Any, **parameters: Any) -> Any:
     return drive(current_client().call(*args, **parameters))

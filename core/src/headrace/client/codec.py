@@ -28,6 +28,8 @@ _SCALARS = (str, int, float, bool)
 def encode(body: Any) -> bytes:
     """Return a body as JSON: of a model what was set or has a value of its own, so that the server fills in the rest."""
     plain = to_plain(body)
+    if isinstance(body, BaseModel) and "idempotency_key" in type(body).model_fields and plain.get("idempotency_key") is None:
+        plain["idempotency_key"] = ids.new_text()  # sent again after a lost answer, the body is answered with what it made
     try:
         return to_json(plain, timedelta_mode="float", inf_nan_mode="null")
     except (PydanticSerializationError, UnicodeEncodeError):
@@ -49,10 +51,7 @@ def to_plain(value: Any) -> Plain:
             return to_plain(value.__dict__["root"])
         told = value.model_fields_set
         made = _made(type(value))
-        plain = {name: to_plain(one) for name, one in value.__dict__.items() if name in told or name in made}
-        if "idempotency_key" in type(value).model_fields and plain.get("idempotency_key") is None and "idempotency_key" in value.__dict__:
-            plain["idempotency_key"] = ids.new_text()  # sent again after a lost answer, it is answered with what it made
-        return plain
+        return {name: to_plain(one) for name, one in value.__dict__.items() if name in told or (name in made and one != made[name]())}
     if isinstance(value, dict):
         return {key: to_plain(one) for key, one in cast("dict[Any, Any]", value).items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -61,9 +60,9 @@ def to_plain(value: Any) -> Plain:
 
 
 @cache
-def _made(cls: type[BaseModel]) -> frozenset[str]:
-    """Return the fields whose defaults are made anew for each object: they may hold something that nobody set."""
-    return frozenset(name for name, one in cls.model_fields.items() if one.default_factory is not None)
+def _made(cls: type[BaseModel]) -> dict[str, Callable[[], Any]]:
+    """Return what makes the defaults of fields that are made anew for each object: these may hold something that nobody set."""
+    return {name: cast("Callable[[], Any]", one.default_factory) for name, one in cls.model_fields.items() if one.default_factory is not None}
 
 
 def decode(returns: Any, content: bytes) -> Any:

@@ -72,7 +72,7 @@ async def _take(
                     return None, await client.call(INCREMENT_SLOTS, body)
                 except SlotsUnavailable as error:
                     seconds = patience.refused(error, is_exact=isinstance(body, IncrementSlots))
-                    if is_embedded(client) and clock.monotonic() - looked >= RECOVERY_SECONDS:
+                    if clock.monotonic() - looked >= RECOVERY_SECONDS:
                         recover_dead()
                         looked = clock.monotonic()
                 except InvalidRequest as error:
