@@ -1,57 +1,17 @@
-"""A server on a free port, and clients that speak to its websockets."""
+"""Servers on free ports."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack
 from typing import Any
-from uuid import uuid4
 
-import httpx
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
 
 from headrace.server.serving import application_in_force, serving_in_thread
-
-SECONDS = 20.0
-"""Long enough for whatever ought to happen, on a busy machine."""
-
-
-@dataclass
-class Api:
-    """The address of a server's API, and what tests ask of it."""
-
-    url: str
-    token: str | None = None
-
-    def post(self, path: str, body: Any) -> Any:
-        """Send a request; return the answer's JSON."""
-        auth = tuple(self.token.split(":", 1)) if self.token else None
-        answer = httpx.post(self.url + path, json=body, auth=auth)  # pyright: ignore[reportArgumentType]  # two texts
-        assert answer.is_success, answer.text
-        return answer.json() if answer.content else None
-
-    @asynccontextmanager
-    async def open(self, path: str, **arguments: Any) -> AsyncGenerator[ClientConnection]:
-        """Open a websocket with the handshake."""
-        async with connect(self.url.replace("http", "ws", 1) + path, subprotocols=["prefect"], **arguments) as socket:  # pyright: ignore[reportArgumentType]  # a name is a text
-            await socket.send(json.dumps({"type": "auth", "token": self.token}))
-            assert json.loads(await socket.recv()) == {"type": "auth_success"}
-            yield socket
-
-    @asynccontextmanager
-    async def subscribed(self, path: str, wanted: dict[str, Any] | None = None, **more: Any) -> AsyncGenerator[ClientConnection]:
-        """Subscribe to events or logs."""
-        async with self.open(path) as socket:
-            await socket.send(json.dumps({"type": "filter", "filter": wanted or {}, **more}))
-            yield socket
-
-
-Serve = Callable[[], AbstractContextManager[Api]]
+from headrace.settings import get_current_settings
+from server.streams.wires import SECONDS, Api
 
 
 @pytest.fixture
@@ -60,8 +20,6 @@ def serve() -> Iterator[Callable[[], Api]]:
     with ExitStack() as held:
 
         def start() -> Api:
-            from headrace.settings import get_current_settings
-
             secret = get_current_settings().server.api.auth_string
             url = held.enter_context(serving_in_thread(application_in_force("web")))
             return Api(url, secret.get_secret_value() if secret else None)
@@ -79,31 +37,3 @@ def api(serve: Callable[[], Api]) -> Api:
 def run() -> Callable[[Coroutine[Any, Any, Any]], Any]:
     """Run a test's body in an event loop, no longer than it may take."""
     return lambda body: asyncio.run(asyncio.wait_for(body, 3 * SECONDS))
-
-
-def event(name: str = "test.thing", **more: Any) -> dict[str, Any]:
-    """Return an event as clients send it."""
-    made = {"id": str(uuid4()), "occurred": datetime.now(UTC).isoformat(), "event": name, "resource": {"prefect.resource.id": "test.1"}}
-    return {**made, "related": [], "payload": {}, "follows": None, **more}
-
-
-def line(message: str = "hello", **more: Any) -> dict[str, Any]:
-    """Return a log line as clients send it."""
-    return {"name": "test", "level": 20, "message": message, "timestamp": datetime.now(UTC).isoformat(), **more}
-
-
-async def received(socket: ClientConnection, count: int) -> list[dict[str, Any]]:
-    """Return the next messages' events or logs."""
-    found: list[dict[str, Any]] = []
-    while len(found) < count:
-        message = json.loads(await asyncio.wait_for(socket.recv(), SECONDS))
-        found.append(message[message["type"]])
-    return found
-
-
-async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call what blocks beside the event loop."""
-    return await asyncio.to_thread(function, *arguments)
-
-
-Run = Callable[[Awaitable[Any]], Any]

@@ -86,6 +86,7 @@ def _config(app: Application | str, *, is_factory: bool = False, workers: int = 
         log_config=None,
         log_level=settings.logging_level.lower(),
         ws="websockets-sansio",
+        ws_per_message_deflate=False,  # packing each small message costs more than sending it, and memory for each connection
         ws_ping_interval=settings.api.websocket_ping_interval,
         ws_ping_timeout=settings.api.websocket_ping_timeout,
         lifespan="on",
@@ -152,6 +153,7 @@ def log_to_stderr() -> None:
 
 def run(server: Server, app: Application, bound: socket.socket) -> None:
     """Run until the server is told to stop. What keeps it from starting is in `app.failure` afterwards."""
+    app.when_failed = lambda: setattr(server, "should_exit", True)
     try:
         server.run([bound])
     except SystemExit:
@@ -167,7 +169,7 @@ def serving_in_thread(app: Application) -> Generator[str, None, None]:
     thread = threading.Thread(target=copy_context().run, args=(run, server, app, bound), name="headrace-server", daemon=True)
     thread.start()
     try:
-        while thread.is_alive() and not server.started:
+        while thread.is_alive() and not app.opened.is_set() and app.failure is None:
             thread.join(0.005)
         if app.failure is not None:
             raise app.failure

@@ -75,7 +75,7 @@ class Subscription:
     While `is_catching_up`, only ids are kept: the subscriber reads the past and will find some of them there.
     """
 
-    __slots__ = ("_accepts", "_wake", "held", "is_catching_up", "lost", "queue")
+    __slots__ = ("_accepts", "_wake", "held", "is_catching_up", "is_lost", "lost", "queue")
 
     def __init__(self, accepts: Callable[[Any], bool], *, is_catching_up: bool = False) -> None:
         self._accepts = accepts
@@ -84,23 +84,26 @@ class Subscription:
         self.held: deque[UUID] = deque()
         self.is_catching_up = is_catching_up
         self.lost = 0
+        self.is_lost = asyncio.Event()
 
     def offer(self, envelope: Envelope) -> None:
         """Take a message if it is wanted and there is room."""
-        if not self._accepts(envelope.message):
+        if self.lost or not self._accepts(envelope.message):
             return
         if not (self.is_catching_up or self.held) and len(self.queue) < QUEUE_MAX:
             self.queue.append(envelope)
         elif len(self.held) < HELD_MAX:
             self.held.append(envelope.id)
         else:
-            self.lost += 1
+            self.lose(1)
         self._wake.set()
 
     def lose(self, count: int) -> None:
-        """Note that `count` messages passed unseen."""
-        self.lost += count
-        self._wake.set()
+        """Note that `count` messages passed unseen: the subscriber cannot go on, so what waits for it is dropped too."""
+        self.lost += count + len(self.queue) + len(self.held)
+        self.queue.clear()
+        self.held.clear()
+        self.is_lost.set()
 
     def take_held(self, count: int) -> list[UUID]:
         """Return the ids of the next messages that must be read from the database."""

@@ -19,7 +19,7 @@ from headrace.model.event_filters import EventFilter
 from headrace.model.events import ReceivedEvent
 from headrace.model.run_filters import LogFilter
 from headrace.operations import streams
-from headrace.server.streams.bus import QUEUE_MAX, Bus, Subscription, Topic
+from headrace.server.streams.bus import Bus, Subscription, Topic
 from headrace.server.streams.sockets import PROTOCOL_ERROR, TRY_AGAIN_LATER, Closed, Socket
 from headrace.server.streams.topics import EVENTS, LOGS, log_predicate
 from headrace.store.database import Database, Transaction
@@ -84,16 +84,22 @@ class Outlet:
             await self._bus.add(topic.name, subscription)
         sender = asyncio.ensure_future(self._send(socket, topic, subscription, past))
         reader = asyncio.ensure_future(socket.until_closed())
+        lost = asyncio.ensure_future(subscription.is_lost.wait())  # the sender may be waiting for a client that reads no more
+        tasks = (sender, reader, lost)
         try:
-            await asyncio.wait((sender, reader), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if is_live:
                 self._bus.remove(topic.name, subscription)
-            for task in (sender, reader):
+            for task in tasks:
                 task.cancel()
-            for outcome in await asyncio.gather(sender, reader, return_exceptions=True):
-                if isinstance(outcome, Exception) and not isinstance(outcome, Closed):
-                    raise outcome
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        if subscription.lost:
+            self.slow += 1
+            await socket.close(TRY_AGAIN_LATER, f"Too slow: {subscription.lost} messages were not sent; connect again")
+        for outcome in outcomes:
+            if isinstance(outcome, Exception) and not isinstance(outcome, Closed):
+                raise outcome
 
     async def _send(self, socket: Socket, topic: Topic, subscription: Subscription, past: EventFilter | None) -> None:
         sent: set[UUID] = set()
@@ -108,11 +114,6 @@ class Outlet:
                 envelope = subscription.queue.popleft()
                 if envelope.id not in sent:
                     await socket.send(envelope.text)
-            if subscription.lost:
-                self.slow += 1
-                reason = f"Too slow: {subscription.lost} messages lost beyond {QUEUE_MAX} queued; connect again"
-                await socket.close(TRY_AGAIN_LATER, reason)
-                return
             if subscription.held:
                 ids = [id for id in subscription.take_held(PAGE) if id not in sent]
                 for message in await self._read(lambda tx, ids=ids: topic.by_id(tx, ids)) if ids else ():
