@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from headrace.model import clock
-from headrace.model.orchestration import SetState, SetStateStatus
-from headrace.model.states import StateCreate, StateDetails, StateType
+from headrace.model.states import StateType
 from headrace.operations import transitions
 from headrace.operations.encoding import details_out
 from headrace.operations.upkeep import claim, each, move
@@ -20,16 +19,16 @@ _FIRST = UUID(int=0).bytes
 def mark_late(tx: Transaction, now: datetime, limit: int, *, after: timedelta) -> int:
     """Mark runs as Late that should have started longer than `after` ago. Return how many."""
     overdue = tx.sql(
-        """SELECT id, state_id, next_scheduled_start_time FROM flow_run
+        """SELECT id, state_id FROM flow_run
         WHERE state_name = 'Scheduled' AND state_type = 'SCHEDULED' AND next_scheduled_start_time <= ? ORDER BY next_scheduled_start_time LIMIT ?""",
         (clock.to_us(now - after), limit),
     )
 
-    def mark(row: tuple[bytes, bytes, int]) -> bool:
-        if not claim(tx, row[0], row[1]):
+    def mark(row: tuple[bytes, bytes]) -> bool:
+        if not claim(tx, *row):
             return False
-        late = StateCreate(type=StateType.SCHEDULED, name="Late", state_details=StateDetails(scheduled_time=clock.from_us(row[2])))
-        return transitions.set_flow_run_state(tx, UUID(bytes=row[0]), SetState(state=late)).status is SetStateStatus.ACCEPT
+        answer = transitions.mark_late(tx, UUID(bytes=row[0]))
+        return answer.state is not None and answer.state.name != "Scheduled"
 
     return each(tx, overdue, mark)
 
