@@ -214,5 +214,3 @@ def test_events_and_resources_are_counted(server: Any) -> None:
 def test_nothing_else_is_counted_by(server: Any) -> None:
     with pytest.raises(InvalidRequest, match="not by 'moon'"):
         count(server, "moon", filter={})
-
-

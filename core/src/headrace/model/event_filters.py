@@ -14,7 +14,7 @@ from uuid import UUID
 from pydantic import Field
 
 from headrace.model import clock
-from headrace.model.base import Action, Model
+from headrace.model.base import Action, Body, Model
 from headrace.model.events import Event, ReceivedEvent, RelatedResource, Resource, ResourceSpecification
 from headrace.model.text_search import is_found
 
@@ -192,7 +192,7 @@ class EventFilter(EventDataFilter):
     order: EventOrder = EventOrder.DESC
 
 
-class FilterEvents(Model):
+class FilterEvents(Body):
     """Body of the list of events."""
 
     filter: EventFilter | None = None
@@ -230,7 +230,7 @@ class TimeUnit(StrEnum):
         return timedelta(**{f"{self.value}s": interval})
 
 
-class CountEvents(Model):
+class CountEvents(Body):
     """Body of counts of events: which events, and for counts by time how long the intervals are."""
 
     filter: EventFilter

@@ -103,19 +103,21 @@ def _tell_collection(tx: Transaction, version: Artifact, *, is_going: bool = Fal
     from headrace.operations.emitting import related_resource
     from headrace.operations.lifecycle import tell
 
-    versions = [UUID(bytes=key) for (key,) in tx.sql("SELECT id FROM artifact WHERE key = ? ORDER BY id", (version.key,))]
-    if versions[-1] != version.id:
+    newest = tx.sql("SELECT id FROM artifact WHERE key = ? ORDER BY id DESC LIMIT 2", (version.key,))
+    if newest[0][0] != version.id.bytes:
         return
-    is_only = len(versions) == 1
+    ((first,),) = tx.sql("SELECT id FROM artifact WHERE key = ? ORDER BY id LIMIT 1", (version.key,))
+    is_only = len(newest) == 1
     happened = "deleted" if is_going and is_only else "created" if is_only and version.updated == version.created else "updated"
-    shown = read_artifact(tx, id=versions[-2]) if is_going and not is_only else version
+    shown = read_artifact(tx, id=UUID(bytes=newest[1][0])) if is_going and not is_only else version
+    collection_id = UUID(bytes=first)
     related = [related_resource("latest", "artifact", shown.id)]
     if shown.flow_run_id is not None:
         related.append(related_resource("flow-run", "flow-run", shown.flow_run_id))
     if shown.task_run_id is not None:
         related.append(related_resource("task-run", "task-run", shown.task_run_id))
-    payload = {**shown.model_dump(mode="json", exclude={"data"}), "id": versions[0], "latest_id": shown.id}
-    tell(tx, "artifact-collection", happened, shown.model_copy(update={"id": versions[0]}), name=version.key, related=related, payload=payload)
+    payload = {**shown.model_dump(mode="json", exclude={"data"}), "id": collection_id, "latest_id": shown.id}
+    tell(tx, "artifact-collection", happened, shown.model_copy(update={"id": collection_id}), name=version.key, related=related, payload=payload)
 
 
 OPERATIONS = {

@@ -14,6 +14,25 @@ CREATE TABLE artifact (
 CREATE INDEX ix_artifact__flow_run_id ON artifact (flow_run_id) WHERE flow_run_id IS NOT NULL;
 CREATE INDEX ix_artifact__key_id ON artifact ("key", id) WHERE "key" IS NOT NULL;
 CREATE INDEX ix_artifact__task_run_id ON artifact (task_run_id) WHERE task_run_id IS NOT NULL;
+CREATE TABLE automation (
+    id BLOB NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    enabled BOOLEAN NOT NULL,
+    tags TEXT,
+    body TEXT NOT NULL,
+    CONSTRAINT pk_automation PRIMARY KEY (id)
+);
+CREATE INDEX ix_automation__name ON automation (name);
+CREATE TABLE automation_related_resource (
+    automation_id BLOB NOT NULL,
+    resource_id TEXT NOT NULL,
+    is_owner BOOLEAN NOT NULL,
+    CONSTRAINT pk_automation_related_resource PRIMARY KEY (automation_id, resource_id),
+    CONSTRAINT fk_automation_related_resource__automation_id__automation FOREIGN KEY(automation_id) REFERENCES automation (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_automation_related_resource__resource_id ON automation_related_resource (resource_id);
 CREATE TABLE block_document (
     id BLOB NOT NULL,
     created BIGINT NOT NULL,

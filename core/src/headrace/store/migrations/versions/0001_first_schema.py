@@ -32,6 +32,17 @@ def upgrade() -> None:
     op.create_index('ix_artifact__flow_run_id', 'artifact', ['flow_run_id'], unique=False, sqlite_where=sa.text('flow_run_id IS NOT NULL'), postgresql_where=sa.text('flow_run_id IS NOT NULL'))
     op.create_index('ix_artifact__key_id', 'artifact', ['key', 'id'], unique=False, sqlite_where=sa.text('"key" IS NOT NULL'), postgresql_where=sa.text('"key" IS NOT NULL'))
     op.create_index('ix_artifact__task_run_id', 'artifact', ['task_run_id'], unique=False, sqlite_where=sa.text('task_run_id IS NOT NULL'), postgresql_where=sa.text('task_run_id IS NOT NULL'))
+    op.create_table('automation',
+    sa.Column('id', types.Id(), nullable=False),
+    sa.Column('created', types.Timestamp(), nullable=False),
+    sa.Column('updated', types.Timestamp(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('enabled', sa.Boolean(), nullable=False),
+    sa.Column('tags', types.Json(), nullable=True),
+    sa.Column('body', types.Json(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_automation'))
+    )
+    op.create_index('ix_automation__name', 'automation', ['name'], unique=False, postgresql_where=None)
     op.create_table('block_type',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -266,6 +277,14 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_work_pool'))
     )
     op.create_index('uq_work_pool__name', 'work_pool', ['name'], unique=True, postgresql_where=None)
+    op.create_table('automation_related_resource',
+    sa.Column('automation_id', types.Id(), nullable=False),
+    sa.Column('resource_id', sa.Text(), nullable=False),
+    sa.Column('is_owner', sa.Boolean(), nullable=False),
+    sa.ForeignKeyConstraint(['automation_id'], ['automation.id'], name=op.f('fk_automation_related_resource__automation_id__automation'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('automation_id', 'resource_id', name=op.f('pk_automation_related_resource'))
+    )
+    op.create_index('ix_automation_related_resource__resource_id', 'automation_related_resource', ['resource_id'], unique=False, postgresql_where=None)
     op.create_table('block_schema',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -502,6 +521,8 @@ def downgrade() -> None:
     op.drop_index('uq_block_schema__checksum_version', table_name='block_schema', postgresql_where=None)
     op.drop_index('ix_block_schema__block_type_id', table_name='block_schema', postgresql_where=None)
     op.drop_table('block_schema')
+    op.drop_index('ix_automation_related_resource__resource_id', table_name='automation_related_resource', postgresql_where=None)
+    op.drop_table('automation_related_resource')
     op.drop_index('uq_work_pool__name', table_name='work_pool', postgresql_where=None)
     op.drop_table('work_pool')
     op.drop_index('uq_variable__name', table_name='variable', postgresql_where=None)
@@ -544,6 +565,8 @@ def downgrade() -> None:
     op.drop_table('concurrency_lease')
     op.drop_index('uq_block_type__slug', table_name='block_type', postgresql_where=None)
     op.drop_table('block_type')
+    op.drop_index('ix_automation__name', table_name='automation', postgresql_where=None)
+    op.drop_table('automation')
     op.drop_index('ix_artifact__task_run_id', table_name='artifact', sqlite_where=sa.text('task_run_id IS NOT NULL'), postgresql_where=sa.text('task_run_id IS NOT NULL'))
     op.drop_index('ix_artifact__key_id', table_name='artifact', sqlite_where=sa.text('"key" IS NOT NULL'), postgresql_where=sa.text('"key" IS NOT NULL'))
     op.drop_index('ix_artifact__flow_run_id', table_name='artifact', sqlite_where=sa.text('flow_run_id IS NOT NULL'), postgresql_where=sa.text('flow_run_id IS NOT NULL'))
