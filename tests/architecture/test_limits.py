@@ -21,6 +21,7 @@ TYPE_IGNORES_MAX = 108
 IMPORTS_BY_NAME = {
     "core/src/headrace/cli/root.py",  # a command's module, when it is called
     "core/src/headrace/__init__.py",  # the lazy root
+    "core/src/headrace/server/routes.py",  # every noun of the endpoint table, for the routes
     "core/src/headrace/operations/table.py",  # a noun's operations, when they are first used
     "core/src/headrace/plugin/registry.py",  # what an offer points to
     "core/src/headrace/store/tables/__init__.py",  # every table, for a new database

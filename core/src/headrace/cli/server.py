@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ START_SECONDS_MAX = 60.0
 POLL_SECONDS = 0.1
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
-_GROUPS = {"database": "headrace.cli.server_database", "services": "headrace.cli.server_services"}
+_GROUPS = ("database", "services")
 """Groups of commands in modules of their own, imported when they are called."""
 
 
@@ -28,8 +27,14 @@ class _Server(click.Group):
         return sorted([*super().list_commands(ctx), *_GROUPS])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in _GROUPS:
-            return import_module(_GROUPS[cmd_name]).group
+        if cmd_name == "database":
+            from headrace.cli.server_database import group as database
+
+            return database
+        if cmd_name == "services":
+            from headrace.cli.server_services import group as services
+
+            return services
         return super().get_command(ctx, cmd_name)
 
 

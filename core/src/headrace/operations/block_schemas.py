@@ -65,6 +65,7 @@ def create_block_schema(tx: Transaction, body: BlockSchemaCreate) -> BlockSchema
     checksum = schema_checksum(body.fields)
     found = tx.sql_one(f"{statements.SELECT_SCHEMAS} WHERE s.checksum = ? AND s.version = ?", (checksum, body.version))
     if found is not None:
+        tx.status = 200
         return schema_out(found)
     if tx.sql_one("SELECT 1 FROM block_type WHERE id = ?", (body.block_type_id.bytes,)) is None:
         raise ObjectNotFound(f"Block type not found: there is none with the id {body.block_type_id}.")

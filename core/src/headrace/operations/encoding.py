@@ -11,8 +11,9 @@ from pydantic import BaseModel
 
 from headrace.model.flow_runs import CreatedBy, FlowRun, FlowRunPolicy
 from headrace.model.flows import Flow
+from headrace.model.orchestration import OrchestrationResult
 from headrace.model.states import State, StateDetails, StateType
-from headrace.store.codec import id_out, json_in, json_out, time_out
+from headrace.store.codec import id_out, json_in, json_out, microseconds, time_out
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -170,6 +171,11 @@ def run_time(state_type: str | None, state_timestamp: int | None, total: int, no
     if state_type == StateType.RUNNING and state_timestamp is not None:
         return total + max(0, now_us - state_timestamp)
     return total
+
+
+def status_of(result: OrchestrationResult, began_us: int) -> int:
+    """Return the HTTP status of a proposal's answer: 201 when it wrote a state, whichever, since `began_us`."""
+    return 201 if result.state is not None and microseconds(result.state.timestamp) >= began_us else 200
 
 
 def lateness(state_type: str | None, expected: int | None, start: int | None, end: int | None, now_us: int) -> int:

@@ -20,7 +20,7 @@ from headrace.model.orchestration import (
 )
 from headrace.operations import transitions
 from headrace.operations.deletion import delete_flow_runs
-from headrace.operations.encoding import details_in, flow_run_out, own
+from headrace.operations.encoding import details_in, flow_run_out, own, status_of
 from headrace.operations.table import Operation
 from headrace.store.codec import id_in, json_in, json_out
 from headrace.store.database import Transaction
@@ -182,14 +182,20 @@ def delete_flow_run(tx: Transaction, *, id: UUID) -> None:
 
 def set_flow_run_state(tx: Transaction, body: SetState, *, id: UUID, owner: UUID | None = None) -> OrchestrationResult:
     """Propose a state for a flow run. Raises `ObjectNotFound`. `owner` is the process that runs it from now on, if one does."""
-    return transitions.set_flow_run_state(tx, id, body, owner)
+    began = clock.now_us()
+    result = transitions.set_flow_run_state(tx, id, body, owner)
+    tx.status = status_of(result, began)
+    return result
 
 
 def resume_flow_run(tx: Transaction, body: ResumeRun, *, id: UUID) -> OrchestrationResult:
     """Let a paused run go on, with inputs if it waits for some. Raises `ObjectNotFound`."""
     from headrace.operations import resuming
 
-    return resuming.resume(tx, id, body.run_input)
+    began = clock.now_us()
+    result = resuming.resume(tx, id, body.run_input)
+    tx.status = status_of(result, began)
+    return result
 
 
 def _missing(id: UUID) -> ObjectNotFound:

@@ -26,6 +26,8 @@ def create_flow(tx: Transaction, body: FlowCreate) -> Flow:
         if not tx.sql_count(statements.INSERT_FLOW, found):
             raise StoreContention(f"Another server makes the flow {body.name!r} at this moment.")  # its own is found at the next try
         tell(tx, "flow", "created", flow_out(found))
+    else:
+        tx.status = 200
     return flow_out(found)
 
 

@@ -47,6 +47,7 @@ def create_tag_limit(tx: Transaction, body: ConcurrencyLimitCreate) -> Concurren
     name = TAG_PREFIX + body.tag
     if _row_of(tx, name, now):
         tx.sql_count('UPDATE concurrency_limit SET "limit" = ?, updated = ? WHERE name = ?', (body.concurrency_limit, clock.to_us(now), name))
+        tx.status = 200
         changed = find_limit(tx, name, now)
         tell_limit(tx, "updated", changed)
         return _shown(tx, changed, now)

@@ -12,7 +12,7 @@ from headrace.model.states import StateType
 from headrace.model.task_runs import TaskRun, TaskRunCreate, TaskRunUpdate
 from headrace.operations import transitions
 from headrace.operations.deletion import delete_task_run as delete_rows
-from headrace.operations.encoding import details_in, own
+from headrace.operations.encoding import details_in, own, status_of
 from headrace.operations.table import Operation
 from headrace.operations.task_encoding import task_run_out
 from headrace.store.codec import id_in, json_in, json_out, time_in
@@ -31,6 +31,7 @@ def create_task_run(tx: Transaction, body: TaskRunCreate) -> TaskRun:
     if found is None and body.id is not None:
         found = tx.sql_one(statements.SELECT_TASK_RUN, (body.id.bytes,))
     if found is not None:
+        tx.status = 200
         return task_run_out(found, clock.now_us())
     run_id = body.id or ids.new()
     now = clock.now_us()
@@ -92,7 +93,10 @@ def delete_task_run(tx: Transaction, *, id: UUID) -> None:
 
 def set_task_run_state(tx: Transaction, body: SetState, *, id: UUID) -> OrchestrationResult:
     """Propose a state for a task run. Raises `ObjectNotFound`."""
-    return transitions.set_task_run_state(tx, id, body)
+    began = clock.now_us()
+    result = transitions.set_task_run_state(tx, id, body)
+    tx.status = status_of(result, began)
+    return result
 
 
 def _labels(tx: Transaction, body: TaskRunCreate) -> dict[str, object]:

@@ -6,8 +6,8 @@ import asyncio
 import gzip
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
-from typing import Any, Literal
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import TYPE_CHECKING, Any, Literal
 
 from headrace.model import clock
 from headrace.model.endpoints.base import Endpoint
@@ -21,11 +21,12 @@ from headrace.server.lanes import Lane, Overloaded
 from headrace.server.metrics import Metrics
 from headrace.server.options import Options
 from headrace.server.routes import Router, known_endpoints
-from headrace.server.services import runtime
 from headrace.server.starting import install_blocks, take_over_from_the_dead, touch
-from headrace.server.streams.hub import Streams
-from headrace.settings import get_current_settings
+from headrace.settings import Settings, get_current_settings
 from headrace.store.database import Database
+
+if TYPE_CHECKING:
+    from headrace.server.streams.hub import Streams
 
 READERS_SQLITE = 3
 WRITERS_SQLITE = 1
@@ -56,11 +57,20 @@ class Application:
         """Set when the server begins to stop, before connections are closed: websockets end then."""
         self.failure: BaseException | None = None
         """What kept it from starting."""
+        self.when_failed: Callable[[], None] = lambda: None
+        """Called when it cannot go on after all; set by whoever runs the server."""
+        self.opened = asyncio.Event()
+        """Set when everything that answers is loaded; until then only health is told."""
         self._mode: Literal["all", "web"] = mode
+        self._streams: Streams | None = None
         self._gate = Gate(options)
         self._routes: Router[Endpoint[Any] | pages.Page] = Router()
         self._outside: Router[pages.Page] = Router()
         self._sockets: Router[Handler] = Router()
+        for method, path, page in pages.INSIDE:
+            self._routes.add(method, path, page)
+        for method, path, page in pages.OUTSIDE:
+            self._outside.add(method, path, page)
         self._calls: dict[Endpoint[Any], Call] = {}
         self._serve: Handler = self._serve_plain
         if options.cors_origins:
@@ -87,25 +97,47 @@ class Application:
     # --- life --------------------------------------------------------------------------------------------------------
 
     async def _live(self, receive: Receive, send: Send) -> None:
+        """Answer for health as soon as the database does; open for everything else when all of it is loaded."""
         await receive()
+        self._writer, self._reader = self._lanes()
         async with AsyncExitStack() as held:
+            held.push_async_callback(asyncio.to_thread, self._stop)
             try:
-                self._prepare()
                 await self.run(False, touch, self.database)
-                held.push_async_callback(asyncio.to_thread, self._stop)
-                await self._streams.start()
-                held.push_async_callback(self._streams.stop)
-                await held.enter_async_context(runtime.running(get_current_settings(), self.database, self._mode))
             except Exception as error:  # noqa: BLE001  # kept for whoever runs the server
                 self.failure = error
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
             await send({"type": "lifespan.startup.complete"})
-            beginning = asyncio.create_task(self._begin())
-            held.callback(beginning.cancel)
+            try:
+                await self._open(held)
+            except Exception as error:  # noqa: BLE001  # kept for whoever runs the server, which ends then
+                self.failure = error
+                self.when_failed()
             await receive()
             await self.begin_to_stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _open(self, held: AsyncExitStack) -> None:
+        streams_of, services_running = await asyncio.to_thread(self._load)
+        streams = self._streams = streams_of(self.database, self._writer, self._reader, get_current_settings())
+        for path, handler in streams.routes().items():
+            self._sockets.add("GET", path, handler)
+        await streams.start()
+        held.push_async_callback(streams.stop)
+        await held.enter_async_context(services_running(get_current_settings(), self.database, self._mode))
+        self.opened.set()
+        beginning = asyncio.create_task(self._begin())
+        held.callback(beginning.cancel)
+
+    def _load(self) -> tuple[type[Streams], Callable[[Settings, Database, Literal["all", "web"]], AbstractAsyncContextManager[None]]]:
+        """Import what answers requests and add the endpoints to the routes. Takes a while, so a thread does it."""
+        from headrace.server.services import runtime
+        from headrace.server.streams.hub import Streams
+
+        for endpoint in known_endpoints():
+            self._routes.add(endpoint.method, endpoint.path, endpoint)
+        return Streams, runtime.running
 
     async def _begin(self) -> None:
         """Do what must be done once, but need not be waited for."""
@@ -118,24 +150,13 @@ class Application:
     async def begin_to_stop(self) -> None:
         """Have the websockets closed with a reason, and take no new ones. Called before the server closes connections without one."""
         self.stopping.set()
-        await self._streams.close_sockets()
+        if self._streams is not None:
+            await self._streams.close_sockets()
 
-    def _prepare(self) -> None:
-        database = self.database
-        readers, writers = (
-            (READERS_SQLITE, WRITERS_SQLITE) if database.url.startswith("sqlite") else (self.options.connections, self.options.connections)
-        )
-        self._writer = Lane("headrace-writer", writers)
-        self._reader = Lane("headrace-reader", readers)
-        for endpoint in known_endpoints():
-            self._routes.add(endpoint.method, endpoint.path, endpoint)
-        for method, path, page in pages.INSIDE:
-            self._routes.add(method, path, page)
-        for method, path, page in pages.OUTSIDE:
-            self._outside.add(method, path, page)
-        self._streams = Streams(database, self._writer, self._reader, get_current_settings())
-        for path, handler in self._streams.routes().items():
-            self._sockets.add("GET", path, handler)
+    def _lanes(self) -> tuple[Lane, Lane]:
+        is_sqlite = self.database.url.startswith("sqlite")
+        many = self.options.connections
+        return Lane("headrace-writer", WRITERS_SQLITE if is_sqlite else many), Lane("headrace-reader", READERS_SQLITE if is_sqlite else many)
 
     def _stop(self) -> None:
         self._writer.close()
@@ -179,6 +200,8 @@ class Application:
         refused = self._gate.refuse(method, path, headers, is_inside=is_inside)
         if refused is not None:
             return refused
+        if not self.opened.is_set() and not (is_inside and path == "/health"):
+            await self.opened.wait()
         caller = caller_of(headers) if is_inside and path not in pages.UNVERSIONED else None
         found = routes.find(method, path)
         if isinstance(found, frozenset):
@@ -224,6 +247,7 @@ class Application:
     # --- websockets --------------------------------------------------------------------------------------------------
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.opened.wait()
         path: str = scope["path"]
         base = self.options.base_path
         found = self._sockets.find("GET", path[len(base) :]) if path.startswith(base + "/") else frozenset[str]()

@@ -41,7 +41,7 @@ INCREMENT_SLOTS_WITH_LEASE: Endpoint[ConcurrencyLimitWithLeaseResponse] = Endpoi
 DECREMENT_SLOTS_WITH_LEASE: Endpoint[None] = Endpoint("POST", f"{_V2}/decrement-with-lease", "concurrency", ReleaseLease, status=204)
 RENEW_LEASE: Endpoint[None] = Endpoint("POST", f"{_V2}/leases/{{lease_id}}/renew", "concurrency", RenewLease, status=204)
 
-CREATE_TAG_LIMIT: Endpoint[ConcurrencyLimit] = Endpoint("POST", f"{_V1}/", "tag_limits", ConcurrencyLimitCreate, ConcurrencyLimit)
+CREATE_TAG_LIMIT: Endpoint[ConcurrencyLimit] = Endpoint("POST", f"{_V1}/", "tag_limits", ConcurrencyLimitCreate, ConcurrencyLimit, 201)
 READ_TAG_LIMIT: Endpoint[ConcurrencyLimit] = Endpoint("GET", f"{_V1}/{{id}}", "tag_limits", returns=ConcurrencyLimit)
 DELETE_TAG_LIMIT: Endpoint[None] = Endpoint("DELETE", f"{_V1}/{{id}}", "tag_limits")
 READ_TAG_LIMIT_BY_TAG: Endpoint[ConcurrencyLimit] = Endpoint("GET", f"{_V1}/tag/{{tag}}", "tag_limits", returns=ConcurrencyLimit)

@@ -47,7 +47,9 @@ DELETE_FLOW_RUN: Endpoint[None] = Endpoint("DELETE", "/flow_runs/{id}", "flow_ru
 SET_FLOW_RUN_STATE: Endpoint[OrchestrationResult] = Endpoint(
     "POST", "/flow_runs/{id}/set_state", "flow_runs", body=SetState, returns=OrchestrationResult, status=201
 )
-RESUME_FLOW_RUN: Endpoint[OrchestrationResult] = Endpoint("POST", "/flow_runs/{id}/resume", "flow_runs", body=ResumeRun, returns=OrchestrationResult)
+RESUME_FLOW_RUN: Endpoint[OrchestrationResult] = Endpoint(
+    "POST", "/flow_runs/{id}/resume", "flow_runs", body=ResumeRun, returns=OrchestrationResult, status=201
+)
 UPDATE_FLOW_RUN_LABELS: Endpoint[None] = Endpoint("PATCH", "/flow_runs/{id}/labels", "flow_runs", body=dict[str, Any], status=204)
 
 
