@@ -12,10 +12,9 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from headrace.model import ids
 from headrace.model.automation_actions import ActionTypes, RunDeployment
-from headrace.model.base import Action, Model, Record
+from headrace.model.base import Action, Body, Model, Record
 from headrace.model.events import RESOURCE_ID, ResourceSpecification, matches
 from headrace.model.run_filters import Operator
-from headrace.model.base import Body
 
 PROACTIVE_WITHIN_MIN = timedelta(seconds=10)
 

@@ -20,19 +20,28 @@ _CLIENT = re.compile(r"prefect/(\d{1,9})\.(\d{1,9})\.(\d{1,9})", re.ASCII)
 _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})", re.ASCII)
 
 
-def caller_of(headers: dict[bytes, bytes]) -> Caller:
-    """Return who sent these headers. Raises `InvalidRequest` for an API version that is malformed or too old."""
+def caller_of(headers: dict[bytes, bytes], scheme: str = "http", base_path: str = "") -> Caller:
+    """Return who sent these headers to the API at `base_path`. Raises `InvalidRequest` for an API version that is malformed or too old."""
+    host = headers.get(b"host")
     return _caller(
         headers.get(b"x-prefect-api-version"),
         headers.get(b"user-agent"),
         headers.get(b"prefect-automation-id"),
         headers.get(b"prefect-automation-name"),
         headers.get(b"x-prefect-ui"),
+        None if host is None else f"{scheme}://{host.decode('latin-1')}{base_path}",
     )
 
 
 @lru_cache(CALLERS_REMEMBERED_MAX)
-def _caller(version: bytes | None, agent: bytes | None, automation_id: bytes | None, automation_name: bytes | None, page: bytes | None) -> Caller:
+def _caller(
+    version: bytes | None,
+    agent: bytes | None,
+    automation_id: bytes | None,
+    automation_name: bytes | None,
+    page: bytes | None,
+    base_url: str | None,
+) -> Caller:
     client = _CLIENT.match(agent.decode("latin-1")) if agent else None
     return Caller(
         is_server=True,
@@ -40,6 +49,7 @@ def _caller(version: bytes | None, agent: bytes | None, automation_id: bytes | N
         client_version=None if client is None else _numbers(client),
         created_by=_automation(automation_id, automation_name),
         is_page=page is not None and page.lower() in _TRUE,
+        base_url=base_url,
     )
 
 

@@ -25,7 +25,10 @@ _SECRET = frozenset({"block_documents"})
 _LINES = frozenset({"logs", "records", "events"})
 """Nouns whose texts come from programs and lose their NULs; anywhere else a NUL is refused, for PostgreSQL cannot hold it."""
 _OWNED = frozenset({("POST", "/flow_runs/"), ("POST", "/flow_runs/{id}/set_state")})
-_MISSING_IS_MESSAGE = frozenset({("POST", "/flow_runs/{id}/set_state"), ("POST", "/task_runs/{id}/set_state"), ("GET", "/flow_runs/{id}/graph-v2")})
+_MISSING_IS_MESSAGE = frozenset(
+    {("POST", "/flow_runs/{id}/set_state"), ("POST", "/task_runs/{id}/set_state"), ("GET", "/flow_runs/{id}/graph-v2")}
+    | {(method, "/automations/{id}") for method in ("GET", "PUT", "PATCH", "DELETE")}
+)
 
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
