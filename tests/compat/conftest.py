@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from headrace.testing.server import ServerProcess, server_process
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -107,7 +108,7 @@ def server_settings() -> dict[str, str]:
 
 @pytest.fixture
 def server(tmp_path: Path, server_settings: dict[str, str]) -> Iterator[ServerProcess]:
-    with server_process(tmp_path / "server-home", settings=server_settings) as process:
+    with server_process(environment={"HEADRACE_HOME": str(tmp_path / "server-home"), **server_settings}) as process:
         yield process
 
 
@@ -115,7 +116,7 @@ def server(tmp_path: Path, server_settings: dict[str, str]) -> Iterator[ServerPr
 def user(foreign_python: Path, server: ServerProcess, tmp_path: Path) -> Iterator[Foreigner]:
     home = tmp_path / "user"
     home.mkdir()
-    foreigner = Foreigner(foreign_python, home, server.api_url)
+    foreigner = Foreigner(foreign_python, home, server.url)
     yield foreigner
     foreigner.end()
 

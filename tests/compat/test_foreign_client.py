@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from headrace.testing.server import ServerProcess
 
 from compat.conftest import Foreigner, eventually
 from headrace.client.orchestration import SyncHeadraceClient, get_client
@@ -23,13 +22,14 @@ from headrace.client.schemas.filters import (
     TaskRunFilter,
 )
 from headrace.settings import HEADRACE_API_AUTH_STRING, HEADRACE_API_URL, temporary_settings
+from headrace.testing.server import ServerProcess
 
 
 @pytest.fixture
 def ours(server: ServerProcess, server_settings: dict[str, str]) -> Iterator[SyncHeadraceClient]:
     """Our own client of the same server."""
     secret = server_settings.get("HEADRACE_SERVER_API_AUTH_STRING")
-    with temporary_settings({HEADRACE_API_URL: server.api_url, **({HEADRACE_API_AUTH_STRING: secret} if secret else {})}):
+    with temporary_settings({HEADRACE_API_URL: server.url, **({HEADRACE_API_AUTH_STRING: secret} if secret else {})}):
         yield get_client(sync_client=True)
 
 
