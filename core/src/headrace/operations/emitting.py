@@ -80,7 +80,7 @@ def made(
 
 
 def store(tx: Transaction, events: Sequence[ReceivedEvent]) -> None:
-    """Store events, and publish them if a server is at work.
+    """Store events, and publish them if a server is at work; one whose service `EventPersister` is disabled publishes them only.
 
     One that is larger than the setting `server.events.maximum_size_bytes` is left out, with a warning.
     """
@@ -101,9 +101,10 @@ def store(tx: Transaction, events: Sequence[ReceivedEvent]) -> None:
         rows.append((key, occurred, received, event.event, labels[RESOURCE_ID], resource, payload, id_in(event.follows)))
         related_rows += related
         stored.append(event)
-    tx.sql_many(statements.INSERT_EVENT, rows)
-    if related_rows:
-        tx.sql_many(statements.INSERT_RELATED, related_rows)
+    if not tx.caller.is_server or get_current_settings().server.services.event_persister.enabled:
+        tx.sql_many(statements.INSERT_EVENT, rows)
+        if related_rows:
+            tx.sql_many(statements.INSERT_RELATED, related_rows)
     if stored and tx.caller.is_server:
         tx.publish(EVENTS_TOPIC, stored)
 

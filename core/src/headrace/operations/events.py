@@ -16,11 +16,12 @@ from headrace.model.endpoints import events as endpoints
 from headrace.model.errors import InvalidRequest
 from headrace.model.event_filters import EventFilter, EventOrder, EventPage, FilterEvents
 from headrace.model.events import ReceivedEvent, SentEvent
-from headrace.operations import emitting, task_recording
+from headrace.operations import emitting, signs_of_life, task_recording
 from headrace.operations.encoding import build
 from headrace.operations.event_conditions import event_conditions
 from headrace.operations.event_counts import count_events
 from headrace.operations.table import Operation
+from headrace.settings import get_current_settings
 from headrace.store.codec import id_out, json_out, microseconds, moment
 from headrace.store.database import Row, Transaction
 from headrace.store.statements import events as statements
@@ -40,7 +41,9 @@ def record_events(tx: Transaction, body: Sequence[SentEvent]) -> None:
     }
     if new:
         emitting.store(tx, list(new.values()))
-        task_recording.record_task_runs(tx, new.values(), microseconds(received))
+        if not tx.caller.is_server or get_current_settings().server.services.task_run_recorder.enabled:
+            task_recording.record_task_runs(tx, new.values(), microseconds(received))
+        signs_of_life.note_heartbeats(tx, new.values(), microseconds(received))
 
 
 def _known(tx: Transaction, keys: Sequence[bytes]) -> set[bytes]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
 from headrace.model import clock
+from headrace.model.events import Event
 from headrace.store.database import Transaction
 
 API = UUID(int=0)
@@ -14,6 +17,8 @@ API = UUID(int=0)
 API_INTERVAL_SECONDS = 10
 API_GAP = timedelta(seconds=3 * API_INTERVAL_SECONDS)
 """A longer silence of the API means that it was away."""
+
+HEARTBEAT = "prefect.flow-run.heartbeat"
 
 Kind = Literal["owner", "flow_run", "api"]
 
@@ -25,6 +30,16 @@ def note(tx: Transaction, kind: Kind, id: bytes, seen: int) -> None:
         ON CONFLICT (id) DO UPDATE SET pace = excluded.seen - sign_of_life.seen, seen = excluded.seen WHERE excluded.seen > sign_of_life.seen""",
         (id, kind, seen, seen),
     )
+
+
+def note_heartbeats(tx: Transaction, events: Iterable[Event], received: int) -> None:
+    """Note the heartbeat events among these, of unfinished flow runs that no process of ours owns: such a process speaks for itself."""
+    for event in events:
+        if event.event == HEARTBEAT:
+            with suppress(ValueError):
+                run = UUID(event.resource.id.removeprefix("prefect.flow-run.")).bytes
+                if tx.sql_one("SELECT 1 FROM flow_run WHERE id = ? AND owner_id IS NULL AND end_time IS NULL", (run,)):
+                    note(tx, "flow_run", run, min(clock.to_us(event.occurred), received))
 
 
 def note_api(tx: Transaction, now: datetime, limit: int) -> int:

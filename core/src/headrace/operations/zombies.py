@@ -13,14 +13,11 @@ from uuid import UUID
 from headrace.model import clock
 from headrace.model.states import StateType
 from headrace.operations.owners import crash_owned_runs
-from headrace.operations.signs_of_life import api_was_there, note
+from headrace.operations.signs_of_life import api_was_there
 from headrace.operations.slots import release_leases_of_run
 from headrace.operations.upkeep import claim, each, end_task, move
 from headrace.store.database import Transaction
 
-HEARTBEAT = "prefect.flow-run.heartbeat"
-HEARTBEATS_SINCE = timedelta(minutes=2)
-"""How far back each step looks for heartbeat events: much longer than the time between two steps."""
 PATIENCE = timedelta(minutes=15)
 """How long a flow run is waited for whose pace is not known yet, since it sent one heartbeat only."""
 
@@ -39,22 +36,6 @@ def crash_silent_owners(tx: Transaction, now: datetime, limit: int, *, timeout: 
         return False
 
     return each(tx, silent, bury)
-
-
-def note_heartbeat_events(tx: Transaction, now: datetime, limit: int) -> int:
-    """Note the heartbeat events of flow runs that no process of ours owns."""
-    beats = tx.sql(
-        "SELECT resource_id, MAX(occurred) FROM events WHERE event = ? AND occurred > ? GROUP BY resource_id",
-        (HEARTBEAT, clock.to_us(now - HEARTBEATS_SINCE)),
-    )
-    for resource, occurred in beats:
-        try:
-            run = UUID(str(resource).removeprefix("prefect.flow-run.")).bytes
-        except ValueError:
-            continue
-        if tx.sql_one("SELECT 1 FROM flow_run WHERE id = ? AND owner_id IS NULL AND end_time IS NULL", (run,)):
-            note(tx, "flow_run", run, min(occurred, clock.to_us(now)))
-    return 0
 
 
 def crash_silent_flow_runs(tx: Transaction, now: datetime, limit: int, *, timeout: timedelta) -> int:

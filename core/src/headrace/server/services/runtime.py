@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from contextvars import copy_context
 from typing import Literal, assert_never
 
+from headrace.server.database import database_in_force
 from headrace.server.services.base import RunInAllServers, RunInEphemeralServers, RunInWebservers, Service, kept_running
 from headrace.server.services.builtin import SERVICES
 from headrace.server.services.steps import DatabaseService
@@ -60,7 +61,7 @@ def _make(settings: Settings, database: Database, mode: Mode) -> list[Service]:
 async def serve(announce: Callable[[], object]) -> None:
     """Run the services alone, without an API, until SIGINT or SIGTERM; then they finish what they are at. `announce` is called once they run."""
     settings = get_current_settings()
-    database = Database(settings.server.database.connection_url.get_secret_value())
+    database = database_in_force()
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from headrace.model import clock
 from headrace.model.caller import SERVICE
+from headrace.server.database import database_in_force
 from headrace.server.services.base import LoopService, Service
-from headrace.settings import get_current_settings
 from headrace.store.database import Database, Transaction
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class DatabaseService(Service, ABC):
     def database(self) -> Database:
         """The database that the service works on."""
         if self._database is None:
-            self._database = Database(get_current_settings().server.database.connection_url.get_secret_value())
+            self._database = database_in_force()
         return self._database
 
     def let_go(self) -> None:

@@ -11,7 +11,7 @@ from headrace.client.connect import spool_folder, target_of
 from headrace.client.delivery import recover
 from headrace.client.embedded import EmbeddedClient
 from headrace.operations.signs_of_life import API_INTERVAL_SECONDS, note_api
-from headrace.operations.zombies import crash_silent_flow_runs, crash_silent_owners, note_heartbeat_events
+from headrace.operations.zombies import crash_silent_flow_runs, crash_silent_owners
 from headrace.server.services.base import RunInWebservers
 from headrace.server.services.steps import Step, StepService
 from headrace.settings import get_current_settings
@@ -41,7 +41,6 @@ class ZombieDetection(StepService):
         settings = self.service_settings()
         return (
             partial(crash_silent_owners, timeout=timedelta(seconds=settings.timeout_seconds)),
-            note_heartbeat_events,
             partial(crash_silent_flow_runs, timeout=timedelta(seconds=settings.flow_run_timeout_seconds)),
         )
 
