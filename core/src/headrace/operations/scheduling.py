@@ -123,11 +123,13 @@ def _moments(schedule: DeploymentSchedule, wanted: Wanted) -> list[datetime]:
 
 def _due(moments: Sequence[datetime], wanted: Wanted) -> datetime:
     """Return when fewer than the least runs will be left, or when they will reach less far than they should."""
+    again = wanted.start + LOOK_AGAIN
     if not moments:
-        return wanted.start + LOOK_AGAIN
-    left = moments[-wanted.runs_min] if 0 < wanted.runs_min <= len(moments) else moments[0]
-    short = moments[-1] - wanted.reach
-    return min(max(min(left, short), wanted.start), wanted.start + LOOK_AGAIN)
+        return again
+    if len(moments) < wanted.runs_min or moments[-1] < wanted.start + wanted.reach:
+        return min(moments[0], again)  # as many as there may be, or the last that there are
+    left = moments[-wanted.runs_min] if wanted.runs_min > 0 else moments[-1]
+    return min(left, moments[-1] - wanted.reach, again)
 
 
 def _insert(tx: Transaction, deployment: Row, schedule: DeploymentSchedule, moments: Sequence[datetime], *, auto_scheduled: bool) -> list[UUID]:
