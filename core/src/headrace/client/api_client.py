@@ -20,16 +20,24 @@ from headrace.client.methods.run_inputs import RunInputMethods
 from headrace.client.methods.task_runs import TaskRunMethods
 from headrace.client.methods.variables import VariableMethods
 from headrace.model.endpoints.base import Endpoint
+from headrace.settings import get_current_settings
+
+if TYPE_CHECKING:
+    from headrace.client.http import HttpClient
 
 R = TypeVar("R")
 
 
 class _Session:
-    """Opening and closing, which the documented clients must be. They share the process-wide client, so closing one closes nothing."""
+    """Opening and closing, which the documented clients must be.
 
-    def __init__(self) -> None:
+    They share the process-wide client, so closing one closes nothing; one with `httpx_settings` has its own connections to the server.
+    """
+
+    def __init__(self, httpx_settings: dict[str, Any] | None = None) -> None:
         self._is_open = False
         self._was_closed = False
+        self._own = _own_client(httpx_settings) if httpx_settings else None
 
     def _open(self) -> None:
         if self._was_closed:
@@ -41,10 +49,25 @@ class _Session:
     def _close(self) -> None:
         self._is_open = False
         self._was_closed = True
+        if self._own is not None:
+            self._own.close()
 
     async def call(self, endpoint: Endpoint[R], body: Any = None, **parameters: Any) -> R:
         """Perform `endpoint`; see `Client.call`."""
-        return await current_client().call(endpoint, body, **parameters)
+        return await (self._own or current_client()).call(endpoint, body, **parameters)
+
+
+def _own_client(given: dict[str, Any]) -> HttpClient | None:
+    settings = get_current_settings()
+    unknown = sorted(given.keys() - {"base_url", "headers", "timeout", "verify"})
+    if unknown:
+        raise TypeError(f"httpx_settings has {', '.join(map(repr, unknown))}; known are 'base_url', 'headers', 'timeout' and 'verify'.")
+    url = given.get("base_url") or settings.api.url
+    if not url:
+        return None
+    from headrace.client.http import HttpClient
+
+    return HttpClient(str(url), settings, headers=given.get("headers"), timeout_seconds=given.get("timeout"), verify=given.get("verify"))
 
 
 class _Methods(
@@ -116,6 +139,7 @@ def get_client(httpx_settings: dict[str, Any] | None = None, *, sync_client: Lit
 def get_client(httpx_settings: dict[str, Any] | None = None, sync_client: bool = False) -> HeadraceClient | SyncHeadraceClient:
     """Return a client for the present settings, async or, with `sync_client`, blocking.
 
-    Without an API URL it works on the database directly, and `httpx_settings` mean nothing.
+    `httpx_settings`: `base_url` of another API, `headers` to send too, `timeout` in seconds and `verify` (False, or a file of certificates). Any
+    other raises `TypeError`. Without an API URL the client works on the database directly, and they mean nothing.
     """
-    return SyncHeadraceClient() if sync_client else HeadraceClient()
+    return SyncHeadraceClient(httpx_settings) if sync_client else HeadraceClient(httpx_settings)

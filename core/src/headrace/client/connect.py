@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from headrace.client.interface import Client
     from headrace.settings import Settings
 
-_clients: dict[str, EmbeddedClient | HttpClient] = {}
+_clients: dict[tuple[Any, ...], EmbeddedClient | HttpClient] = {}
+_last: tuple[object, Any] = (None, None)
 
 
 def current_client() -> Client:
@@ -26,13 +27,34 @@ def current_client() -> Client:
     The first call also looks for processes that died, delivers what they left and marks their runs Crashed. Raises `StoreError` when the
     database cannot be used.
     """
+    global _last
     settings = get_current_settings()
-    target = target_of(settings)
-    client = _clients.get(target)
+    known, client = _last
+    if known is settings:
+        return client
+    key = _key(settings)
+    client = _clients.get(key)
     if client is None:
-        client = _clients.setdefault(target, _open(target, settings))
+        client = _clients.setdefault(key, _open(settings))
+        _last = (settings, client)
         recover_dead()
+    _last = (settings, client)
     return client
+
+
+def _key(settings: Settings) -> tuple[Any, ...]:
+    """Return all that a client is made of."""
+    api, client = settings.api, settings.client
+    if not api.url:
+        return (target_of(settings),)
+    told = (api.auth_string, api.key, api.tls_insecure_skip_verify, api.request_timeout, client.max_retries, client.retry_jitter_factor)
+    more = (
+        client.csrf_support_enabled,
+        client.server_version_check_enabled,
+        frozenset(client.retry_extra_codes),
+        *sorted(client.custom_headers.items()),
+    )
+    return (target_of(settings), api.ssl_cert_file if api.url.startswith("https:") else None, *told, *more)
 
 
 def target_of(settings: Settings) -> str:
@@ -51,7 +73,8 @@ def spool_folder(settings: Settings) -> Path:
     return settings.home / "spool" / sha256(target.encode()).hexdigest()[:16]
 
 
-def _open(target: str, settings: Settings) -> EmbeddedClient | HttpClient:
+def _open(settings: Settings) -> EmbeddedClient | HttpClient:
+    target = target_of(settings)
     if settings.api.url:
         from headrace.client.http import HttpClient
 
@@ -85,6 +108,8 @@ def _connection_arguments(url: str, settings: Settings) -> dict[str, Any]:
 
 def forget_client() -> None:
     """Close the client for the present settings, if there is one; the next call opens another. For tests whose database goes away."""
-    client = _clients.pop(target_of(get_current_settings()), None)
+    global _last
+    client = _clients.pop(_key(get_current_settings()), None)
+    _last = (None, None)
     if client is not None:
         client.close()

@@ -40,16 +40,25 @@ _logger = logging.getLogger("headrace.client")
 class HttpClient:
     """Performs calls on the server at `url`. In a blocking run `call` never suspends; otherwise it waits in a thread, not in the event loop."""
 
-    def __init__(self, url: str, settings: Settings, *, headers: Mapping[str, str] | None = None, timeout_seconds: float | None = None) -> None:
-        """Prepare for the API at `url`; nothing is sent yet. Raises `ConfigurationError` for a URL that is not one."""
+    def __init__(
+        self,
+        url: str,
+        settings: Settings,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout_seconds: float | None = None,
+        verify: bool | str | None = None,
+    ) -> None:
+        """Prepare for the API at `url`; nothing is sent yet. What is given besides goes before the settings: more headers, the time to wait for
+        an answer, and whether certificates are checked or with which file. Raises `ConfigurationError` for a URL that is not one."""
         self.url = url.rstrip("/")
         api, client = settings.api, settings.client
         is_tls = self.url.startswith("https:")
         self._transport = Transport(
             self.url,
             timeout_seconds=timeout_seconds or api.request_timeout,
-            ca_file=api.ssl_cert_file if is_tls else None,
-            is_verified=not api.tls_insecure_skip_verify,
+            ca_file=verify if isinstance(verify, str) else api.ssl_cert_file if is_tls else None,
+            is_verified=not api.tls_insecure_skip_verify if verify is None else bool(verify),
         )
         self._base = urlsplit(self.url).path
         self._retries_max = client.max_retries
