@@ -259,3 +259,11 @@ def test_service_may_handle_signals_itself() -> None:
         await asyncio.wait_for(task, 5)
 
     asyncio.run(scenario())
+
+
+def test_services_are_found_at_their_documented_places() -> None:
+    from headrace.server.events.services.event_logger import EventLogger
+    from headrace.server.events.services.event_persister import EventPersister as Persister
+    from headrace.server.services.task_run_recorder import TaskRunRecorder
+
+    assert {EventLogger, Persister, TaskRunRecorder} <= set(Service.all_services())

@@ -1,0 +1,1 @@
+"""The documented place of what servers do with events."""
