@@ -49,7 +49,7 @@ def create_flow_run(tx: Transaction, body: FlowRunCreate, *, owner: UUID | None 
     if body.deployment_id is not None:
         deployment = tx.sql_one("SELECT version FROM deployment WHERE id = ?", (body.deployment_id.bytes,))
         version = deployment[0] if deployment is not None else None
-    labels = {**(json_out(flow[0]) or {}), **(body.labels or {})}
+    labels: dict[str, Any] = {**(json_out(flow[0]) or {}), **(body.labels or {})}
     return insert_flow_run(tx, body, labels, queue, version, json_in(tx.caller.created_by), owner=owner)
 
 

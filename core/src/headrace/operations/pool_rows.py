@@ -256,7 +256,7 @@ def set_queue_status(tx: Transaction, queue: WorkQueue, status: WorkQueueStatus)
 
 
 def _set_status(
-    tx: Transaction, table: str, id: UUID, status: WorkPoolStatus | WorkQueueStatus, labels: emitting.Labels, related: list[emitting.Labels]
+    tx: Transaction, table: str, id: UUID, status: WorkPoolStatus | WorkQueueStatus, labels: emitting.Labels, related: Sequence[emitting.Labels]
 ) -> None:
     now = clock.now()
     now_us = clock.to_us(now)
