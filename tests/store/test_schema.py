@@ -42,18 +42,20 @@ def upgrade() -> None:
 
 def first_revision() -> str:
     """Print the first revision from the tables."""
-    from alembic.autogenerate import produce_migrations, render_python_code
+    from alembic.autogenerate import render_python_code
     from alembic.migration import MigrationContext
+    from alembic.operations import ops
     from sqlalchemy import create_engine
 
+    up, down = ops.UpgradeOps(), ops.DowngradeOps()
+    for table in load_all().sorted_tables:  # those that others refer to come first
+        indexes = sorted(table.indexes, key=lambda index: str(index.name))
+        up.ops += [ops.CreateTableOp.from_table(table), *map(ops.CreateIndexOp.from_index, indexes)]
+        down.ops[:0] = [*map(ops.DropIndexOp.from_index, reversed(indexes)), ops.DropTableOp.from_table(table)]
     with create_engine("sqlite://").connect() as connection:
         context = MigrationContext.configure(connection)
-        found = produce_migrations(context, load_all())
-        assert found.upgrade_ops is not None
-        assert found.downgrade_ops is not None
-        up = render_python_code(found.upgrade_ops, migration_context=context, user_module_prefix="types.")
-        down = render_python_code(found.downgrade_ops, migration_context=context, user_module_prefix="types.")
-    return f'{HEADER}{_code(up)}\n\n\ndef downgrade() -> None:\n    """Drop every table."""\n{_code(down)}\n'
+        texts = [_code(render_python_code(found, migration_context=context, user_module_prefix="types.")) for found in (up, down)]
+    return f'{HEADER}{texts[0]}\n\n\ndef downgrade() -> None:\n    """Drop every table."""\n{texts[1]}\n'
 
 
 def _code(text: str) -> str:

@@ -16,6 +16,8 @@ from headrace.operations.conditions import Conditions, elements, escaped, field_
 from headrace.operations.pool_conditions import waits_where
 from headrace.store.codec import json_in, microseconds
 
+_MENTIONS_MAX = 20
+
 F = TypeVar("F", FlowFilter, FlowRunFilter, TaskRunFilter, DeploymentFilter, LogFilter)
 
 
@@ -319,10 +321,19 @@ def _between(found: Conditions, column: str, before: datetime | None, after: dat
 def _tags(column: str, all_of: list[str] | None, any_of: list[str] | None, is_null: bool | None) -> Conditions:
     found = Conditions()
     if all_of is not None:
+        _mention(found, column, all_of, " AND ")
         had = f"SELECT h.value FROM {elements(column, 'h')}"
         found.add(f"NOT EXISTS (SELECT 1 FROM {elements('?', 'w')} WHERE w.value NOT IN ({had}))", json_in(all_of))
     if any_of is not None:
+        _mention(found, column, any_of, " OR ")
         wanted = f"SELECT w.value FROM {elements('?', 'w')}"
         found.add(f"EXISTS (SELECT 1 FROM {elements(column, 'h')} WHERE h.value IN ({wanted}))", json_in(any_of))
     found.present(column, None if is_null is None else not is_null)
     return found
+
+
+def _mention(found: Conditions, column: str, tags: list[str], between: str) -> None:
+    """Add that the stored text mentions the tags: of many rows it rules out most, far faster than their lists are looked through."""
+    if 0 < len(tags) <= _MENTIONS_MAX:
+        one = f"CAST({column} AS TEXT) LIKE ? ESCAPE '\\'"
+        found.add(f"({between.join([one] * len(tags))})", *(f"%{escaped(json_in(tag) or '')}%" for tag in tags))

@@ -49,10 +49,10 @@ _FLOW_ORDERS = {
 }
 FLOW_RUN_ORDERS = {
     FlowRunSort.ID_DESC: "r.id DESC",
-    FlowRunSort.START_TIME_ASC: "COALESCE(r.start_time, r.expected_start_time) ASC NULLS LAST, r.id",
-    FlowRunSort.START_TIME_DESC: "COALESCE(r.start_time, r.expected_start_time) DESC NULLS LAST, r.id DESC",
-    FlowRunSort.EXPECTED_START_TIME_ASC: "r.expected_start_time ASC NULLS LAST, r.id",
-    FlowRunSort.EXPECTED_START_TIME_DESC: "r.expected_start_time DESC NULLS LAST, r.id DESC",
+    FlowRunSort.START_TIME_ASC: "COALESCE(r.start_time, r.expected_start_time), r.id",
+    FlowRunSort.START_TIME_DESC: "COALESCE(r.start_time, r.expected_start_time) DESC, r.id DESC",
+    FlowRunSort.EXPECTED_START_TIME_ASC: "r.expected_start_time, r.id",
+    FlowRunSort.EXPECTED_START_TIME_DESC: "r.expected_start_time DESC, r.id DESC",
     FlowRunSort.NAME_ASC: "r.name, r.id",
     FlowRunSort.NAME_DESC: "r.name DESC, r.id DESC",
     FlowRunSort.NEXT_SCHEDULED_START_TIME_ASC: "r.next_scheduled_start_time ASC NULLS LAST, r.id",
@@ -60,8 +60,8 @@ FLOW_RUN_ORDERS = {
 }
 _TASK_RUN_ORDERS = {
     TaskRunSort.ID_DESC: "r.id DESC",
-    TaskRunSort.EXPECTED_START_TIME_ASC: "r.expected_start_time ASC NULLS LAST, r.id",
-    TaskRunSort.EXPECTED_START_TIME_DESC: "r.expected_start_time DESC NULLS LAST, r.id DESC",
+    TaskRunSort.EXPECTED_START_TIME_ASC: "r.expected_start_time, r.id",
+    TaskRunSort.EXPECTED_START_TIME_DESC: "r.expected_start_time DESC, r.id DESC",
     TaskRunSort.NAME_ASC: "r.name, r.id",
     TaskRunSort.NAME_DESC: "r.name DESC, r.id DESC",
     TaskRunSort.NEXT_SCHEDULED_START_TIME_ASC: "r.next_scheduled_start_time ASC NULLS LAST, r.id",

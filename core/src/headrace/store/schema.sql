@@ -268,8 +268,10 @@ CREATE INDEX ix_flow_run__deployment_id ON flow_run (deployment_id) WHERE deploy
 CREATE INDEX ix_flow_run__due ON flow_run (next_scheduled_start_time) WHERE state_name = 'Scheduled';
 CREATE INDEX ix_flow_run__expected_start_time ON flow_run (expected_start_time);
 CREATE INDEX ix_flow_run__flow_id_expected_start_time ON flow_run (flow_id, expected_start_time);
+CREATE INDEX ix_flow_run__name ON flow_run (name);
 CREATE INDEX ix_flow_run__owner_id ON flow_run (owner_id) WHERE end_time IS NULL;
 CREATE INDEX ix_flow_run__parent_task_run_id ON flow_run (parent_task_run_id) WHERE parent_task_run_id IS NOT NULL;
+CREATE INDEX ix_flow_run__start ON flow_run (coalesce(start_time, expected_start_time));
 CREATE INDEX ix_flow_run__state_type_next_scheduled_start_time ON flow_run (state_type, next_scheduled_start_time);
 CREATE INDEX ix_flow_run__work_queue_id_state_type ON flow_run (work_queue_id, state_type, next_scheduled_start_time) WHERE work_queue_id IS NOT NULL;
 CREATE UNIQUE INDEX uq_flow_run__flow_id_idempotency_key ON flow_run (flow_id, idempotency_key) WHERE idempotency_key IS NOT NULL;

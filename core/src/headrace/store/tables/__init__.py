@@ -21,6 +21,8 @@ def load_all() -> MetaData:
     for module in pkgutil.iter_modules(__path__):
         __import__(f"{__name__}.{module.name}")
     for table in metadata.tables.values():
-        for index in table.indexes:  # what is indexed in part on SQLite is so on PostgreSQL
-            index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]
+        for index in table.indexes:
+            part = index.dialect_options["sqlite"]["where"]
+            if part is not None:  # what is indexed in part on SQLite is so on PostgreSQL
+                index.dialect_options["postgresql"]["where"] = part
     return metadata

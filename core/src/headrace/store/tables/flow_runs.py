@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, Text, func
 
 from headrace.store.tables import flows, metadata
 from headrace.store.types import Id, Json, Timestamp
@@ -51,6 +51,8 @@ flow_run = Table(
 _c = flow_run.c
 Index("ix_flow_run__flow_id_expected_start_time", _c.flow_id, _c.expected_start_time)
 Index("ix_flow_run__expected_start_time", _c.expected_start_time)
+Index("ix_flow_run__start", func.coalesce(_c.start_time, _c.expected_start_time))  # as the sort START_TIME says it
+Index("ix_flow_run__name", _c.name)
 Index("ix_flow_run__state_type_next_scheduled_start_time", _c.state_type, _c.next_scheduled_start_time)
 Index("uq_flow_run__flow_id_idempotency_key", _c.flow_id, _c.idempotency_key, unique=True, sqlite_where=_c.idempotency_key.is_not(None))
 Index("ix_flow_run__parent_task_run_id", _c.parent_task_run_id, sqlite_where=_c.parent_task_run_id.is_not(None))

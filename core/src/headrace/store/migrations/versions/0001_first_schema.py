@@ -42,7 +42,7 @@ def upgrade() -> None:
     sa.Column('body', types.Json(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_automation'))
     )
-    op.create_index('ix_automation__name', 'automation', ['name'], unique=False, postgresql_where=None)
+    op.create_index('ix_automation__name', 'automation', ['name'], unique=False)
     op.create_table('block_type',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -56,7 +56,7 @@ def upgrade() -> None:
     sa.Column('is_protected', sa.Boolean(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_block_type'))
     )
-    op.create_index('uq_block_type__slug', 'block_type', ['slug'], unique=True, postgresql_where=None)
+    op.create_index('uq_block_type__slug', 'block_type', ['slug'], unique=True)
     op.create_table('concurrency_lease',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -80,7 +80,7 @@ def upgrade() -> None:
     sa.Column('drained_at', types.Timestamp(), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_concurrency_limit'))
     )
-    op.create_index('uq_concurrency_limit__name', 'concurrency_limit', ['name'], unique=True, postgresql_where=None)
+    op.create_index('uq_concurrency_limit__name', 'concurrency_limit', ['name'], unique=True)
     op.create_table('configuration',
     sa.Column('key', sa.Text(), nullable=False),
     sa.Column('value', types.Json(), nullable=True),
@@ -96,8 +96,8 @@ def upgrade() -> None:
     sa.Column('expiration', types.Timestamp(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_csrf_token'))
     )
-    op.create_index('ix_csrf_token__expiration', 'csrf_token', ['expiration'], unique=False, postgresql_where=None)
-    op.create_index('uq_csrf_token__client', 'csrf_token', ['client'], unique=True, postgresql_where=None)
+    op.create_index('ix_csrf_token__expiration', 'csrf_token', ['expiration'], unique=False)
+    op.create_index('uq_csrf_token__client', 'csrf_token', ['client'], unique=True)
     op.create_table('event_resources',
     sa.Column('event_id', types.Id(), nullable=False),
     sa.Column('position', sa.Integer(), nullable=False),
@@ -107,7 +107,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('event_id', 'position', name=op.f('pk_event_resources')),
     sqlite_with_rowid=False
     )
-    op.create_index('ix_event_resources__resource_id', 'event_resources', ['resource_id'], unique=False, postgresql_where=None)
+    op.create_index('ix_event_resources__resource_id', 'event_resources', ['resource_id'], unique=False)
     op.create_table('events',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('occurred', types.Timestamp(), nullable=False),
@@ -119,9 +119,9 @@ def upgrade() -> None:
     sa.Column('follows', types.Id(), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_events'))
     )
-    op.create_index('ix_events__event_occurred', 'events', ['event', 'occurred'], unique=False, postgresql_where=None)
-    op.create_index('ix_events__occurred', 'events', ['occurred'], unique=False, postgresql_where=None)
-    op.create_index('ix_events__resource_id_occurred', 'events', ['resource_id', 'occurred'], unique=False, postgresql_where=None)
+    op.create_index('ix_events__event_occurred', 'events', ['event', 'occurred'], unique=False)
+    op.create_index('ix_events__occurred', 'events', ['occurred'], unique=False)
+    op.create_index('ix_events__resource_id_occurred', 'events', ['resource_id', 'occurred'], unique=False)
     op.create_table('flow',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -145,7 +145,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_flow_run_state')),
     sqlite_with_rowid=False
     )
-    op.create_index('ix_flow_run_state__flow_run_id', 'flow_run_state', ['flow_run_id', 'timestamp'], unique=False, postgresql_where=None)
+    op.create_index('ix_flow_run_state__flow_run_id', 'flow_run_state', ['flow_run_id', 'timestamp'], unique=False)
     op.create_table('log',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('timestamp', types.Timestamp(), nullable=False),
@@ -156,9 +156,9 @@ def upgrade() -> None:
     sa.Column('task_run_id', types.Id(), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_log'))
     )
-    op.create_index('ix_log__flow_run_id', 'log', ['flow_run_id', 'timestamp'], unique=False, postgresql_where=None)
+    op.create_index('ix_log__flow_run_id', 'log', ['flow_run_id', 'timestamp'], unique=False)
     op.create_index('ix_log__task_run_id', 'log', ['task_run_id', 'timestamp'], unique=False, sqlite_where=sa.text('task_run_id IS NOT NULL'), postgresql_where=sa.text('task_run_id IS NOT NULL'))
-    op.create_index('ix_log__timestamp', 'log', ['timestamp'], unique=False, postgresql_where=None)
+    op.create_index('ix_log__timestamp', 'log', ['timestamp'], unique=False)
     op.create_table('saved_search',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -167,7 +167,7 @@ def upgrade() -> None:
     sa.Column('filters', types.Json(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_saved_search'))
     )
-    op.create_index('uq_saved_search__name', 'saved_search', ['name'], unique=True, postgresql_where=None)
+    op.create_index('uq_saved_search__name', 'saved_search', ['name'], unique=True)
     op.create_table('sign_of_life',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('kind', sa.Text(), nullable=False),
@@ -177,7 +177,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_sign_of_life')),
     sqlite_with_rowid=False
     )
-    op.create_index('ix_sign_of_life__kind_seen', 'sign_of_life', ['kind', 'seen'], unique=False, postgresql_where=None)
+    op.create_index('ix_sign_of_life__kind_seen', 'sign_of_life', ['kind', 'seen'], unique=False)
     op.create_table('task_queue',
     sa.Column('task_run_id', types.Id(), nullable=False),
     sa.Column('task_key', sa.Text(), nullable=False),
@@ -188,7 +188,7 @@ def upgrade() -> None:
     sqlite_with_rowid=False
     )
     op.create_index('ix_task_queue__claim_id', 'task_queue', ['claim_id'], unique=False, sqlite_where=sa.text('claim_id IS NOT NULL'), postgresql_where=sa.text('claim_id IS NOT NULL'))
-    op.create_index('ix_task_queue__task_key_available', 'task_queue', ['task_key', 'available'], unique=False, postgresql_where=None)
+    op.create_index('ix_task_queue__task_key_available', 'task_queue', ['task_key', 'available'], unique=False)
     op.create_table('task_run',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -218,8 +218,8 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_task_run')),
     sqlite_with_rowid=False
     )
-    op.create_index('ix_task_run__expected_start_time', 'task_run', ['expected_start_time'], unique=False, postgresql_where=None)
-    op.create_index('ix_task_run__flow_run_id', 'task_run', ['flow_run_id', 'task_key', 'dynamic_key'], unique=False, postgresql_where=None)
+    op.create_index('ix_task_run__expected_start_time', 'task_run', ['expected_start_time'], unique=False)
+    op.create_index('ix_task_run__flow_run_id', 'task_run', ['flow_run_id', 'task_key', 'dynamic_key'], unique=False)
     op.create_index('ix_task_run__unfinished', 'task_run', ['flow_run_id'], unique=False, sqlite_where=sa.text('end_time IS NULL'), postgresql_where=sa.text('end_time IS NULL'))
     op.create_table('task_run_cache',
     sa.Column('cache_key', sa.Text(), nullable=False),
@@ -258,7 +258,7 @@ def upgrade() -> None:
     sa.Column('tags', types.Json(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_variable'))
     )
-    op.create_index('uq_variable__name', 'variable', ['name'], unique=True, postgresql_where=None)
+    op.create_index('uq_variable__name', 'variable', ['name'], unique=True)
     op.create_table('work_pool',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -276,7 +276,7 @@ def upgrade() -> None:
     sa.Column('storage_configuration', types.Json(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_work_pool'))
     )
-    op.create_index('uq_work_pool__name', 'work_pool', ['name'], unique=True, postgresql_where=None)
+    op.create_index('uq_work_pool__name', 'work_pool', ['name'], unique=True)
     op.create_table('automation_related_resource',
     sa.Column('automation_id', types.Id(), nullable=False),
     sa.Column('resource_id', sa.Text(), nullable=False),
@@ -284,7 +284,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['automation_id'], ['automation.id'], name=op.f('fk_automation_related_resource__automation_id__automation'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('automation_id', 'resource_id', name=op.f('pk_automation_related_resource'))
     )
-    op.create_index('ix_automation_related_resource__resource_id', 'automation_related_resource', ['resource_id'], unique=False, postgresql_where=None)
+    op.create_index('ix_automation_related_resource__resource_id', 'automation_related_resource', ['resource_id'], unique=False)
     op.create_table('block_schema',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -297,8 +297,8 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['block_type_id'], ['block_type.id'], name=op.f('fk_block_schema__block_type_id__block_type'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_block_schema'))
     )
-    op.create_index('ix_block_schema__block_type_id', 'block_schema', ['block_type_id'], unique=False, postgresql_where=None)
-    op.create_index('uq_block_schema__checksum_version', 'block_schema', ['checksum', 'version'], unique=True, postgresql_where=None)
+    op.create_index('ix_block_schema__block_type_id', 'block_schema', ['block_type_id'], unique=False)
+    op.create_index('uq_block_schema__checksum_version', 'block_schema', ['checksum', 'version'], unique=True)
     op.create_table('concurrency_slot',
     sa.Column('limit_id', types.Id(), nullable=False),
     sa.Column('lease_id', types.Id(), nullable=False),
@@ -308,7 +308,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('limit_id', 'lease_id', name=op.f('pk_concurrency_slot')),
     sqlite_with_rowid=False
     )
-    op.create_index('ix_concurrency_slot__lease_id', 'concurrency_slot', ['lease_id'], unique=False, postgresql_where=None)
+    op.create_index('ix_concurrency_slot__lease_id', 'concurrency_slot', ['lease_id'], unique=False)
     op.create_table('flow_run',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -351,11 +351,13 @@ def upgrade() -> None:
     )
     op.create_index('ix_flow_run__deployment_id', 'flow_run', ['deployment_id'], unique=False, sqlite_where=sa.text('deployment_id IS NOT NULL'), postgresql_where=sa.text('deployment_id IS NOT NULL'))
     op.create_index('ix_flow_run__due', 'flow_run', ['next_scheduled_start_time'], unique=False, sqlite_where=sa.text("state_name = 'Scheduled'"), postgresql_where=sa.text("state_name = 'Scheduled'"))
-    op.create_index('ix_flow_run__expected_start_time', 'flow_run', ['expected_start_time'], unique=False, postgresql_where=None)
-    op.create_index('ix_flow_run__flow_id_expected_start_time', 'flow_run', ['flow_id', 'expected_start_time'], unique=False, postgresql_where=None)
+    op.create_index('ix_flow_run__expected_start_time', 'flow_run', ['expected_start_time'], unique=False)
+    op.create_index('ix_flow_run__flow_id_expected_start_time', 'flow_run', ['flow_id', 'expected_start_time'], unique=False)
+    op.create_index('ix_flow_run__name', 'flow_run', ['name'], unique=False)
     op.create_index('ix_flow_run__owner_id', 'flow_run', ['owner_id'], unique=False, sqlite_where=sa.text('end_time IS NULL'), postgresql_where=sa.text('end_time IS NULL'))
     op.create_index('ix_flow_run__parent_task_run_id', 'flow_run', ['parent_task_run_id'], unique=False, sqlite_where=sa.text('parent_task_run_id IS NOT NULL'), postgresql_where=sa.text('parent_task_run_id IS NOT NULL'))
-    op.create_index('ix_flow_run__state_type_next_scheduled_start_time', 'flow_run', ['state_type', 'next_scheduled_start_time'], unique=False, postgresql_where=None)
+    op.create_index('ix_flow_run__start', 'flow_run', [sa.literal_column('coalesce(start_time, expected_start_time)')], unique=False)
+    op.create_index('ix_flow_run__state_type_next_scheduled_start_time', 'flow_run', ['state_type', 'next_scheduled_start_time'], unique=False)
     op.create_index('ix_flow_run__work_queue_id_state_type', 'flow_run', ['work_queue_id', 'state_type', 'next_scheduled_start_time'], unique=False, sqlite_where=sa.text('work_queue_id IS NOT NULL'), postgresql_where=sa.text('work_queue_id IS NOT NULL'))
     op.create_index('uq_flow_run__flow_id_idempotency_key', 'flow_run', ['flow_id', 'idempotency_key'], unique=True, sqlite_where=sa.text('idempotency_key IS NOT NULL'), postgresql_where=sa.text('idempotency_key IS NOT NULL'))
     op.create_table('work_queue',
@@ -376,8 +378,8 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['work_pool_id'], ['work_pool.id'], name=op.f('fk_work_queue__work_pool_id__work_pool'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_work_queue'))
     )
-    op.create_index('ix_work_queue__status_last_polled', 'work_queue', ['status', 'last_polled'], unique=False, postgresql_where=None)
-    op.create_index('uq_work_queue__work_pool_id_name', 'work_queue', ['work_pool_id', 'name'], unique=True, postgresql_where=None)
+    op.create_index('ix_work_queue__status_last_polled', 'work_queue', ['status', 'last_polled'], unique=False)
+    op.create_index('uq_work_queue__work_pool_id_name', 'work_queue', ['work_pool_id', 'name'], unique=True)
     op.create_table('worker',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -390,8 +392,8 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['work_pool_id'], ['work_pool.id'], name=op.f('fk_worker__work_pool_id__work_pool'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_worker'))
     )
-    op.create_index('ix_worker__status_last_heartbeat_time', 'worker', ['status', 'last_heartbeat_time'], unique=False, postgresql_where=None)
-    op.create_index('uq_worker__work_pool_id_name', 'worker', ['work_pool_id', 'name'], unique=True, postgresql_where=None)
+    op.create_index('ix_worker__status_last_heartbeat_time', 'worker', ['status', 'last_heartbeat_time'], unique=False)
+    op.create_index('uq_worker__work_pool_id_name', 'worker', ['work_pool_id', 'name'], unique=True)
     op.create_table('block_document',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -406,8 +408,8 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['block_type_id'], ['block_type.id'], name=op.f('fk_block_document__block_type_id__block_type'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_block_document'))
     )
-    op.create_index('ix_block_document__block_schema_id', 'block_document', ['block_schema_id'], unique=False, postgresql_where=None)
-    op.create_index('uq_block_document__block_type_id_name', 'block_document', ['block_type_id', 'name'], unique=True, postgresql_where=None)
+    op.create_index('ix_block_document__block_schema_id', 'block_document', ['block_schema_id'], unique=False)
+    op.create_index('uq_block_document__block_type_id_name', 'block_document', ['block_type_id', 'name'], unique=True)
     op.create_table('deployment',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -440,10 +442,10 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['work_queue_id'], ['work_queue.id'], name=op.f('fk_deployment__work_queue_id__work_queue'), ondelete='SET NULL'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_deployment'))
     )
-    op.create_index('ix_deployment__concurrency_limit_id', 'deployment', ['concurrency_limit_id'], unique=False, postgresql_where=None)
-    op.create_index('ix_deployment__status_last_polled', 'deployment', ['status', 'last_polled'], unique=False, postgresql_where=None)
-    op.create_index('ix_deployment__work_queue_id', 'deployment', ['work_queue_id'], unique=False, postgresql_where=None)
-    op.create_index('uq_deployment__flow_id_name', 'deployment', ['flow_id', 'name'], unique=True, postgresql_where=None)
+    op.create_index('ix_deployment__concurrency_limit_id', 'deployment', ['concurrency_limit_id'], unique=False)
+    op.create_index('ix_deployment__status_last_polled', 'deployment', ['status', 'last_polled'], unique=False)
+    op.create_index('ix_deployment__work_queue_id', 'deployment', ['work_queue_id'], unique=False)
+    op.create_index('uq_deployment__flow_id_name', 'deployment', ['flow_id', 'name'], unique=True)
     op.create_table('flow_run_input',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -455,7 +457,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['flow_run_id'], ['flow_run.id'], name=op.f('fk_flow_run_input__flow_run_id__flow_run'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_flow_run_input'))
     )
-    op.create_index('uq_flow_run_input__flow_run_id_key', 'flow_run_input', ['flow_run_id', 'key'], unique=True, postgresql_where=None)
+    op.create_index('uq_flow_run_input__flow_run_id_key', 'flow_run_input', ['flow_run_id', 'key'], unique=True)
     op.create_table('block_document_reference',
     sa.Column('parent_document_id', types.Id(), nullable=False),
     sa.Column('name', sa.Text(), nullable=False),
@@ -464,7 +466,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['reference_document_id'], ['block_document.id'], name=op.f('fk_block_document_reference__reference_document_id__block_document'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('parent_document_id', 'name', name=op.f('pk_block_document_reference'))
     )
-    op.create_index('ix_block_document_reference__reference_document_id', 'block_document_reference', ['reference_document_id'], unique=False, postgresql_where=None)
+    op.create_index('ix_block_document_reference__reference_document_id', 'block_document_reference', ['reference_document_id'], unique=False)
     op.create_table('deployment_schedule',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -479,93 +481,95 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['deployment_id'], ['deployment.id'], name=op.f('fk_deployment_schedule__deployment_id__deployment'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_deployment_schedule'))
     )
-    op.create_index('ix_deployment_schedule__active_due', 'deployment_schedule', ['active', 'due'], unique=False, postgresql_where=None)
-    op.create_index('uq_deployment_schedule__deployment_id_slug', 'deployment_schedule', ['deployment_id', 'slug'], unique=True, postgresql_where=None)
+    op.create_index('ix_deployment_schedule__active_due', 'deployment_schedule', ['active', 'due'], unique=False)
+    op.create_index('uq_deployment_schedule__deployment_id_slug', 'deployment_schedule', ['deployment_id', 'slug'], unique=True)
 
 
 def downgrade() -> None:
     """Drop every table."""
-    op.drop_index('uq_deployment_schedule__deployment_id_slug', table_name='deployment_schedule', postgresql_where=None)
-    op.drop_index('ix_deployment_schedule__active_due', table_name='deployment_schedule', postgresql_where=None)
+    op.drop_index('uq_deployment_schedule__deployment_id_slug', table_name='deployment_schedule')
+    op.drop_index('ix_deployment_schedule__active_due', table_name='deployment_schedule')
     op.drop_table('deployment_schedule')
-    op.drop_index('ix_block_document_reference__reference_document_id', table_name='block_document_reference', postgresql_where=None)
+    op.drop_index('ix_block_document_reference__reference_document_id', table_name='block_document_reference')
     op.drop_table('block_document_reference')
-    op.drop_index('uq_flow_run_input__flow_run_id_key', table_name='flow_run_input', postgresql_where=None)
+    op.drop_index('uq_flow_run_input__flow_run_id_key', table_name='flow_run_input')
     op.drop_table('flow_run_input')
-    op.drop_index('uq_deployment__flow_id_name', table_name='deployment', postgresql_where=None)
-    op.drop_index('ix_deployment__work_queue_id', table_name='deployment', postgresql_where=None)
-    op.drop_index('ix_deployment__status_last_polled', table_name='deployment', postgresql_where=None)
-    op.drop_index('ix_deployment__concurrency_limit_id', table_name='deployment', postgresql_where=None)
+    op.drop_index('uq_deployment__flow_id_name', table_name='deployment')
+    op.drop_index('ix_deployment__work_queue_id', table_name='deployment')
+    op.drop_index('ix_deployment__status_last_polled', table_name='deployment')
+    op.drop_index('ix_deployment__concurrency_limit_id', table_name='deployment')
     op.drop_table('deployment')
-    op.drop_index('uq_block_document__block_type_id_name', table_name='block_document', postgresql_where=None)
-    op.drop_index('ix_block_document__block_schema_id', table_name='block_document', postgresql_where=None)
+    op.drop_index('uq_block_document__block_type_id_name', table_name='block_document')
+    op.drop_index('ix_block_document__block_schema_id', table_name='block_document')
     op.drop_table('block_document')
-    op.drop_index('uq_worker__work_pool_id_name', table_name='worker', postgresql_where=None)
-    op.drop_index('ix_worker__status_last_heartbeat_time', table_name='worker', postgresql_where=None)
+    op.drop_index('uq_worker__work_pool_id_name', table_name='worker')
+    op.drop_index('ix_worker__status_last_heartbeat_time', table_name='worker')
     op.drop_table('worker')
-    op.drop_index('uq_work_queue__work_pool_id_name', table_name='work_queue', postgresql_where=None)
-    op.drop_index('ix_work_queue__status_last_polled', table_name='work_queue', postgresql_where=None)
+    op.drop_index('uq_work_queue__work_pool_id_name', table_name='work_queue')
+    op.drop_index('ix_work_queue__status_last_polled', table_name='work_queue')
     op.drop_table('work_queue')
     op.drop_index('uq_flow_run__flow_id_idempotency_key', table_name='flow_run', sqlite_where=sa.text('idempotency_key IS NOT NULL'), postgresql_where=sa.text('idempotency_key IS NOT NULL'))
     op.drop_index('ix_flow_run__work_queue_id_state_type', table_name='flow_run', sqlite_where=sa.text('work_queue_id IS NOT NULL'), postgresql_where=sa.text('work_queue_id IS NOT NULL'))
-    op.drop_index('ix_flow_run__state_type_next_scheduled_start_time', table_name='flow_run', postgresql_where=None)
+    op.drop_index('ix_flow_run__state_type_next_scheduled_start_time', table_name='flow_run')
+    op.drop_index('ix_flow_run__start', table_name='flow_run')
     op.drop_index('ix_flow_run__parent_task_run_id', table_name='flow_run', sqlite_where=sa.text('parent_task_run_id IS NOT NULL'), postgresql_where=sa.text('parent_task_run_id IS NOT NULL'))
     op.drop_index('ix_flow_run__owner_id', table_name='flow_run', sqlite_where=sa.text('end_time IS NULL'), postgresql_where=sa.text('end_time IS NULL'))
-    op.drop_index('ix_flow_run__flow_id_expected_start_time', table_name='flow_run', postgresql_where=None)
-    op.drop_index('ix_flow_run__expected_start_time', table_name='flow_run', postgresql_where=None)
+    op.drop_index('ix_flow_run__name', table_name='flow_run')
+    op.drop_index('ix_flow_run__flow_id_expected_start_time', table_name='flow_run')
+    op.drop_index('ix_flow_run__expected_start_time', table_name='flow_run')
     op.drop_index('ix_flow_run__due', table_name='flow_run', sqlite_where=sa.text("state_name = 'Scheduled'"), postgresql_where=sa.text("state_name = 'Scheduled'"))
     op.drop_index('ix_flow_run__deployment_id', table_name='flow_run', sqlite_where=sa.text('deployment_id IS NOT NULL'), postgresql_where=sa.text('deployment_id IS NOT NULL'))
     op.drop_table('flow_run')
-    op.drop_index('ix_concurrency_slot__lease_id', table_name='concurrency_slot', postgresql_where=None)
+    op.drop_index('ix_concurrency_slot__lease_id', table_name='concurrency_slot')
     op.drop_table('concurrency_slot')
-    op.drop_index('uq_block_schema__checksum_version', table_name='block_schema', postgresql_where=None)
-    op.drop_index('ix_block_schema__block_type_id', table_name='block_schema', postgresql_where=None)
+    op.drop_index('uq_block_schema__checksum_version', table_name='block_schema')
+    op.drop_index('ix_block_schema__block_type_id', table_name='block_schema')
     op.drop_table('block_schema')
-    op.drop_index('ix_automation_related_resource__resource_id', table_name='automation_related_resource', postgresql_where=None)
+    op.drop_index('ix_automation_related_resource__resource_id', table_name='automation_related_resource')
     op.drop_table('automation_related_resource')
-    op.drop_index('uq_work_pool__name', table_name='work_pool', postgresql_where=None)
+    op.drop_index('uq_work_pool__name', table_name='work_pool')
     op.drop_table('work_pool')
-    op.drop_index('uq_variable__name', table_name='variable', postgresql_where=None)
+    op.drop_index('uq_variable__name', table_name='variable')
     op.drop_table('variable')
     op.drop_table('task_worker')
     op.drop_table('task_run_state')
     op.drop_table('task_run_cache')
     op.drop_index('ix_task_run__unfinished', table_name='task_run', sqlite_where=sa.text('end_time IS NULL'), postgresql_where=sa.text('end_time IS NULL'))
-    op.drop_index('ix_task_run__flow_run_id', table_name='task_run', postgresql_where=None)
-    op.drop_index('ix_task_run__expected_start_time', table_name='task_run', postgresql_where=None)
+    op.drop_index('ix_task_run__flow_run_id', table_name='task_run')
+    op.drop_index('ix_task_run__expected_start_time', table_name='task_run')
     op.drop_table('task_run')
-    op.drop_index('ix_task_queue__task_key_available', table_name='task_queue', postgresql_where=None)
+    op.drop_index('ix_task_queue__task_key_available', table_name='task_queue')
     op.drop_index('ix_task_queue__claim_id', table_name='task_queue', sqlite_where=sa.text('claim_id IS NOT NULL'), postgresql_where=sa.text('claim_id IS NOT NULL'))
     op.drop_table('task_queue')
-    op.drop_index('ix_sign_of_life__kind_seen', table_name='sign_of_life', postgresql_where=None)
+    op.drop_index('ix_sign_of_life__kind_seen', table_name='sign_of_life')
     op.drop_table('sign_of_life')
-    op.drop_index('uq_saved_search__name', table_name='saved_search', postgresql_where=None)
+    op.drop_index('uq_saved_search__name', table_name='saved_search')
     op.drop_table('saved_search')
-    op.drop_index('ix_log__timestamp', table_name='log', postgresql_where=None)
+    op.drop_index('ix_log__timestamp', table_name='log')
     op.drop_index('ix_log__task_run_id', table_name='log', sqlite_where=sa.text('task_run_id IS NOT NULL'), postgresql_where=sa.text('task_run_id IS NOT NULL'))
-    op.drop_index('ix_log__flow_run_id', table_name='log', postgresql_where=None)
+    op.drop_index('ix_log__flow_run_id', table_name='log')
     op.drop_table('log')
-    op.drop_index('ix_flow_run_state__flow_run_id', table_name='flow_run_state', postgresql_where=None)
+    op.drop_index('ix_flow_run_state__flow_run_id', table_name='flow_run_state')
     op.drop_table('flow_run_state')
     op.drop_table('flow')
-    op.drop_index('ix_events__resource_id_occurred', table_name='events', postgresql_where=None)
-    op.drop_index('ix_events__occurred', table_name='events', postgresql_where=None)
-    op.drop_index('ix_events__event_occurred', table_name='events', postgresql_where=None)
+    op.drop_index('ix_events__resource_id_occurred', table_name='events')
+    op.drop_index('ix_events__occurred', table_name='events')
+    op.drop_index('ix_events__event_occurred', table_name='events')
     op.drop_table('events')
-    op.drop_index('ix_event_resources__resource_id', table_name='event_resources', postgresql_where=None)
+    op.drop_index('ix_event_resources__resource_id', table_name='event_resources')
     op.drop_table('event_resources')
-    op.drop_index('uq_csrf_token__client', table_name='csrf_token', postgresql_where=None)
-    op.drop_index('ix_csrf_token__expiration', table_name='csrf_token', postgresql_where=None)
+    op.drop_index('uq_csrf_token__client', table_name='csrf_token')
+    op.drop_index('ix_csrf_token__expiration', table_name='csrf_token')
     op.drop_table('csrf_token')
     op.drop_table('configuration')
-    op.drop_index('uq_concurrency_limit__name', table_name='concurrency_limit', postgresql_where=None)
+    op.drop_index('uq_concurrency_limit__name', table_name='concurrency_limit')
     op.drop_table('concurrency_limit')
     op.drop_index('ix_concurrency_lease__holder_id', table_name='concurrency_lease', sqlite_where=sa.text('holder_id IS NOT NULL'), postgresql_where=sa.text('holder_id IS NOT NULL'))
     op.drop_index('ix_concurrency_lease__expires', table_name='concurrency_lease', sqlite_where=sa.text('expires IS NOT NULL'), postgresql_where=sa.text('expires IS NOT NULL'))
     op.drop_table('concurrency_lease')
-    op.drop_index('uq_block_type__slug', table_name='block_type', postgresql_where=None)
+    op.drop_index('uq_block_type__slug', table_name='block_type')
     op.drop_table('block_type')
-    op.drop_index('ix_automation__name', table_name='automation', postgresql_where=None)
+    op.drop_index('ix_automation__name', table_name='automation')
     op.drop_table('automation')
     op.drop_index('ix_artifact__task_run_id', table_name='artifact', sqlite_where=sa.text('task_run_id IS NOT NULL'), postgresql_where=sa.text('task_run_id IS NOT NULL'))
     op.drop_index('ix_artifact__key_id', table_name='artifact', sqlite_where=sa.text('"key" IS NOT NULL'), postgresql_where=sa.text('"key" IS NOT NULL'))
