@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from headrace.server.streams import bus, outgoing
-from server.streams.wires import SECONDS, Api, event, in_thread, received
+from headrace.server.streams import bus
+from server.streams.wires import SECONDS, Api, event, in_thread, joined, received
 
 
 async def _send(api: Api, *events: Any) -> None:
@@ -114,18 +114,12 @@ def test_the_past_and_the_live_stream_are_filtered_alike(api: Api, run: Any, bac
             name = {"name": [f"test.{letter}" for letter in letters]}
             async with api.subscribed("/events/out", wanted, backfill=backfill) as out:
                 if not backfill:
-                    await _live(api, out)
+                    await joined("events")
                     await in_thread(api.post, "/events", [{**one, "id": event()["id"]} for one in sent])
                 got = await received(out, len(letters))
             assert [one["event"] for one in got] == name["name"], wanted
 
     run(body())
-
-
-async def _live(api: Api, out: Any) -> None:
-    """Wait until a subscriber with `backfill` false has joined the live stream: a ping is answered after the message before it is read."""
-    await (await out.ping())
-    await asyncio.sleep(0.1)
 
 
 def test_the_past_goes_back_no_further_than_the_setting(serve: Callable[[], Api], run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +226,3 @@ def test_what_arrived_is_stored_before_the_server_stops(run: Any) -> None:
         run(_send(Api(url), *sent))
     with serving_in_thread(application_in_force("web")) as url:
         assert len(run(_stored(Api(url), len(sent)))) == 50
-
-
-def test_the_pace_of_the_past_is_that_of_the_reader() -> None:
-    assert outgoing.PAGE <= bus.QUEUE_MAX

@@ -6,13 +6,15 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
+
+from headrace.server.streams.hub import running
 
 SECONDS = 20.0
 """Long enough for whatever ought to happen, on a busy machine."""
@@ -24,11 +26,12 @@ class Api:
 
     url: str
     token: str | None = None
+    _client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=SECONDS))
 
     def post(self, path: str, body: Any) -> Any:
         """Send a request; return the answer's JSON."""
         auth = tuple(self.token.split(":", 1)) if self.token else None
-        answer = httpx.post(self.url + path, json=body, auth=auth)  # pyright: ignore[reportArgumentType]  # two texts
+        answer = self._client.post(self.url + path, json=body, auth=auth)  # pyright: ignore[reportArgumentType]  # two texts
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 
@@ -73,3 +76,10 @@ async def received(socket: ClientConnection, count: int) -> list[dict[str, Any]]
 async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call what blocks beside the event loop."""
     return await asyncio.to_thread(function, *arguments)
+
+
+async def joined(topic: str) -> None:
+    """Wait until somebody receives `topic` from the server that was started last in this process."""
+    async with asyncio.timeout(SECONDS):
+        while topic not in [one.name for one in running[-1].bus.wanted]:
+            await asyncio.sleep(0.005)

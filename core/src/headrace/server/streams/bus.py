@@ -139,22 +139,31 @@ class Bus:
         self._is_announced = False
 
     async def start(self) -> None:
-        """Begin to deliver, in the running event loop."""
+        """Begin to deliver what is announced, in the running event loop."""
         self._loop = asyncio.get_running_loop()
+
+    async def follow(self) -> None:
+        """Announce what is committed to the database from now on, by this process or another."""
         if self._database is not None and self._follower is not None:
             self._database.listeners.append(self.announce)
             await asyncio.to_thread(self._follower.start)
+            for topic in self.wanted:
+                await asyncio.to_thread(self._follower.begin, topic)
 
     async def stop(self) -> None:
         """Deliver nothing more."""
         self._loop = None
-        if self._database is not None and self._follower is not None:
+        await self.unfollow()
+
+    async def unfollow(self) -> None:
+        """Announce nothing more by itself."""
+        if self._database is not None and self._follower is not None and self.announce in self._database.listeners:
             self._database.listeners.remove(self.announce)
             await asyncio.to_thread(self._follower.stop)
 
     async def add(self, topic: str, receiver: Receiver) -> None:
         """Deliver what is committed from now on to `receiver` too."""
-        if self._follower is not None and not self._receivers[topic]:
+        if self._follower is not None and self._follower.is_at_work and not self._receivers[topic]:
             await asyncio.to_thread(self._follower.begin, self._topics[topic])
         self._receivers[topic].append(receiver)
 

@@ -34,7 +34,12 @@ class Follower:
         self._lock = Lock()
         self._begun: dict[str, tuple[int, int]] = {}  # of a topic that somebody receives: number of the last row seen, and since when
         self._heard = 0
-        self._end: Callable[[], None] = lambda: None
+        self._end: Callable[[], None] | None = None
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it listens."""
+        return self._end is not None
 
     def start(self) -> None:
         """Listen, in a thread of the store's."""
@@ -42,7 +47,11 @@ class Follower:
 
     def stop(self) -> None:
         """Listen no more."""
-        self._end()
+        end, self._end = self._end, None
+        if end is not None:
+            end()
+        with self._lock:
+            self._begun.clear()
 
     def begin(self, topic: Topic) -> None:
         """Announce the messages of `topic` that are committed from now on."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 from headrace.server.lanes import Lane
 from headrace.server.streams.bus import Bus
@@ -50,6 +49,7 @@ class Streams:
         self._desk = TaskDesk(database, writer.run, reader.run)
         self._sockets: set[Socket] = set()
         self._is_ending = False
+        self.loop = asyncio.get_running_loop()
         self._serving: dict[str, Callable[[Socket], Awaitable[None]]] = {
             "/events/in": self._intake.serve,
             "/events/out": self.outlet.events,
@@ -60,6 +60,7 @@ class Streams:
     async def start(self) -> None:
         """Begin to serve."""
         await self.bus.start()
+        await self.bus.follow()
         self.bus.watch("task_runs", self._desk.stir)
         self._intake.start()
         self._desk.start()
@@ -67,18 +68,22 @@ class Streams:
 
     def routes(self) -> dict[str, Handler]:
         """Return what serves each path, below the API's, as ASGI says it."""
-        return {path: partial(self._serve, path, serve) for path, serve in self._serving.items()}
 
-    async def _serve(self, path: str, serve: Callable[[Socket], Awaitable[None]], scope: Scope, receive: Receive, send: Send) -> None:
-        socket = Socket(scope, receive, send)
+        def handler(path: str) -> Handler:
+            return lambda scope, receive, send: self.attend(path, Socket(scope, receive, send))
+
+        return {path: handler(path) for path in self._serving}
+
+    async def attend(self, path: str, socket: Socket) -> None:
+        """Serve one websocket that is about to be opened, until it is closed. A server that is about to stop answers HTTP 403."""
         if self._is_ending:
-            await receive()
+            await socket.receive()
             await socket.refuse()
             return
         self._sockets.add(socket)
         try:
             if await open_socket(socket, self._auth_string):
-                await serve(socket)
+                await self._serving[path](socket)
         except Closed:
             pass
         except Exception:  # the border: the client hears that it was not its fault

@@ -1,0 +1,1 @@
+"""Documented modules on the routes of the server."""

@@ -1,0 +1,1 @@
+"""Documented modules on logs at the server."""
