@@ -18,6 +18,7 @@ from headrace.model.errors import ObjectNotFound
 from headrace.model.flow_runs import FlowRunCreate, FlowRunPolicy
 from headrace.model.flows import FlowCreate
 from headrace.model.orchestration import SetState
+from headrace.model.run_queries import FlowRunQuery, HistoryQuery
 from headrace.model.states import StateCreate, StateDetails, StateType
 from headrace.model.work_pools import GetScheduledFlowRuns, PoolConcurrencyStatusQuery, WorkPoolCreate, WorkPoolUpdate
 from headrace.model.work_queues import QueueRunsQuery, WorkQueueCreate, WorkQueueUpdate
@@ -160,6 +161,33 @@ def test_deleting_a_queue_leaves_its_runs_without_one(site: Site) -> None:
 def test_a_run_needs_a_pool_that_exists(site: Site) -> None:
     with pytest.raises(ObjectNotFound, match='Work pool "none" not found'):
         site.call(runs.CREATE_FLOW_RUN, FlowRunCreate(flow_id=site.flow_id, work_pool_name="none"))
+
+
+@pytest.mark.parametrize(
+    ("scope", "names"),
+    [
+        ({"work_pools": {"name": {"any_": ["p"]}}}, ["1", "2"]),
+        ({"work_pools": {"type": {"any_": ["docker"]}}}, []),
+        ({"work_pool_queues": {"name": {"startswith_": ["la"]}}}, ["2"]),
+        ({"work_pools": {"name": {"any_": ["p"]}}, "work_pool_queues": {"name": {"any_": ["default"]}}}, ["1"]),
+        ({"work_pools": {}, "work_pool_queues": {}}, ["1", "2", "free"]),
+    ],
+)
+def test_runs_are_found_by_where_they_wait(site: Site, scope: dict[str, Any], names: list[str]) -> None:
+    site.run("1")
+    site.run("2", "later")
+    site.call(runs.CREATE_FLOW_RUN, FlowRunCreate(name="free", flow_id=site.flow_id))
+    found = site.call(runs.FILTER_FLOW_RUNS, FlowRunQuery.model_validate({**scope, "sort": "NAME_ASC"}))
+    assert [run.name for run in found] == names
+
+
+def test_a_history_names_its_queues_in_another_word(site: Site) -> None:
+    site.run("1")
+    site.run("2", "later")
+    span = {"history_start": NOON, "history_end": NOON + timedelta(hours=1), "history_interval_seconds": 3600}
+    body = HistoryQuery.model_validate({**span, "work_queues": {"name": {"any_": ["later"]}}})
+    (interval,) = site.call(runs.FLOW_RUN_HISTORY, body)
+    assert [state.count_runs for state in interval.states] == [1]
 
 
 # --- what takes slots -------------------------------------------------------------------------------------------------
