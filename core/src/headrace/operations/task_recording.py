@@ -20,7 +20,7 @@ from headrace.store.statements import runs as statements
 
 logger = logging.getLogger("headrace.events")
 
-RUNS_A_QUERY = 300
+RUNS_A_QUERY = 100
 
 _Key = tuple[bytes, str, str]
 """What a task run is known by within its flow run: that run's id, task key, dynamic key."""
@@ -115,9 +115,9 @@ def _known_otherwise(tx: Transaction, told: Sequence[tuple[Event, bytes, bytes |
     wanted = list(dict.fromkeys(keys.values()))
     for start in range(0, len(wanted), RUNS_A_QUERY):
         some = wanted[start : start + RUNS_A_QUERY]
+        is_one = " OR ".join(["flow_run_id = ? AND task_key = ? AND dynamic_key = ?"] * len(some))
         found = tx.sql(
-            "SELECT flow_run_id, task_key, dynamic_key, id FROM task_run"
-            f" WHERE (flow_run_id, task_key, dynamic_key) IN (VALUES {', '.join(['(?, ?, ?)'] * len(some))})",
+            f"SELECT flow_run_id, task_key, dynamic_key, id FROM task_run WHERE {is_one}",
             [value for key in some for value in key],
         )
         stored.update(((flow_run_id, task_key, dynamic_key), id) for flow_run_id, task_key, dynamic_key, id in found)
