@@ -11,6 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from headrace.model.base import Action, Body, Model, Record
 from headrace.model.concurrency import GlobalConcurrencyLimitResponse
+from headrace.model.events import RelatedResource
 from headrace.model.flow_runs import CreatedBy, FlowRunPolicy
 from headrace.model.flows import FlowName, Labels
 from headrace.model.run_filters import DeploymentFilter
@@ -105,6 +106,11 @@ class Deployment(Record):
     work_pool_name: str | None = None
     status: DeploymentStatus | None = DeploymentStatus.NOT_READY
     enforce_parameter_schema: bool = True
+
+    def as_related_resource(self, role: str = "deployment") -> RelatedResource:
+        """Return the deployment as what an event is about too, in the role of `role`."""
+        labels = {"prefect.resource.id": f"prefect.deployment.{self.id}", "prefect.resource.name": self.name, "prefect.resource.role": role}
+        return RelatedResource(labels)
 
 
 class DeploymentCreate(Action):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -152,6 +152,33 @@ class NoSchedule(Action):
 
 
 Schedule = IntervalSchedule | CronSchedule | RRuleSchedule
+
+
+def is_schedule_type(obj: object) -> TypeGuard[Schedule | NoSchedule]:
+    """Say whether `obj` is a schedule, or the lack of one."""
+    return isinstance(obj, IntervalSchedule | CronSchedule | RRuleSchedule | NoSchedule)
+
+
+def construct_schedule(
+    interval: float | timedelta | None = None,
+    anchor_date: datetime | str | None = None,
+    cron: str | None = None,
+    rrule: str | None = None,
+    timezone: str | None = None,
+) -> Schedule:
+    """Make a schedule of the one of `interval` (a number counts seconds), `cron` and `rrule` that is given. Raises `ValueError` otherwise."""
+    given = [name for name, value in (("interval", interval), ("cron", cron), ("rrule", rrule)) if value is not None]
+    if len(given) != 1:
+        shown = " and ".join(given) or "none"
+        raise ValueError(f"Exactly one of interval, cron, and rrule must be given to make a schedule; {shown} was given.")
+    if anchor_date is not None and interval is None:
+        raise ValueError("An anchor date can only be provided with an interval schedule.")
+    values: dict[str, Any] = {"interval": interval, "anchor_date": anchor_date, "cron": cron, "rrule": rrule, "timezone": timezone}
+    values = {name: value for name, value in values.items() if value is not None}
+    if interval is not None:
+        return IntervalSchedule.model_validate(values)
+    return CronSchedule.model_validate(values) if cron is not None else RRuleSchedule.model_validate(values)
+
 
 ScheduledRunsMax = Annotated[int, Field(gt=0)]
 """How many coming runs of a schedule there may be at once."""

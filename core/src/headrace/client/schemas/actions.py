@@ -9,9 +9,11 @@ from headrace.model.concurrency import (
     GlobalConcurrencyLimitCreate,
     GlobalConcurrencyLimitUpdate,
 )
+from headrace.model.deployments import DeploymentCreate, DeploymentFlowRunCreate, DeploymentUpdate
 from headrace.model.flow_runs import FlowRunCreate, FlowRunUpdate
 from headrace.model.flows import FlowCreate, FlowUpdate
 from headrace.model.logs import LogCreate
+from headrace.model.schedules import DeploymentScheduleCreate, DeploymentScheduleUpdate
 from headrace.model.states import StateCreate
 from headrace.model.task_runs import TaskRunCreate, TaskRunUpdate
 from headrace.model.variables import VariableCreate, VariableUpdate
@@ -35,6 +37,11 @@ __all__ = [
     "ConcurrencyLimitCreate",
     "ConcurrencyLimitV2Create",
     "ConcurrencyLimitV2Update",
+    "DeploymentCreate",
+    "DeploymentFlowRunCreate",
+    "DeploymentScheduleCreate",
+    "DeploymentScheduleUpdate",
+    "DeploymentUpdate",
     "FlowCreate",
     "FlowRunCreate",
     "FlowRunUpdate",

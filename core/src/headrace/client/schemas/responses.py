@@ -1,6 +1,8 @@
 """What is answered."""
 
 from headrace.model.concurrency import ConcurrencyLimitWithLeaseResponse, GlobalConcurrencyLimitResponse, MinimalConcurrencyLimitResponse
+from headrace.model.deployments import Deployment as DeploymentResponse
+from headrace.model.deployments import DeploymentBulkDeleteResponse, DeploymentPaginationResponse, FlowRunBulkCreateResponse, FlowRunCreateResult
 from headrace.model.flow_runs import FlowRun as FlowRunResponse
 from headrace.model.flow_runs import FlowRunBulkDeleteResponse, FlowRunPaginationResponse
 from headrace.model.flows import FlowBulkDeleteResponse, FlowPaginationResponse
@@ -29,10 +31,15 @@ from headrace.model.work_queues import (
 
 __all__ = [
     "ConcurrencyLimitWithLeaseResponse",
+    "DeploymentBulkDeleteResponse",
+    "DeploymentPaginationResponse",
+    "DeploymentResponse",
     "FlowBulkDeleteResponse",
     "FlowPaginationResponse",
+    "FlowRunBulkCreateResponse",
     "FlowRunBulkDeleteResponse",
     "FlowRunBulkSetStateResponse",
+    "FlowRunCreateResult",
     "FlowRunOrchestrationResult",
     "FlowRunPaginationResponse",
     "FlowRunResponse",

@@ -2,6 +2,7 @@
 
 from headrace.model.artifact_queries import ArtifactCollectionSort, ArtifactSort
 from headrace.model.blocks import BlockDocumentSort
+from headrace.model.deployments import DeploymentSort
 from headrace.model.flow_runs import FlowRunSort
 from headrace.model.flows import FlowSort
 from headrace.model.logs import LogSort
@@ -12,6 +13,7 @@ __all__ = [
     "ArtifactCollectionSort",
     "ArtifactSort",
     "BlockDocumentSort",
+    "DeploymentSort",
     "FlowRunSort",
     "FlowSort",
     "LogSort",
