@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import datetime
+from typing import Any
 
 import pytest
 
+from headrace.model.errors import StoreUnavailable
 from headrace.model.states import StateType
 from headrace.server.services.base import Service
 from headrace.server.services.builtin import SERVICES
@@ -97,13 +99,35 @@ def test_step_that_fails_is_logged_and_the_next_steps_are_taken(world: World, he
     class Mixed(StepService):
         loop_seconds = 60
 
-        def steps(self) -> list[object]:  # type: ignore[override]  # a test's steps
+        def steps(self) -> list[Any]:
             return [fails, works]
 
     with headrace_caplog.at_level(logging.ERROR):
         world.round(Mixed)
     assert taken == ["works"] * 3
     assert "The service Mixed could not do its work. It tries again in 60 seconds." in headrace_caplog.text
+
+
+def test_outage_of_the_database_is_told_once(world: World, headrace_caplog: pytest.LogCaptureFixture) -> None:
+    answers: list[object] = [StoreUnavailable("Nobody is at home."), StoreUnavailable("Still nobody."), 0, StoreUnavailable("Gone again.")]
+
+    def step(tx: Transaction, now: datetime, limit: int) -> int:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return 0
+
+    class Patient(StepService):
+        loop_seconds = 0.001
+
+        def steps(self) -> list[Any]:
+            return [step]
+
+    asyncio.run(Patient.on(world.database).start(loops=4))
+    told = [record.getMessage() for record in headrace_caplog.records]
+    assert told == [
+        f"The service Patient waits for the database, and tries every 0.001 seconds. {why}" for why in ("Nobody is at home.", "Gone again.")
+    ]
 
 
 def test_one_bad_run_does_not_hold_up_the_others(world: World, headrace_caplog: pytest.LogCaptureFixture) -> None:

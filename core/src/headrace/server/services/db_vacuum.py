@@ -7,7 +7,7 @@ from functools import partial
 
 from headrace.model import clock
 from headrace.operations import upkeep_vacuum as vacuum
-from headrace.operations.upkeep_events import prune_events
+from headrace.operations.event_pruning import prune_events
 from headrace.server.services.base import RunInEphemeralServers
 from headrace.server.services.steps import Step, StepService
 from headrace.settings import get_current_settings
@@ -35,9 +35,8 @@ class DBVacuum(StepService, RunInEphemeralServers):
     def steps(self) -> Sequence[Step]:
         settings = self.service_settings()
         steps: list[Step] = []
-        server = get_current_settings().server
-        if "events" in settings.enabled_vacuum_types() and server.services.event_persister.enabled:
-            steps.append(partial(prune_events, retention=server.events.retention_period, overrides=settings.event_retention_overrides))
+        if "events" in settings.enabled_vacuum_types() and get_current_settings().server.services.event_persister.enabled:
+            steps.append(prune_events)
         if "flow_runs" in settings.enabled_vacuum_types():
             now = clock.monotonic()
             if now >= self._orphans_due:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from headrace.model import clock
 from headrace.model.caller import SERVICE
+from headrace.model.errors import StoreUnavailable
 from headrace.server.database import database_in_force
 from headrace.server.services.base import LoopService, Service
 from headrace.store.database import Database, Transaction
@@ -59,6 +60,7 @@ class StepService(DatabaseService, LoopService, ABC):
     def __init__(self, loop_seconds: float | None = None, handle_signals: bool = False) -> None:
         period = loop_seconds if loop_seconds is not None else getattr(self.service_settings(), "loop_seconds", None)
         super().__init__(period, handle_signals)
+        self._is_waiting = False
 
     def batch(self) -> int:
         """Return how much one transaction may do."""
@@ -75,6 +77,12 @@ class StepService(DatabaseService, LoopService, ABC):
             try:
                 while await asyncio.to_thread(self._take, step, limit) >= limit and not self.is_stopping:
                     pass
+                self._is_waiting = False
+            except StoreUnavailable as error:
+                if not self._is_waiting:  # told once, not at every round of an outage
+                    self.logger.warning("The service %s waits for the database, and tries every %g seconds. %s", self.name, self.loop_seconds, error)
+                self._is_waiting = True
+                return
             except Exception:  # a service's border: reported, and tried again in the next round
                 self.logger.exception("The service %s could not do its work. It tries again in %g seconds.", self.name, self.loop_seconds)
 
