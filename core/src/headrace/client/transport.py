@@ -129,17 +129,22 @@ class Transport:
 
     def _tls_context(self) -> SSLContext:
         if self._tls is None:
-            import ssl
-
-            try:
-                context = ssl.create_default_context(cafile=self._ca_file)
-            except OSError as error:
-                raise ConfigurationError(f"HEADRACE_API_SSL_CERT_FILE is {self._ca_file!r}, which cannot be read: {error}.") from error
-            if not self._is_verified:
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-            self._tls = context
+            self._tls = tls_context(self._ca_file, is_verified=self._is_verified)
         return self._tls
+
+
+def tls_context(ca_file: str | None, *, is_verified: bool) -> SSLContext:
+    """Return how TLS is spoken to a server. Raises `ConfigurationError` for a file of certificates that cannot be read."""
+    import ssl
+
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise ConfigurationError(f"HEADRACE_API_SSL_CERT_FILE is {ca_file!r}, which cannot be read: {error}.") from error
+    if not is_verified:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 class _Connection:
