@@ -68,6 +68,14 @@ def test_a_block_must_exist(deploy: Callable[..., UUID]) -> None:
         deploy(image={"$ref": {"block_document_id": str(ids.new())}})
 
 
+def test_a_run_needs_what_its_deployment_left_open(call: Call, deploy: Callable[..., UUID]) -> None:
+    deployment = deploy(cpu=2)
+    with pytest.raises(InvalidRequest, match="Error creating flow run: Validation failed.*image is required"):
+        call(deployments.CREATE_RUN_OF_DEPLOYMENT, DeploymentFlowRunCreate(), id=deployment)
+    body = DeploymentFlowRunCreate(job_variables={"image": "i"})
+    assert call(deployments.CREATE_RUN_OF_DEPLOYMENT, body, id=deployment).job_variables == {"image": "i"}
+
+
 def test_a_scheduled_run_may_change_what_fits(call: Call, deploy: Callable[..., UUID]) -> None:
     run = call(deployments.CREATE_RUN_OF_DEPLOYMENT, DeploymentFlowRunCreate(), id=deploy(image="i")).id
     call(flow_runs.UPDATE_FLOW_RUN, FlowRunUpdate(job_variables={"cpu": 4}), id=run)
