@@ -97,7 +97,9 @@ FILTERS: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize("backfill", [True, False])
-def test_the_past_and_the_live_stream_are_filtered_alike(api: Api, run: Any, backfill: bool) -> None:
+def test_the_past_and_the_live_stream_are_filtered_alike(database: str, serve: Callable[[], Api], run: Any, backfill: bool) -> None:
+    api = serve()
+
     def related(letter: str, **labels: str) -> list[dict[str, str]]:
         return [{"prefect.resource.id": f"flow.{letter}", "prefect.resource.role": "flow", **labels}]
 
@@ -138,9 +140,9 @@ def test_the_past_goes_back_no_further_than_the_setting(serve: Callable[[], Api]
     assert run(body()) == ages[1:]
 
 
-def test_nothing_is_missed_and_nothing_comes_twice_between_past_and_present(api: Api, run: Any) -> None:
+def test_nothing_is_missed_and_nothing_comes_twice_between_past_and_present(database: str, serve: Callable[[], Api], run: Any) -> None:
     """Writers go on all the while that subscribers join."""
-    count, writers = 400, 3
+    api, count, writers = serve(), 400, 3
 
     async def write(number: int) -> None:
         async with api.open("/events/in") as socket:
