@@ -55,6 +55,7 @@ def group() -> None:
 @click.option("--no-services", is_flag=True, help="Only answer requests: the background services run elsewhere.")
 @click.option("-b", "--background", is_flag=True, help="Run in the background, and return when the server answers.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that answer requests; more imply --no-services.")
+@click.option("--socket", "descriptor", type=int, default=None, hidden=True, help="Listen at this open socket; for one of several processes.")
 @click.option("--claim", is_flag=True, hidden=True, help="Be the one that runs in the background.")
 def start(
     host: str | None,
@@ -68,6 +69,7 @@ def start(
     no_services: bool,
     background: bool,
     workers: int,
+    descriptor: int | None,
     claim: bool,
 ) -> None:
     """Start the server, until it is told to stop (Ctrl-C, or SIGTERM).
@@ -93,10 +95,15 @@ def start(
             return
         if claim:
             held.enter_context(_background().claim(_url()))
-        _serve(no_services or workers > 1, workers)
+        if descriptor is None:
+            _listen_and_serve(no_services, workers)
+        else:
+            from headrace.server import serving
+
+            serving.serve(serving.inherited(descriptor), "web")
 
 
-def _serve(without_services: bool, workers: int) -> None:
+def _listen_and_serve(without_services: bool, workers: int) -> None:
     from headrace.server import serving
     from headrace.settings import get_current_settings
 

@@ -15,13 +15,11 @@ Source = Literal["selected", "inferred"]
 
 
 class Action(Model):
-    """An action; `type` says which."""
-
-    type: str
+    """An action; its field `type` says which."""
 
     def describe_for_cli(self) -> str:
         """Return the action in a few words."""
-        return self.type.replace("-", " ").capitalize()
+        return str(type(self).model_fields["type"].default).replace("-", " ").capitalize()
 
     def targets(self) -> list[str]:
         """Return the ids of the resources that it names."""
@@ -79,7 +77,7 @@ class RunDeployment(DeploymentAction):
     type: Literal["run-deployment"] = "run-deployment"
     parameters: dict[str, Any] | None = None
     job_variables: dict[str, Any] | None = None
-    schedule_after: timedelta = timedelta(0)
+    schedule_after: timedelta = Field(default_factory=timedelta)
 
     @field_validator("schedule_after")
     @classmethod

@@ -7,7 +7,7 @@ import gzip
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from headrace.model import clock
 from headrace.model.endpoints.base import Endpoint
@@ -202,14 +202,14 @@ class Application:
             return refused
         if not self.opened.is_set() and not (is_inside and path == "/health"):
             await self.opened.wait()
-        caller = caller_of(headers) if is_inside and path not in pages.UNVERSIONED else None
+        caller = caller_of(headers, scope["scheme"], base) if is_inside and path not in pages.UNVERSIONED else None
         found = routes.find(method, path)
         if isinstance(found, frozenset):
             return self._miss(scope, found, routes, path, base if is_inside else "")
         target, parameters = found
         if caller is None or not isinstance(target, Endpoint):
             return await target.answer(pages.Request(self, scope, headers, parameters))
-        call = self.call_of(target)
+        call = self.call_of(cast("Endpoint[Any]", target))
         body = await _body(receive)
         if body is None:
             return detail(413, f"The body is larger than {BODY_BYTES_MAX} bytes.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -85,6 +85,8 @@ class Call:
         adapter = self._body
         if adapter is None:
             adapter = self._body = TypeAdapter(self.endpoint.body)
+        if not raw and self.endpoint.body is str:
+            return ""
         if not raw or raw == b"null":
             if not _has_parts(self.endpoint.body):
                 raise Refused(
@@ -106,9 +108,10 @@ class Call:
 
     def _check_parameters(self, raw: bytes) -> None:
         """Refuse parameters of runs that are too long. Only a body that is longer itself needs to be looked at."""
-        given = from_json(raw)
-        for one in given if isinstance(given, list) else [given]:
-            parameters = one.get("parameters") if isinstance(one, dict) else None
+        given: Any = from_json(raw)
+        every = cast("list[Any]", given) if isinstance(given, list) else [given]
+        for one in every:
+            parameters: Any = cast("dict[str, Any]", one).get("parameters") if isinstance(one, dict) else None
             size = len(to_json(parameters)) if parameters else 0
             if size > self._parameter_bytes_max:
                 raise InvalidRequest(

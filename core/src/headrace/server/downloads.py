@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from headrace.server.pages import Request
 
 LINES_AT_ONCE = 5_000
+_LEVELS = {number: name for name, number in logging.getLevelNamesMapping().items() if name not in ("WARN", "FATAL")}
 _COLUMNS = ("timestamp", "level", "flow_run_id", "task_run_id", "message")
 
 
@@ -49,7 +50,9 @@ async def _lines(app: Application, id: UUID) -> AsyncIterator[bytes]:
         rows: list[Row] = await app.run(False, _page, app.database, id, after)
         if not rows:
             return
-        yield _written([(moment(row[0]).isoformat(), logging.getLevelName(row[2]), id, row[3] and UUID(bytes=row[3]), row[4]) for row in rows])
+        yield _written(
+            [(moment(row[0]).isoformat(), _LEVELS.get(row[2], f"Level {row[2]}"), id, row[3] and UUID(bytes=row[3]), row[4]) for row in rows]
+        )
         after = (rows[-1][0], rows[-1][1])
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 from fastapi import Body, FastAPI, Header, Query
@@ -87,7 +87,10 @@ def _settings_model(group: type[Group]) -> type[BaseModel]:
 
 
 def _unused(owner: str, names: dict[str, Any]) -> dict[str, Any]:
-    kinds = {name: create_model(f"{owner}_{name}", **_unused(name, kind)) if isinstance(kind, dict) else kind for name, kind in names.items()}
+    kinds = {
+        name: create_model(f"{owner}_{name}", **_unused(name, cast("dict[str, Any]", kind))) if isinstance(kind, dict) else kind
+        for name, kind in names.items()
+    }
     return {name: (kind | None, None) for name, kind in kinds.items()}
 
 
@@ -157,8 +160,7 @@ def _function(path: str, query: Iterable[tuple[Any, ...]], body: Any) -> Callabl
         parameters.append(_parameter(name.replace("-", "_"), Annotated[kind, Header()], standard))
     parameters.append(_parameter("x_prefect_api_version", Annotated[str, Header()], None))
     if body is not None:
-        default = () if is_needed(body) else (None,)
-        parameters.append(_parameter("body", Annotated[body, Body()], *default))
+        parameters.append(_parameter("body", body, Body() if is_needed(body) else Body(None)))
 
     def route() -> None: ...
 
@@ -172,6 +174,8 @@ def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empt
 
 def is_needed(body: Any) -> bool:
     """Say whether a request must have a body: not where all its parts may be left out."""
+    if body is str:
+        return False  # nothing is a text as well
     if not isinstance(body, type) or not issubclass(body, BaseModel) or issubclass(body, Action):
         return True
     return any(field.is_required() for field in body.model_fields.values())

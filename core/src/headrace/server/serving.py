@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -23,6 +27,8 @@ from headrace.store.database import Database
 SHUTDOWN_SECONDS = 10
 """How long requests that are being answered may still take once the server is told to stop."""
 BACKLOG = 2048
+WATCH_SECONDS = 0.5
+"""How often worker processes are looked after."""
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -45,6 +51,11 @@ def listening(host: str, port: int) -> socket.socket:
     return bound
 
 
+def inherited(descriptor: int) -> socket.socket:
+    """Return the socket that the parent process listens at."""
+    return socket.socket(fileno=descriptor)
+
+
 class Server(uvicorn.Server):
     """uvicorn, except that a signal ends it with exit status 0 once everything is in order, and that websockets hear why they are closed."""
 
@@ -56,8 +67,6 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        import signal
-
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -71,27 +80,21 @@ class Server(uvicorn.Server):
 
 def server_of(app: Application) -> Server:
     """Return a server of `app` that has yet to run, on sockets given to `run`."""
-    return Server(_config(app))
-
-
-def _config(app: Application | str, *, is_factory: bool = False, workers: int = 1) -> uvicorn.Config:
     settings = get_current_settings().server
-    return uvicorn.Config(
+    config = uvicorn.Config(
         app,  # pyright: ignore[reportArgumentType]  # plain dicts where uvicorn names its own
-        factory=is_factory,
-        workers=workers,
         timeout_keep_alive=settings.api.keepalive_timeout,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         access_log=False,
         log_config=None,
         log_level=settings.logging_level.lower(),
         ws="websockets-sansio",
-        ws_per_message_deflate=False,  # packing each small message costs more than sending it, and memory for each connection
         ws_ping_interval=settings.api.websocket_ping_interval,
         ws_ping_timeout=settings.api.websocket_ping_timeout,
         lifespan="on",
         server_header=False,
     )
+    return Server(config)
 
 
 def application_in_force(mode: Literal["all", "web"]) -> Application:
@@ -122,17 +125,31 @@ def check_several() -> None:
 
 
 def serve_several(bound: socket.socket, count: int) -> None:
-    """Serve at `bound` from `count` processes, without background services, until a signal says to stop."""
-    from uvicorn.supervisors import Multiprocess
+    """Serve at `bound` from `count` processes, without background services, until a signal says to stop. One that dies is replaced."""
+    api = get_current_settings().server.api
+    level = get_current_settings().server.logging_level
+    environment = {**os.environ, "HEADRACE_SERVER_API_KEEPALIVE_TIMEOUT": str(api.keepalive_timeout), "HEADRACE_SERVER_LOGGING_LEVEL": level}
+    command = [sys.executable, "-m", "headrace", "server", "start", "--no-services", "--socket", str(bound.fileno())]
+    stopping = threading.Event()
 
-    config = _config("headrace.server.serving:application_of_a_worker", is_factory=True, workers=count)
-    Multiprocess(config, target=Server(config).run, sockets=[bound]).run()
+    def stop(number: int, frame: object) -> None:
+        stopping.set()
 
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
 
-def application_of_a_worker() -> Application:
-    """Return the application of one of several processes, for uvicorn to make there."""
-    log_to_stderr()
-    return application_in_force("web")
+    def begun() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, env=environment, pass_fds=[bound.fileno()], start_new_session=True)
+
+    workers = [begun() for _ in range(count)]
+    try:
+        while not stopping.wait(WATCH_SECONDS):
+            workers = [worker if worker.poll() is None else begun() for worker in workers]
+    finally:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.wait()
 
 
 def is_local(host: str) -> bool:

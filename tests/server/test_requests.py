@@ -1,0 +1,245 @@
+"""Requests as foreign clients send them, and the statuses and shapes that they rely on."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+MISSING = uuid4()
+
+
+def made(http: httpx.Client, path: str, body: Any) -> dict[str, Any]:
+    answer = http.post(path, json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+@pytest.fixture
+def flow(http: httpx.Client) -> dict[str, Any]:
+    return made(http, "/flows/", {"name": "probe", "tags": ["a"]})
+
+
+@pytest.fixture
+def run(http: httpx.Client, flow: dict[str, Any]) -> dict[str, Any]:
+    return made(http, "/flow_runs/", {"flow_id": flow["id"]})
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/health", True),
+        ("/ready", {"message": "OK"}),
+        ("/version", "0.8.4"),
+        ("/hello", "👋"),
+        ("/admin/version", "3.8.8"),
+    ],
+)
+def test_the_server_tells_of_itself(http: httpx.Client, path: str, expected: Any) -> None:
+    answer = http.get(path)
+    assert (answer.status_code, answer.json(), answer.headers["content-type"]) == (200, expected, "application/json")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "body"),
+    [
+        ("GET", "/nope", 404, {"detail": "Not Found"}),
+        ("GET", "/metrics", 404, {"detail": "Not Found"}),
+        ("GET", "/flows/not-a-uuid", 404, {"detail": "Not Found"}),
+        ("GET", "/flows/filter", 405, {"detail": "Method Not Allowed"}),
+        ("GET", "/csrf-token?client=abc", 422, {"detail": "CSRF protection is disabled."}),
+        ("GET", f"/flow_runs/{MISSING}/graph-v2", 404, {"exception_message": f"Flow run with id {MISSING} not found"}),
+    ],
+)
+def test_refusals_have_the_documented_shape(http: httpx.Client, method: str, path: str, status: int, body: dict[str, str]) -> None:
+    answer = http.request(method, path)
+    assert answer.status_code == status
+    assert answer.json().keys() == body.keys()
+    assert answer.json() == body or "graph" in path
+
+
+@pytest.mark.parametrize(
+    ("version", "status", "text"),
+    [
+        ("0.8.4", 200, None),
+        ("9.9.9", 200, None),
+        ("0.7.9", 400, "The request specified API version 0.7.9 but this server requires version 0.8.0 or higher."),
+        ("abc", 400, "Invalid X-PREFECT-API-VERSION header format.Expected header in format 'x.y.z' but received abc"),
+    ],
+)
+def test_api_versions_are_checked(http: httpx.Client, version: str, status: int, text: str | None) -> None:
+    headers = {"X-PREFECT-API-VERSION": version}
+    answer = http.get("/hello", headers=headers)
+    assert answer.status_code == status
+    assert text is None or answer.json() == {"detail": text}
+    assert http.get("/health", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ({"tags": ["a"]}, {"type": "missing", "loc": ["body", "name"], "msg": "Field required", "input": {"tags": ["a"]}}),
+        ({"name": "zz", "nope": 1}, {"type": "extra_forbidden", "loc": ["body", "nope"], "msg": "Extra inputs are not permitted", "input": 1}),
+    ],
+)
+def test_what_does_not_fit_is_told_piece_by_piece(http: httpx.Client, body: dict[str, Any], problem: dict[str, Any]) -> None:
+    answer = http.post("/flows/", json=body)
+    assert answer.status_code == 422
+    assert answer.json() == {"exception_message": "Invalid request received.", "exception_detail": [problem], "request_body": body}
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [({"limit": 201}, "must be less than or equal to 200."), ({"limit": -1}, "must be greater than or equal to 0.")],
+)
+def test_limits_are_refused_in_words(http: httpx.Client, body: dict[str, int], text: str) -> None:
+    answer = http.post("/flows/filter", json=body)
+    assert (answer.status_code, answer.json()) == (422, {"detail": f"Invalid limit: {text}"})
+
+
+def test_lists_take_an_empty_body_and_ignore_unknown_names_at_the_top(http: httpx.Client, flow: dict[str, Any]) -> None:
+    assert [one["id"] for one in http.post("/flows/filter").json()] == [flow["id"]]
+    assert http.post("/flows/filter", json={"nope": 1, "limit": 0}).json() == []
+    assert http.post("/flows/count").json() == 1
+    assert http.post("/flows/paginate").json()["pages"] == 1
+    assert http.post("/flows/filter", json={"flows": {"nope": {}}}).status_code == 422
+
+
+def test_bodies_are_json_whatever_their_type_says(http: httpx.Client) -> None:
+    request = http.build_request("POST", "/flows/", content=b'{"name": "x"}')
+    assert "content-type" not in request.headers
+    assert http.send(request).status_code == 201
+
+
+def test_slashes_are_redirected(http: httpx.Client) -> None:
+    answer = http.post("/flows", json={"name": "x"})
+    assert (answer.status_code, answer.headers["location"]) == (307, f"{http.base_url}flows/")
+    assert http.post("/flows", json={"name": "x"}, follow_redirects=True).status_code == 201
+
+
+def test_creating_again_finds_what_is_there(http: httpx.Client, flow: dict[str, Any]) -> None:
+    again = http.post("/flows/", json={"name": "probe", "tags": ["b"]})
+    assert (again.status_code, again.json()) == (200, flow)
+    keyed = {"flow_id": flow["id"], "idempotency_key": "k"}
+    first, second = http.post("/flow_runs/", json=keyed), http.post("/flow_runs/", json=keyed)
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json()["id"] == second.json()["id"]
+    task = {"task_key": "t", "dynamic_key": "0", "flow_run_id": first.json()["id"], "name": None}
+    assert [http.post("/task_runs/", json=task).status_code for _ in range(2)] == [201, 200]
+    limit = {"tag": "t", "concurrency_limit": 1}
+    assert [http.post("/concurrency_limits/", json=limit).status_code for _ in range(2)] == [201, 200]
+
+
+def propose(http: httpx.Client, run: dict[str, Any], state: dict[str, Any], **more: Any) -> tuple[int, str, str | None]:
+    answer = http.post(f"/flow_runs/{run['id']}/set_state", json={"state": state, **more})
+    decision = answer.json()
+    return answer.status_code, decision["status"], (decision["state"] or {}).get("name")
+
+
+def test_a_proposal_that_writes_a_state_is_answered_with_201(http: httpx.Client, run: dict[str, Any]) -> None:
+    later = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+    assert propose(http, run, {"type": "PENDING"}) == (200, "ABORT", "Pending")
+    assert propose(http, run, {"type": "SCHEDULED", "state_details": {"scheduled_time": later}}) == (201, "ACCEPT", "Scheduled")
+    assert propose(http, run, {"type": "RUNNING"}) == (200, "WAIT", "Scheduled")
+    assert propose(http, run, {"type": "CANCELLING"}) == (201, "REJECT", "Cancelled")
+    assert propose(http, run, {"type": "RUNNING"}) == (201, "ACCEPT", "Running")
+    assert propose(http, run, {"type": "PAUSED", "state_details": {"pause_key": "p", "pause_timeout": later}}) == (201, "ACCEPT", "Paused")
+    resumed = [http.post(f"/flow_runs/{run['id']}/resume", json={}) for _ in range(2)]
+    assert [(one.status_code, one.json()["status"]) for one in resumed] == [(201, "ACCEPT"), (200, "ABORT")]
+    assert propose(http, run, {"type": "COMPLETED", "data": {"storage_key": "x"}}, force=True) == (201, "ACCEPT", "Completed")
+    assert propose(http, run, {"type": "RUNNING"}) == (200, "REJECT", "Completed")
+
+
+def test_a_proposal_for_no_run_is_told_from_below(http: httpx.Client) -> None:
+    answer = http.post(f"/flow_runs/{MISSING}/set_state", json={"state": {"type": "RUNNING"}})
+    assert (answer.status_code, answer.json()) == (404, {"exception_message": f"Flow run with id {MISSING} not found"})
+
+
+def test_times_and_durations_have_the_documented_form(http: httpx.Client, run: dict[str, Any]) -> None:
+    assert datetime.strptime(run["created"], "%Y-%m-%dT%H:%M:%S.%fZ")
+    assert isinstance(run["total_run_time"], float)
+    assert run["deployment_id"] is None
+    blank = run["created"].replace("T", " ").replace("Z", "+00:00")
+    found = http.post("/flow_runs/filter", json={"flow_runs": {"expected_start_time": {"before_": blank}}})
+    assert found.status_code == 200
+
+
+def test_inputs_are_read_back_as_text(http: httpx.Client, run: dict[str, Any]) -> None:
+    path = f"/flow_runs/{run['id']}/input"
+    created = http.post(path, json={"key": "k", "value": '"v"', "sender": None})
+    assert (created.status_code, created.json()) == (201, None)
+    assert http.post(path, json={"key": "k", "value": "1"}).status_code == 409
+    read = http.get(f"{path}/k")
+    assert (read.text, read.headers["content-type"]) == ('"v"', "text/plain; charset=utf-8")
+    assert http.get(f"{path}/zz").status_code == 404
+
+
+def test_names_in_paths_may_hold_slashes(http: httpx.Client) -> None:
+    made(http, "/concurrency_limits/", {"tag": "a/b", "concurrency_limit": 1})
+    assert http.get("/concurrency_limits/tag/a%2Fb").json()["tag"] == "a/b"
+
+
+def test_logs_are_downloaded_as_csv(http: httpx.Client, run: dict[str, Any]) -> None:
+    lines = [
+        {"name": "x", "level": 20, "message": f'"{n}", said\nshe', "timestamp": f"2026-01-01T00:00:0{n}Z", "flow_run_id": run["id"]} for n in (2, 1)
+    ]
+    assert http.post("/logs/", json=lines).json() is None
+    answer = http.get(f"/flow_runs/{run['id']}/logs/download")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"].endswith(f"filename*=UTF-8''{run['name']}-logs.csv")
+    first, *rest = answer.text.split("\r\n")
+    assert first == "timestamp,level,flow_run_id,task_run_id,message"
+    assert rest[0] == f'2026-01-01T00:00:01+00:00,INFO,{run["id"]},,"""1"", said\nshe"'
+    assert http.get(f"/flow_runs/{MISSING}/logs/download").status_code == 404
+
+
+def test_long_answers_are_packed_for_clients_that_can_unpack(http: httpx.Client) -> None:
+    for n in range(120):
+        made(http, "/flows/", {"name": f"flow-{n}"})
+    with http.stream("POST", "/flows/filter", headers={"accept-encoding": "gzip"}) as packed:
+        assert packed.headers["content-encoding"] == "gzip"
+        raw = b"".join(packed.iter_raw())
+    plain = http.post("/flows/filter", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert gzip.decompress(raw) == plain.content
+
+
+def test_browsers_of_any_origin_may_ask_by_default(http: httpx.Client) -> None:
+    asked = http.options("/flows/filter", headers={"Origin": "http://x", "Access-Control-Request-Method": "POST"})
+    assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (200, "*")
+    assert http.post("/flows/filter", headers={"Origin": "http://x"}).headers["access-control-allow-origin"] == "*"
+
+
+def test_automations_are_named_as_creators(http: httpx.Client, flow: dict[str, Any]) -> None:
+    id = str(uuid4())
+    headers = {"Prefect-Automation-Id": id, "Prefect-Automation-Name": "bmFtZQ=="}
+    created = http.post("/flow_runs/", json={"flow_id": flow["id"]}, headers=headers).json()
+    assert created["created_by"] == {"id": id, "type": "AUTOMATION", "display_value": "name"}
+
+
+def test_a_process_can_be_named_as_the_owner_of_a_run(http: httpx.Client, flow: dict[str, Any]) -> None:
+    owner = str(uuid4())
+    run = http.post("/flow_runs/", json={"flow_id": flow["id"]}, headers={"X-Headrace-Owner": owner}).json()
+    assert http.post(f"/owners/{owner}/crash").json() == 1
+    assert http.get(f"/flow_runs/{run['id']}").json()["state_type"] == "CRASHED"
+    assert http.post("/flow_runs/", json={"flow_id": flow["id"]}, headers={"X-Headrace-Owner": "me"}).status_code == 400
+
+
+def test_searches_are_saved_by_name(http: httpx.Client) -> None:
+    search = {"name": "s", "filters": [{"object": "flow", "property": "name", "type": "string", "operation": "=", "value": "x"}]}
+    first, second = http.put("/saved_searches/", json=search), http.put("/saved_searches/", json={**search, "filters": []})
+    assert (first.status_code, second.status_code, second.json()["filters"]) == (201, 200, [])
+    assert [one["id"] for one in http.post("/saved_searches/filter").json()] == [first.json()["id"]]
+    assert [http.delete(f"/saved_searches/{first.json()['id']}").status_code for _ in range(2)] == [204, 404]
+
+
+@pytest.mark.parametrize("path", ["/templates/validate", "/automations/templates/validate"])
+def test_templates_are_checked(http: httpx.Client, path: str) -> None:
+    assert http.post(path, json="{{ a }}").status_code == 204
+    wrong = http.post(path, json="{% for %}")
+    assert wrong.status_code == 422
+    assert wrong.json() == {"error": {"line": 1, "message": "Expected an expression, got 'end of statement block'", "source": "{% for %}"}}
