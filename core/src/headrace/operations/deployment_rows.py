@@ -86,7 +86,8 @@ def _deployment(row: Row, schedules: list[DeploymentSchedule], limit: GlobalConc
 
 
 def _limits(tx: Transaction, keys: Iterable[bytes]) -> dict[bytes, GlobalConcurrencyLimitResponse]:
-    now, found = clock.now(), {}
+    now = clock.now()
+    found: dict[bytes, GlobalConcurrencyLimitResponse] = {}
     for part in parts(list(keys)):
         for row in tx.sql(f"{LIMITS} WHERE l.id IN ({', '.join('?' * len(part))})", (clock.to_us(now), *part)):
             limit = limit_out(row)

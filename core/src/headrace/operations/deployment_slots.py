@@ -36,7 +36,7 @@ def read(tx: Transaction, deployment: UUID, lease: UUID | None, now: datetime) -
         tx.lock("concurrency_limit", "id", [row[0]])
         limit = slots.find_limit(tx, UUID(bytes=row[0]), now)
         if limit.active:
-            options = json_out(row[1]) or {}
+            options: dict[str, Any] = json_out(row[1]) or {}
             when_full = options.get("collision_strategy", "ENQUEUE")
             state = "none" if lease is None else "held" if _is_live(tx, lease, now) else "lost"
             found["deployment_slots"] = DeploymentSlots(limit.room.limit, active_slots(limit.room, now), when_full, state)
@@ -65,6 +65,6 @@ def _take(tx: Transaction, run: UUID, deployment: UUID) -> UUID:
         (deployment.bytes,),
     )
     assert row is not None, "the rules saw the limit in this transaction"
-    grace = (json_out(row[1]) or {}).get("grace_period_seconds")
-    seconds = grace or get_current_settings().server.concurrency.initial_deployment_lease_duration
+    options: dict[str, Any] = json_out(row[1]) or {}
+    seconds: float = options.get("grace_period_seconds") or get_current_settings().server.concurrency.initial_deployment_lease_duration
     return slots.take_slots(tx, [row[0]], 1, lease_seconds=seconds, holder=ConcurrencyLeaseHolder(type="flow_run", id=run))[0]

@@ -31,6 +31,7 @@ from headrace.operations.work_queues import ensure_queue
 from headrace.store.codec import id_in, json_in
 from headrace.store.database import Transaction
 
+_NOT_TOLD = {"updated", "updated_by", "status", "last_polled"}
 _TEXTS = ("version", "description", "path", "entrypoint")
 _OBJECTS = ("job_variables", "parameters", "tags", "labels", "parameter_openapi_schema", "pull_steps")
 _BLOCKS = ("storage_document_id", "infrastructure_document_id")
@@ -115,8 +116,7 @@ def _settle(tx: Transaction, before: Deployment) -> Deployment:
     delete_coming_runs(tx, before.id, None if after.paused and not before.paused else clock.now_us())
     look_again(tx, before.id)
     if tx.caller.is_server:
-        fields = {"exclude": {"updated", "updated_by", "status", "last_polled"}}
-        payload = emitting.changes(before.model_dump(mode="json", **fields), after.model_dump(mode="json", **fields))
+        payload = emitting.changes(*(one.model_dump(mode="json", exclude=_NOT_TOLD) for one in (before, after)))
         if payload["updates"]:
             emitting.emit(tx, "prefect.deployment.updated", labels_of(after), relations(tx, after), payload)
     return after

@@ -112,7 +112,8 @@ def _of_rrule(schedule: RRuleSchedule, zone: tzinfo, first: datetime, last: date
 
 def _bounded(rule: Any, begin: datetime, until: datetime | None) -> Any:
     """Return `rule` without the steps that lie before `begin`, which would be walked one by one, and with an end."""
-    frequency, interval = rule._freq, rule._interval
+    frequency: int = rule._freq
+    interval: int = rule._interval
     step = _STEPS[frequency] * interval
     start: datetime = rule._dtstart
     changes: dict[str, Any] = {}
