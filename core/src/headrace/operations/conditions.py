@@ -26,15 +26,19 @@ class Conditions:
         self._parts.append(text)
         self.values += values
 
-    def any_of(self, column: str, choices: Iterable[UUID | str] | None, *, negated: bool = False) -> None:
-        """Add that `column` is one (or, negated, none) of `choices`."""
+    def any_of(self, column: str, choices: Iterable[UUID | str] | None, *, negated: bool = False, often: bool = False) -> None:
+        """Add that `column` is one (or, negated, none) of `choices`.
+
+        `often`: so many rows are that an index of the column is the wrong way to the few that a page shows. PostgreSQL counts for itself.
+        """
         if choices is None:
             return
         stored = [choice.bytes if isinstance(choice, UUID) else choice for choice in choices]
         if not stored:
             self.add("TRUE" if negated else "FALSE")
             return
-        self.add(f"{column} {'NOT ' if negated else ''}IN ({', '.join('?' * len(stored))})", *stored)
+        text = f"{column} {'NOT ' if negated else ''}IN ({', '.join('?' * len(stored))})"
+        self.add(f"likely({text})" if often else text, *stored)
 
     def contains(self, column: str, text: str | None) -> None:
         """Add that `column` contains `text`, upper and lower case alike."""

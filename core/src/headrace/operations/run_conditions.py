@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from headrace.model.run_filters import DeploymentFilter, FlowFilter, FlowRunFilter, LogFilter, TaskRunFilter
 from headrace.model.run_queries import RunScope
+from headrace.model.states import TERMINAL_STATES
 from headrace.model.text_search import words_of
 from headrace.operations.conditions import Conditions, elements, escaped, field_of
 from headrace.operations.pool_conditions import waits_where
@@ -65,7 +66,7 @@ def flow_run_where(given: FlowRunFilter, alias: str) -> Conditions:
         kind, name = given.state.type, given.state.name
         inner = Conditions()
         if kind is not None:
-            inner.any_of(f"{alias}.state_type", _values(kind.any_))
+            inner.any_of(f"{alias}.state_type", _values(kind.any_), often=any(wanted in TERMINAL_STATES for wanted in kind.any_ or ()))
             inner.any_of(f"{alias}.state_type", _values(kind.not_any_), negated=True)
         if name is not None:
             inner.any_of(f"{alias}.state_name", name.any_)

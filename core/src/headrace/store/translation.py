@@ -1,7 +1,7 @@
 """From the operations' SQL, as SQLite understands it, to PostgreSQL's. Done once for each text.
 
 `?` places become `$1`, `$2`, …; `IS ?` and `IS 'text'`, which compare with NULL too, become `IS NOT DISTINCT FROM`; `json_each` over a list and
-`json_extract` of one value become their counterparts. What stands in `/*+ … */`, a comment to SQLite, is for PostgreSQL alone.
+`json_extract` of one value become their counterparts; hints of the planner (`likely`) are dropped. What stands in `/*+ … */`, a comment to SQLite, is for PostgreSQL alone.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ SKIP_LOCKED = "/*+ FOR UPDATE SKIP LOCKED */"
 _TOKEN = re.compile(
     r"""
       '(?:[^']|'')*' | "(?:[^"]|"")*"
-    | /\*\+ (?P<only> .*? ) \*/
+    | /\*\+ (?P<only> .*? ) \s? \*/
     | \b IS \s+ (?P<not> NOT \s+ )? (?= [?'] )
     | (?P<each> \b json_each \( )
+    | \b (?P<hint> likely | unlikely ) (?= \( )
     | \b json_extract \( \s* (?P<column> [\w.]+ ) \s* , \s* ' \$\. (?P<path> [\w.]+ ) ' \s* \)
     | (?P<place> \? )
     """,
@@ -42,6 +43,8 @@ def translated(text: str) -> bytes:
             return f"${count}"
         if found["only"] is not None:
             return found["only"]
+        if found["hint"]:
+            return ""
         if found["each"]:
             return "json_array_elements_text("
         if found["column"]:
