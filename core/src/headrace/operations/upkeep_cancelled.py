@@ -16,7 +16,7 @@ def cancel_tasks(tx: Transaction, now: datetime, limit: int) -> int:
     """Cancel the unfinished task runs of cancelled flow runs. Return how many."""
     unfinished = tx.sql(  # CROSS JOIN: begin with the unfinished tasks, which are few
         """SELECT t.id FROM task_run t CROSS JOIN flow_run r WHERE t.end_time IS NULL AND t.flow_run_id IS NOT NULL
-        AND r.id = t.flow_run_id AND r.state_type = 'CANCELLED' ORDER BY t.id LIMIT ?""",
+        AND r.id = t.flow_run_id AND r.state_type = 'CANCELLED' ORDER BY t.flow_run_id, t.id LIMIT ?""",
         (limit,),
     )
 

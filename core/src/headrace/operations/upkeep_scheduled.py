@@ -19,8 +19,8 @@ _FIRST = UUID(int=0).bytes
 def mark_late(tx: Transaction, now: datetime, limit: int, *, after: timedelta) -> int:
     """Mark runs as Late that should have started longer than `after` ago. Return how many."""
     overdue = tx.sql(
-        """SELECT id, state_id FROM flow_run
-        WHERE state_name = 'Scheduled' AND state_type = 'SCHEDULED' AND next_scheduled_start_time <= ? ORDER BY next_scheduled_start_time LIMIT ?""",
+        "SELECT id, state_id FROM flow_run WHERE state_name = 'Scheduled' AND next_scheduled_start_time <= ?"
+        " ORDER BY next_scheduled_start_time LIMIT ?",
         (clock.to_us(now - after), limit),
     )
 
