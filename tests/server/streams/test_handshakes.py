@@ -120,7 +120,7 @@ def test_a_server_that_stops_says_so(run: Any) -> None:
 
     async def body() -> tuple[int, str]:
         with serving_in_thread(application_in_force("web")) as url:
-            socket = await connect(url.replace("http", "ws", 1) + "/logs/out", subprotocols=["prefect"])  # pyright: ignore[reportArgumentType]  # a name is a text
+            socket = await connect(url.replace("http", "ws", 1) + "/logs/out", subprotocols=["prefect"])
             await socket.send(json.dumps({"type": "auth", "token": None}))
             await socket.recv()
             await socket.send(json.dumps({"type": "filter", "filter": {}}))

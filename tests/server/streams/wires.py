@@ -31,14 +31,14 @@ class Api:
     def post(self, path: str, body: Any) -> Any:
         """Send a request; return the answer's JSON."""
         auth = tuple(self.token.split(":", 1)) if self.token else None
-        answer = self._client.post(self.url + path, json=body, auth=auth)  # pyright: ignore[reportArgumentType]  # two texts
+        answer = self._client.post(self.url + path, json=body, auth=auth)
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 
     @asynccontextmanager
     async def open(self, path: str, **arguments: Any) -> AsyncGenerator[ClientConnection]:
         """Open a websocket with the handshake."""
-        async with connect(self.url.replace("http", "ws", 1) + path, subprotocols=["prefect"], **arguments) as socket:  # pyright: ignore[reportArgumentType]  # a name is a text
+        async with connect(self.url.replace("http", "ws", 1) + path, subprotocols=["prefect"], **arguments) as socket:
             await socket.send(json.dumps({"type": "auth", "token": self.token}))
             assert json.loads(await socket.recv()) == {"type": "auth_success"}
             yield socket

@@ -142,8 +142,7 @@ class TaskDesk:
         if not wants:
             return False
         keys = sorted({key for want in wants for key in want.task_keys})
-        due = await self._run_read(_reading, self._database, lambda tx: task_queue.next_due(tx, keys))
-        return self._note_due(due)
+        return self._note_due(await self._run_read(_next_due, self._database, keys))
 
     def _note_due(self, due: int | None) -> bool:
         if due is None:
@@ -182,9 +181,9 @@ class TaskDesk:
         return await self._run_write(self._database.transact, work, SERVICE)
 
 
-def _reading(database: Database, work: Callable[[Transaction], Any]) -> Any:
+def _next_due(database: Database, task_keys: Sequence[str]) -> int | None:
     with database.read() as tx:
-        return work(tx)
+        return task_queue.next_due(tx, task_keys)
 
 
 def _row(worker: _Worker) -> tuple[UUID, str, Sequence[str]]:
