@@ -11,6 +11,7 @@ import textwrap
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from queue import Queue
 
 import pytest
 
@@ -297,3 +298,19 @@ def test_lock_that_is_never_let_go_is_told(database: Database, path: Path) -> No
     assert names(database) == ["a"]
     holder.execute("ROLLBACK")
     add(database, "b")
+
+
+# --- hearing of others --------------------------------------------------------------------------------------------------------
+
+
+def test_commit_of_another_process_is_heard(database: Database) -> None:
+    add(database, "a")
+    heard: Queue[object] = Queue()
+    end = database.listen(heard.put)
+    finish([python(WRITER, database.url, "other-", 1)])
+    assert heard.get(timeout=10) is None
+    end()
+
+
+def test_database_in_memory_has_nobody_to_hear_of() -> None:
+    Database("sqlite://").listen(print)()

@@ -1,7 +1,8 @@
 """From the operations' SQL, as SQLite understands it, to PostgreSQL's. Done once for each text.
 
-`?` places become `$1`, `$2`, …; `IS ?` and `IS 'text'`, which compare with NULL too, become `IS NOT DISTINCT FROM`; `json_each` over a list and
-`json_extract` of one value become their counterparts; hints of the planner (`likely`) are dropped. What stands in `/*+ … */`, a comment to SQLite, is for PostgreSQL alone.
+`?` places become `$1`, `$2`, …; `IS ?` and `IS 'text'`, which compare with NULL too, become `IS NOT DISTINCT FROM`; `json_each` over a list
+and `json_extract` of one value become their counterparts; hints to SQLite's planner (`likely`) are dropped. What stands in `/*+ … */`, a
+comment to SQLite, is for PostgreSQL alone.
 """
 
 from __future__ import annotations
