@@ -19,6 +19,7 @@ from headrace.client.methods.flows import FlowMethods
 from headrace.client.methods.run_inputs import RunInputMethods
 from headrace.client.methods.task_runs import TaskRunMethods
 from headrace.client.methods.variables import VariableMethods
+from headrace.client.methods.work_pools import WorkPoolMethods
 from headrace.model.endpoints.base import Endpoint
 from headrace.settings import get_current_settings
 
@@ -79,6 +80,7 @@ class _Methods(
     ArtifactMethods,
     RunInputMethods,
     ConcurrencyMethods,
+    WorkPoolMethods,
     AdminMethods,
 ):
     """Every documented method. A noun adds its mixin here."""

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from headrace.client.interface import Client
     from headrace.model.flow_runs import FlowRunSort
     from headrace.model.logs import Log, LogCreate, LogSort
-    from headrace.model.run_filters import FlowFilter, FlowRunFilter, LogFilter, TaskRunFilter
+    from headrace.model.run_filters import DeploymentFilter, FlowFilter, FlowRunFilter, LogFilter, TaskRunFilter
     from headrace.model.states import State
+    from headrace.model.work_pools import WorkPoolFilter
+    from headrace.model.work_queues import WorkQueueFilter
 
 
 class FlowRunMethods:
@@ -68,6 +70,9 @@ class FlowRunMethods:
         flow_filter: FlowFilter | None = None,
         flow_run_filter: FlowRunFilter | None = None,
         task_run_filter: TaskRunFilter | None = None,
+        deployment_filter: DeploymentFilter | None = None,
+        work_pool_filter: WorkPoolFilter | None = None,
+        work_queue_filter: WorkQueueFilter | None = None,
         sort: FlowRunSort | None = None,
         limit: int | None = None,
         offset: int = 0,
@@ -80,6 +85,9 @@ class FlowRunMethods:
             flows=flow_filter,
             flow_runs=flow_run_filter,
             task_runs=task_run_filter,
+            deployments=deployment_filter,
+            work_pools=work_pool_filter,
+            work_pool_queues=work_queue_filter,
             sort=sort or FlowRunSort.ID_DESC,
             limit=limit,
             offset=offset,
@@ -92,11 +100,21 @@ class FlowRunMethods:
         flow_filter: FlowFilter | None = None,
         flow_run_filter: FlowRunFilter | None = None,
         task_run_filter: TaskRunFilter | None = None,
+        deployment_filter: DeploymentFilter | None = None,
+        work_pool_filter: WorkPoolFilter | None = None,
+        work_queue_filter: WorkQueueFilter | None = None,
     ) -> int:
         """Count the flow runs that match every filter."""
         from headrace.model.run_queries import RunScope
 
-        body = RunScope(flows=flow_filter, flow_runs=flow_run_filter, task_runs=task_run_filter)
+        body = RunScope(
+            flows=flow_filter,
+            flow_runs=flow_run_filter,
+            task_runs=task_run_filter,
+            deployments=deployment_filter,
+            work_pools=work_pool_filter,
+            work_pool_queues=work_queue_filter,
+        )
         return await self.call(endpoints.COUNT_FLOW_RUNS, body)
 
     async def update_flow_run(

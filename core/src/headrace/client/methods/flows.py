@@ -11,7 +11,9 @@ from headrace.model.flows import Flow, FlowCreate
 if TYPE_CHECKING:
     from headrace.client.interface import Client
     from headrace.model.flows import FlowSort
-    from headrace.model.run_filters import FlowFilter, FlowRunFilter, TaskRunFilter
+    from headrace.model.run_filters import DeploymentFilter, FlowFilter, FlowRunFilter, TaskRunFilter
+    from headrace.model.work_pools import WorkPoolFilter
+    from headrace.model.work_queues import WorkQueueFilter
 
 
 class FlowMethods:
@@ -39,6 +41,9 @@ class FlowMethods:
         flow_filter: FlowFilter | None = None,
         flow_run_filter: FlowRunFilter | None = None,
         task_run_filter: TaskRunFilter | None = None,
+        deployment_filter: DeploymentFilter | None = None,
+        work_pool_filter: WorkPoolFilter | None = None,
+        work_queue_filter: WorkQueueFilter | None = None,
         sort: FlowSort | None = None,
         limit: int | None = None,
         offset: int = 0,
@@ -51,6 +56,9 @@ class FlowMethods:
             flows=flow_filter,
             flow_runs=flow_run_filter,
             task_runs=task_run_filter,
+            deployments=deployment_filter,
+            work_pools=work_pool_filter,
+            work_pool_queues=work_queue_filter,
             sort=sort or FlowSort.NAME_ASC,
             limit=limit,
             offset=offset,

@@ -14,7 +14,7 @@ from headrace.model.task_runs import TaskRun, TaskRunCreate, TaskRunPolicy, Task
 
 if TYPE_CHECKING:
     from headrace.client.interface import Client
-    from headrace.model.run_filters import FlowFilter, FlowRunFilter, TaskRunFilter
+    from headrace.model.run_filters import DeploymentFilter, FlowFilter, FlowRunFilter, TaskRunFilter
     from headrace.model.states import State
     from headrace.model.task_runs import TaskInput, TaskRunSort
 
@@ -63,6 +63,7 @@ class TaskRunMethods:
         flow_filter: FlowFilter | None = None,
         flow_run_filter: FlowRunFilter | None = None,
         task_run_filter: TaskRunFilter | None = None,
+        deployment_filter: DeploymentFilter | None = None,
         sort: TaskRunSort | None = None,
         limit: int | None = None,
         offset: int = 0,
@@ -75,6 +76,7 @@ class TaskRunMethods:
             flows=flow_filter,
             flow_runs=flow_run_filter,
             task_runs=task_run_filter,
+            deployments=deployment_filter,
             sort=sort or TaskRunSort.ID_DESC,
             limit=limit,
             offset=offset,
