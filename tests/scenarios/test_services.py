@@ -91,3 +91,4 @@ def test_services_find_the_run_of_a_killed_process(services: Services, scripts: 
     process.kill()
     process.wait()
     wait_for(rows, "SELECT state_name FROM flow_run", [("Crashed",)])
+    assert rows("SELECT event FROM events WHERE event LIKE 'prefect.flow-run.C%'") == [("prefect.flow-run.Crashed",)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, cast
 
-from headrace.model.caller import EMBEDDED, Caller
+from headrace.model.caller import Caller
 from headrace.model.endpoints.base import Endpoint
 from headrace.store.database import Database, Transaction
 
@@ -35,19 +35,16 @@ def find(endpoint: Endpoint[Any]) -> Operation:
     return operation
 
 
-def perform(database: Database, endpoint: Endpoint[Any], body: Any, parameters: dict[str, Any]) -> Any:
-    """Perform `endpoint` in one transaction. Without a body, one with every default is used where the endpoint takes one."""
-    return answer(database, endpoint, body, parameters, EMBEDDED)[0]
-
-
 def answer(database: Database, endpoint: Endpoint[Any], body: Any, parameters: dict[str, Any], caller: Caller) -> tuple[Any, int]:
-    """Perform `endpoint` for `caller`; return the answer and its HTTP status."""
+    """Perform `endpoint` for `caller` in one transaction; return the answer and its HTTP status.
+
+    Without a body, one with every default is used where the endpoint takes one.
+    """
     operation = find(endpoint)
     if endpoint.body is not None:
         given = (endpoint.body() if body is None else body,)
     else:
         given = ()
-
 
     def work(tx: Transaction) -> tuple[Any, int]:
         found = operation.fn(tx, *given, **parameters)

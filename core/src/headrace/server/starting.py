@@ -20,10 +20,11 @@ def take_over_from_the_dead(database: Database) -> None:
     from headrace.client.connect import spool_folder
     from headrace.client.delivery import recover
     from headrace.client.embedded import EmbeddedClient
+    from headrace.model.caller import SERVICE
 
     with temporary_settings(restore_defaults=["HEADRACE_API_URL"]):  # runs of another server are its own affair
         folder = spool_folder(get_current_settings())
-    recover(folder, EmbeddedClient(database))
+    recover(folder, EmbeddedClient(database, SERVICE))
 
 
 def install_blocks(database: Database) -> None:

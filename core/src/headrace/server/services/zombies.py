@@ -10,6 +10,7 @@ from functools import partial
 from headrace.client.connect import spool_folder, target_of
 from headrace.client.delivery import recover
 from headrace.client.embedded import EmbeddedClient
+from headrace.model.caller import SERVICE
 from headrace.operations.signs_of_life import API_INTERVAL_SECONDS, note_api
 from headrace.operations.zombies import crash_silent_flow_runs, crash_silent_owners
 from headrace.server.services.base import RunInWebservers
@@ -48,4 +49,4 @@ class ZombieDetection(StepService):
         await super().run_once()
         settings = get_current_settings()
         if self.database.url == target_of(settings):  # processes on this machine that write to the same database without a server
-            await asyncio.to_thread(recover, spool_folder(settings), EmbeddedClient(self.database))
+            await asyncio.to_thread(recover, spool_folder(settings), EmbeddedClient(self.database, SERVICE))
