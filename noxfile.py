@@ -27,7 +27,7 @@ os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
 ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
 PLUGINS = sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))
-OWN_FOLDERS = ["tests/scenarios", "tests/benchmarks", "tests/compat"]
+OWN_FOLDERS = ["tests/scenarios", "tests/benchmarks", "tests/compat", "tests/fuzz"]
 """Folders under tests/ that have a session of their own."""
 PROCESSES = "2"
 """Test processes at once: tests start processes of their own."""
@@ -97,7 +97,9 @@ def lowest(session: nox.Session) -> None:
 @nox.session
 def latest(session: nox.Session) -> None:
     """Run core's tests with the newest versions there are."""
-    session.install("--editable", "./core[server]", *(word for path in plugin_paths() for word in ("--editable", path)), "--group", "tests", "--upgrade")
+    session.install(
+        "--editable", "./core[server]", *(word for path in plugin_paths() for word in ("--editable", path)), "--group", "tests", "--upgrade"
+    )
     pytest(session, "tests")
 
 
@@ -127,6 +129,15 @@ def compat(session: nox.Session) -> None:
     session.run("uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", theirs, *ORIGINAL, external=True)
     session.env["COMPAT_PYTHON"] = theirs
     pytest(session, "tests/compat", own_folders=True)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Send 20,000 odd requests to every route of a server; words after `--` are options of `schemathesis run`."""
+    install(session, "./core[server]", groups=("tests",))
+    tool = fresh_environment(session, "schemathesis")
+    session.run("uv", "pip", "install", "--quiet", "--python", tool, "schemathesis>=4", external=True)
+    session.run("python", "tests/fuzz/run.py", str(Path(tool).parent / "schemathesis"), *session.posargs)
 
 
 @nox.session
