@@ -26,7 +26,11 @@ _RRULE_COUNT = re.compile(r"(?:^|[;:])COUNT=(\d+)", re.IGNORECASE)
 
 def is_valid_timezone(name: str) -> bool:
     """Say whether `name` is a time zone of the IANA database, such as `Europe/Berlin`."""
-    return name in available_timezones()
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # no such name, a folder of names, or no name at all
+        return False
+    return bool(name)
 
 
 def _checked_timezone(name: str | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -112,8 +113,9 @@ def parts(keys: Sequence[bytes]) -> list[Sequence[bytes]]:
 def schedule_from(stored: dict[str, Any]) -> Schedule:
     """Read a schedule as it is stored."""
     if "interval" in stored:
-        return IntervalSchedule.model_validate(stored)
-    return CronSchedule.model_validate(stored) if "cron" in stored else RRuleSchedule.model_validate(stored)
+        anchor = datetime.fromisoformat(stored["anchor_date"])
+        return build(IntervalSchedule, {**stored, "interval": timedelta(seconds=stored["interval"]), "anchor_date": anchor})
+    return build(CronSchedule, stored) if "cron" in stored else build(RRuleSchedule, stored)
 
 
 def schedule_out(row: Row) -> DeploymentSchedule:

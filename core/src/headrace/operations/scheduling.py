@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from headrace.model.states import StateCreate, StateDetails, StateType
 from headrace.operations import transitions
 from headrace.operations.deployment_rows import parts, schedules_of
 from headrace.operations.upkeep import each
-from headrace.rules.schedules import dates
+from headrace.rules.schedules import coming
 from headrace.settings import get_current_settings
 from headrace.store.codec import json_in, json_out
 from headrace.store.database import Row, Transaction
@@ -115,10 +116,13 @@ def schedule_runs(tx: Transaction, deployment: UUID, wanted: Wanted, *, auto_sch
 
 def _moments(schedule: DeploymentSchedule, wanted: Wanted) -> list[datetime]:
     most = wanted.runs_max if schedule.max_scheduled_runs is None else min(wanted.runs_max, schedule.max_scheduled_runs)
-    found = dates(schedule.schedule, wanted.start, most, wanted.end)
     least = wanted.start + wanted.reach
-    enough = next((number for number, moment in enumerate(found, 1) if number >= wanted.runs_min and moment >= least), len(found))
-    return found[:enough]
+    found: list[datetime] = []
+    for moment in islice(coming(schedule.schedule, wanted.start, wanted.end), max(0, most)):
+        found.append(moment)
+        if len(found) >= wanted.runs_min and moment >= least:
+            break
+    return found
 
 
 def _due(moments: Sequence[datetime], wanted: Wanted) -> datetime:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
-from itertools import count
+from itertools import count, islice
 from typing import Any, assert_never, cast
 from zoneinfo import ZoneInfo
 
@@ -37,22 +37,23 @@ def dates(schedule: Schedule, start: datetime, n: int | None = None, end: dateti
     At most `n` of them, and never more than 1,000; one alone when neither `n` nor `end` is given. `start` and `end` without an offset are
     local times of the schedule. Raises `MissingExtra` when the package that reads cron expressions or recurrence rules is not installed.
     """
+    most = DATES_MAX if n is None and end is not None else 1 if n is None else n
+    return list(islice(coming(schedule, start, end), max(0, most)))
+
+
+def coming(schedule: Schedule, start: datetime, end: datetime | None = None) -> Iterator[datetime]:
+    """Yield what `dates` returns, each when it is asked for."""
     zone = ZoneInfo(schedule.timezone or "UTC")
     first = _aware(start, zone)
     last = _aware(end, zone) if end is not None else None
-    most = min(DATES_MAX if n is None and end is not None else 1 if n is None else n, DATES_MAX)
-    found: list[datetime] = []
-    if most <= 0:
-        return found
+    found, before = 0, first - _TICK
     for moment in _moments(schedule, zone, first, last):
-        if moment < first or (found and moment <= found[-1]):
+        if moment <= before:
             continue
-        if last is not None and moment > last:
-            break
-        found.append(moment)
-        if len(found) >= most:
-            break
-    return found
+        if found >= DATES_MAX or (last is not None and moment > last):
+            return
+        yield moment
+        found, before = found + 1, moment
 
 
 def _moments(schedule: Schedule, zone: tzinfo, first: datetime, last: datetime | None) -> Iterator[datetime]:
