@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from headrace.model import ids
 from headrace.model.automation_actions import ActionTypes, RunDeployment
@@ -28,14 +28,44 @@ class Posture(StrEnum):
 
 
 class Trigger(Model):
-    """What must be fulfilled for an automation to act; `type` says how."""
+    """What must be fulfilled for an automation to act; its field `type` says how."""
 
-    type: str
     id: UUID = Field(default_factory=ids.new)
 
     def describe_for_cli(self, indent: int = 0) -> str:
         """Return the trigger in words, each line indented by `indent` blanks."""
-        return " " * indent + self.type
+        return " " * indent + type(self).__name__
+
+    # --- a trigger of a deployment: what fires it runs the deployment
+
+    _deployment_id: UUID | None = PrivateAttr(default=None)
+
+    def set_deployment_id(self, deployment_id: UUID) -> None:
+        """Say which deployment runs when the trigger fires."""
+        self._deployment_id = deployment_id
+
+    def owner_resource(self) -> str | None:
+        """Return the id of the resource that the automation goes away with, once the deployment is known."""
+        return None if self._deployment_id is None else f"prefect.deployment.{self._deployment_id}"
+
+    def actions(self) -> list[ActionTypes]:
+        """Return what the automation does: it runs the deployment, as the trigger says. Raises `ValueError` while that is unknown."""
+        if self._deployment_id is None:
+            raise ValueError("The trigger does not know its deployment. Call `set_deployment_id` first.")
+        told = {name: getattr(self, name) for name in ("parameters", "job_variables", "schedule_after") if hasattr(self, name)}
+        return [RunDeployment(deployment_id=self._deployment_id, **told)]
+
+    def as_automation(self) -> AutomationCore:
+        """Return the automation that runs the deployment. Raises `ValueError` while that is unknown."""
+        actions = self.actions()
+        return AutomationCore(
+            name=getattr(self, "name", None) or f"Automation for deployment {self._deployment_id}",
+            description=getattr(self, "description", ""),
+            enabled=getattr(self, "enabled", True),
+            trigger=cast("TriggerTypes", self),
+            actions=actions,
+            owner_resource=self.owner_resource(),
+        )
 
 
 class ResourceTrigger(Trigger):
@@ -164,8 +194,8 @@ class _Automation(Model):
     tags: list[str] = Field(default_factory=list)
     trigger: TriggerTypes
     actions: list[ActionTypes]
-    actions_on_trigger: list[ActionTypes] = Field(default_factory=list)
-    actions_on_resolve: list[ActionTypes] = Field(default_factory=list)
+    actions_on_trigger: list[ActionTypes] = Field(default_factory=list[ActionTypes])
+    actions_on_resolve: list[ActionTypes] = Field(default_factory=list[ActionTypes])
 
     @property
     def all_actions(self) -> list[ActionTypes]:

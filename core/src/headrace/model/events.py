@@ -68,6 +68,18 @@ class RelatedResource(Resource):
         return self.root[RESOURCE_ROLE]
 
 
+def tags_as_related_resources(tags: Iterable[str]) -> list[RelatedResource]:
+    """Return each tag as a related resource in the role `tag`, in the order of the alphabet."""
+    return [RelatedResource({RESOURCE_ID: f"prefect.tag.{tag}", RESOURCE_ROLE: "tag"}) for tag in sorted(tags)]
+
+
+def object_as_related_resource(kind: str, role: str, object: Any) -> RelatedResource:
+    """Return something with an `id`, and perhaps a `name`, as a related resource `prefect.<kind>.<id>`."""
+    labels = {RESOURCE_ID: f"prefect.{kind}.{object.id}", RESOURCE_ROLE: role}
+    name = getattr(object, "name", None)
+    return RelatedResource(labels if name is None else {**labels, RESOURCE_NAME: str(name)})
+
+
 class ResourceSpecification(RootModel[dict[str, str | list[str]]]):
     """Which resources: those that have every label, with a value that `matches` the pattern, or one of the patterns. None means all."""
 

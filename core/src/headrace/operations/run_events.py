@@ -87,7 +87,7 @@ def _origin(row: Row) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     if row[16] is not None:
         found.append(related_resource("task-run", "task-run", UUID(bytes=row[16]), row[17]))
-    creator = json_out(row[4]) or {}
+    creator: dict[str, Any] = json_out(row[4]) or {}
     if creator.get("id") and creator.get("type") in ("DEPLOYMENT", "AUTOMATION"):
         found.append(related_resource("creator", creator["type"].lower(), creator["id"], creator.get("display_value")))
     return found

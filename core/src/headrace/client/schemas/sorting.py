@@ -1,6 +1,7 @@
 """Orders of lists."""
 
 from headrace.model.artifact_queries import ArtifactCollectionSort, ArtifactSort
+from headrace.model.automations import AutomationSort
 from headrace.model.blocks import BlockDocumentSort
 from headrace.model.deployments import DeploymentSort
 from headrace.model.flow_runs import FlowRunSort
@@ -12,6 +13,7 @@ from headrace.model.variables import VariableSort
 __all__ = [
     "ArtifactCollectionSort",
     "ArtifactSort",
+    "AutomationSort",
     "BlockDocumentSort",
     "DeploymentSort",
     "FlowRunSort",
