@@ -6,6 +6,7 @@ from typing import Any
 
 from headrace.model import clock
 from headrace.model.endpoints import records as endpoints
+from headrace.model.errors import InvalidRequest
 from headrace.operations.table import Operation
 from headrace.store.codec import json_in
 from headrace.store.database import Transaction
@@ -22,7 +23,17 @@ def _policy(run: dict[str, Any]) -> str | None:
 
 
 def record(tx: Transaction, body: dict[str, list[Any]]) -> None:
-    """Write a batch: each task run as it is after its newest state, each state and log line once. A batch may come twice."""
+    """Write a batch: each task run as it is after its newest state, each state and log line once. A batch may come twice.
+
+    Raises `InvalidRequest` for what no engine sends.
+    """
+    try:
+        _record(tx, body)
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise InvalidRequest(f"The records are not of the form that the engine sends ({type(error).__name__}: {error}).") from error
+
+
+def _record(tx: Transaction, body: dict[str, list[Any]]) -> None:
     now = clock.now_us()
     runs: list[tuple[Any, ...]] = []
     states: list[tuple[Any, ...]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, cast
 from uuid import UUID
@@ -136,8 +137,11 @@ def read_ui_task_run(tx: Transaction, *, id: UUID) -> UITaskRun:
 
 
 def validate_schema_values(tx: Transaction, body: SchemaValues) -> SchemaValuesValidationResponse:
-    """Say what is wrong with values for a JSON schema, property by property."""
-    errors = _errors(body.schema_, body.values, body.schema_)
+    """Say what is wrong with values for a JSON schema, property by property. Raises `InvalidRequest` for what is no schema."""
+    try:
+        errors = _errors(body.schema_, body.values, body.schema_)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError, re.error) as error:
+        raise InvalidRequest(f"The schema cannot be used ({type(error).__name__}: {error}).") from error
     return SchemaValuesValidationResponse(errors=errors, valid=not errors)
 
 

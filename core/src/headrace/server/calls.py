@@ -98,13 +98,14 @@ class Call:
         try:
             if b"NaN" in raw or b"Infinity" in raw:
                 from_json(raw, allow_inf_nan=False)
-            if self._parameter_bytes_max and len(raw) > self._parameter_bytes_max:
-                self._check_parameters(raw)
-            return adapter.validate_json(raw)
+            read = adapter.validate_json(raw)
         except ValidationError as error:
             raise Refused(self._unfit(error, raw)) from error
         except ValueError as error:
             raise Refused(self._no_json(str(error))) from error
+        if self._parameter_bytes_max and len(raw) > self._parameter_bytes_max:
+            self._check_parameters(raw)
+        return read
 
     def _check_parameters(self, raw: bytes) -> None:
         """Refuse parameters of runs that are too long. Only a body that is longer itself needs to be looked at."""
