@@ -228,7 +228,7 @@ def forget_queues(tx: Transaction, queues: Sequence[bytes]) -> None:
 def priorities_of(tx: Transaction, pool_id: UUID) -> dict[bytes, int]:
     """Return the priorities of a pool's queues by id, which nobody else changes until the transaction ends."""
     tx.lock("work_pool", "id", [pool_id.bytes])
-    return dict(tx.sql("SELECT id, priority FROM work_queue WHERE work_pool_id = ?", (pool_id.bytes,)))  # type: ignore[arg-type]  # rows of two
+    return {row[0]: row[1] for row in tx.sql("SELECT id, priority FROM work_queue WHERE work_pool_id = ?", (pool_id.bytes,))}
 
 
 def set_priorities(tx: Transaction, wanted: Mapping[bytes, int]) -> None:
