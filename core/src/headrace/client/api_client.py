@@ -12,14 +12,16 @@ from headrace.client.bridge import drive
 from headrace.client.connect import current_client
 from headrace.client.methods.admin import AdminMethods
 from headrace.client.methods.artifacts import ArtifactMethods
+from headrace.client.methods.automations import AutomationMethods, EventMethods
 from headrace.client.methods.blocks import BlockMethods
 from headrace.client.methods.concurrency import ConcurrencyMethods
+from headrace.client.methods.deployments import DeploymentMethods
 from headrace.client.methods.flow_runs import FlowRunMethods
 from headrace.client.methods.flows import FlowMethods
 from headrace.client.methods.run_inputs import RunInputMethods
 from headrace.client.methods.task_runs import TaskRunMethods
 from headrace.client.methods.variables import VariableMethods
-from headrace.client.methods.work_pools import WorkPoolMethods
+from headrace.client.methods.work_pools import WorkPoolMethods, WorkQueueMethods
 from headrace.model.endpoints.base import Endpoint
 from headrace.settings import get_current_settings
 
@@ -53,6 +55,11 @@ class _Session:
         if self._own is not None:
             self._own.close()
 
+    @property
+    def api_url(self) -> str | None:
+        """The address of the API; None for the embedded database, which has none."""
+        return getattr(self._own or current_client(), "url", None)
+
     async def call(self, endpoint: Endpoint[R], body: Any = None, **parameters: Any) -> R:
         """Perform `endpoint`; see `Client.call`."""
         return await (self._own or current_client()).call(endpoint, body, **parameters)
@@ -80,7 +87,11 @@ class _Methods(
     ArtifactMethods,
     RunInputMethods,
     ConcurrencyMethods,
+    DeploymentMethods,
     WorkPoolMethods,
+    WorkQueueMethods,
+    AutomationMethods,
+    EventMethods,
     AdminMethods,
 ):
     """Every documented method. A noun adds its mixin here."""

@@ -51,7 +51,7 @@ def to_plain(value: Any) -> Plain:
             return to_plain(value.__dict__["root"])
         told = value.model_fields_set
         made = _made(type(value))
-        return {name: to_plain(one) for name, one in value.__dict__.items() if name in told or (name in made and one != made[name]())}
+        return {name: to_plain(one) for name, one in value.__dict__.items() if name in told or (name in made and _is_news(one, made[name]))}
     if isinstance(value, dict):
         return {key: to_plain(one) for key, one in cast("dict[Any, Any]", value).items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -60,9 +60,16 @@ def to_plain(value: Any) -> Plain:
 
 
 @cache
-def _made(cls: type[BaseModel]) -> dict[str, Callable[[], Any]]:
-    """Return what makes the defaults of fields that are made anew for each object: these may hold something that nobody set."""
-    return {name: cast("Callable[[], Any]", one.default_factory) for name, one in cls.model_fields.items() if one.default_factory is not None}
+def _made(cls: type[BaseModel]) -> dict[str, Callable[[], Any] | None]:
+    """Return the fields that are told though nobody set them: those whose defaults are made anew for each object and may have been changed in
+    place since, by what makes them; and the constants that tell shapes apart."""
+    factories = {name: cast("Callable[[], Any]", one.default_factory) for name, one in cls.model_fields.items() if one.default_factory is not None}
+    constants = dict.fromkeys(name for name, one in cls.model_fields.items() if get_origin(one.annotation) is Literal)
+    return {**factories, **constants}
+
+
+def _is_news(value: Any, default: Callable[[], Any] | None) -> bool:
+    return default is None or value != default()
 
 
 def decode(returns: Any, content: bytes) -> Any:

@@ -29,6 +29,13 @@ class AdminMethods:
             return error
         return None
 
+    async def raise_for_api_version_mismatch(self: Client) -> None:
+        """Raise `ServerVersionMismatch` when the server speaks another major version of the API, `ServerUnreachable` when it does not answer.
+
+        The first call of every client does the same by itself, unless the setting `client.server_version_check_enabled` is off.
+        """
+        await self.call(endpoints.READ_VERSION)
+
     async def api_version(self: Client) -> str:
         """Return the version of headrace that performs the operations."""
         return await self.call(endpoints.READ_VERSION)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from headrace.model.run_filters import DeploymentFilter, FlowFilter, FlowRunFilter, TaskRunFilter
     from headrace.model.states import State
     from headrace.model.task_runs import TaskInput, TaskRunSort
+    from headrace.model.work_pools import WorkPoolFilter
+    from headrace.model.work_queues import WorkQueueFilter
 
 
 class TaskRunMethods:
@@ -64,6 +66,8 @@ class TaskRunMethods:
         flow_run_filter: FlowRunFilter | None = None,
         task_run_filter: TaskRunFilter | None = None,
         deployment_filter: DeploymentFilter | None = None,
+        work_pool_filter: WorkPoolFilter | None = None,
+        work_queue_filter: WorkQueueFilter | None = None,
         sort: TaskRunSort | None = None,
         limit: int | None = None,
         offset: int = 0,
@@ -77,6 +81,8 @@ class TaskRunMethods:
             flow_runs=flow_run_filter,
             task_runs=task_run_filter,
             deployments=deployment_filter,
+            work_pools=work_pool_filter,
+            work_pool_queues=work_queue_filter,
             sort=sort or TaskRunSort.ID_DESC,
             limit=limit,
             offset=offset,
