@@ -33,6 +33,7 @@ class Postgres(PGDialect_psycopg):
     supports_statement_cache = True
 
 
+POSTGRES_NAME = "postgresql+headrace"
 registry.register("postgresql.headrace", __name__, "Postgres")
 
 
@@ -57,4 +58,4 @@ def wrap(raw: sqlite3.Connection) -> Connection:
 
 def postgres_engine(arguments: dict[str, Any]) -> Engine:
     """Return an engine that opens connections with the driver's `arguments`, and keeps none."""
-    return create_engine("postgresql+headrace://", connect_args=arguments, poolclass=NullPool)
+    return create_engine(f"{POSTGRES_NAME}://", connect_args=arguments, poolclass=NullPool)

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from headrace.model.errors import StoreError
 
@@ -121,7 +121,8 @@ def _payloads(token: str, published: Sequence[Published]) -> Iterator[str]:
 
 
 def _id_of(message: Any) -> str:
-    return str(message[0]) if isinstance(message, tuple | list) else str(getattr(message, "id", message))
+    """Return a message's id as text: its field `id`, its first element if it is a row, or the message itself."""
+    return str(cast("Sequence[Any]", message)[0] if isinstance(message, tuple | list) else getattr(message, "id", message))
 
 
 def _in_thread(body: Callable[[threading.Event, threading.Event], None]) -> Callable[[], None]:

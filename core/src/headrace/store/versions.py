@@ -45,7 +45,7 @@ def move(database: Database, step: Step, revision: str) -> None:
 
 def plan(database: Database, step: Step, revision: str) -> str:
     """Return the SQL that `move` would run."""
-    dialect = "postgresql+headrace" if is_postgres(database.url) else "sqlite"
+    dialect = "postgresql" if is_postgres(database.url) else "sqlite"
     return migrations.script(dialect, step, current(database) or BASE, revision)
 
 

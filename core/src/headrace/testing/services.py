@@ -131,7 +131,9 @@ def _start_postgres(data: Path) -> tuple[subprocess.Popen[bytes], str]:
     port = _free_port()
     options = [f"-c{name}={value}" for name, value in {**_POSTGRES_OPTIONS, "port": port, "unix_socket_directories": data}.items()]
     with log.open("wb") as out:
-        process = subprocess.Popen([programs / "postgres", "-D", cluster, *options], stdout=out, stderr=out, cwd=data, **user)
+        process: subprocess.Popen[bytes] = subprocess.Popen(
+            [programs / "postgres", "-D", cluster, *options], stdout=out, stderr=out, cwd=data, **user
+        )
     _wait_for_port(process, port, log)
     return process, f"postgresql://postgres@127.0.0.1:{port}"
 

@@ -50,13 +50,13 @@ def run_on(connection: Connection, step: Step, revision: str) -> None:
     _command(step, config, revision)
 
 
-def script(dialect: str, step: Step, start: str, revision: str) -> str:
+def script(dialect: Literal["sqlite", "postgresql"], step: Step, start: str, revision: str) -> str:
     """Return the SQL that the line would run from version `start` to `revision`; nothing is run."""
-    import headrace.store.dialect  # noqa: F401  # it makes our PostgreSQL known
+    from headrace.store.dialect import POSTGRES_NAME
 
     config = _config()
     config.output_buffer = StringIO()
-    config.attributes["dialect"] = dialect
+    config.attributes["dialect"] = POSTGRES_NAME if dialect == "postgresql" else dialect
     _command(step, config, f"{start}:{revision}" if step != "stamp" else revision, sql=True)
     return config.output_buffer.getvalue()
 
