@@ -54,9 +54,15 @@ def test_run_whose_process_falls_silent_is_crashed_within_a_minute(world: World)
 
 
 def test_run_without_any_sign_of_life_is_never_judged(world: World) -> None:
-    runs = [world.run(StateType.RUNNING), world.run(StateType.RUNNING, owner=ids.new())]
+    runs = [world.run(StateType.RUNNING), world.embedded_run()]
     pass_time(world, 3600, every=20)
-    assert [world.state_of(run) for run in runs] == ["Running", "Running"]
+    assert [world.state_of(run) for run in runs] == ["Running", "Pending"]
+
+
+def test_process_that_dies_before_its_first_heartbeat_is_noticed(world: World) -> None:
+    run = world.run(StateType.RUNNING, owner=ids.new())
+    pass_time(world, 50)
+    assert world.state_of(run) == "Crashed"
 
 
 def test_ended_process_is_forgotten(world: World) -> None:

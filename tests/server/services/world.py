@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from headrace.model import clock, ids
-from headrace.model.caller import SERVICE
+from headrace.model.caller import EMBEDDED, SERVICE
 from headrace.model.endpoints import flow_runs, flows, task_runs
 from headrace.model.flow_runs import FlowRun, FlowRunCreate
 from headrace.model.flows import FlowCreate
@@ -40,6 +40,10 @@ class World:
         details = values.pop("details", {})
         state = StateCreate(type=kind, name=name, state_details=StateDetails(**details))
         return self.call(flow_runs.CREATE_FLOW_RUN, FlowRunCreate(flow_id=self.flow_id, state=state, **values), owner=owner).id
+
+    def embedded_run(self) -> UUID:
+        """Make a run of a process that writes to the database without a server."""
+        return answer(self.database, flow_runs.CREATE_FLOW_RUN, FlowRunCreate(flow_id=self.flow_id), {"owner": ids.new()}, EMBEDDED)[0].id
 
     def scheduled(self, in_seconds: float, **values: Any) -> UUID:
         return self.run(StateType.SCHEDULED, details={"scheduled_time": clock.now() + timedelta(seconds=in_seconds)}, **values)

@@ -21,6 +21,7 @@ from headrace.model.orchestration import (
 from headrace.operations import transitions
 from headrace.operations.deletion import delete_flow_runs
 from headrace.operations.encoding import details_in, flow_run_out, own, status_of
+from headrace.operations.signs_of_life import note_owner
 from headrace.operations.table import Operation
 from headrace.store.codec import id_in, json_in, json_out
 from headrace.store.database import Transaction
@@ -50,6 +51,7 @@ def create_flow_run(tx: Transaction, body: FlowRunCreate, *, owner: UUID | None 
         deployment = tx.sql_one("SELECT version FROM deployment WHERE id = ?", (body.deployment_id.bytes,))
         version = deployment[0] if deployment is not None else None
     labels: dict[str, Any] = {**(json_out(flow[0]) or {}), **(body.labels or {})}
+    note_owner(tx, owner)
     return insert_flow_run(tx, body, labels, queue, version, json_in(tx.caller.created_by), owner=owner)
 
 
@@ -183,6 +185,7 @@ def delete_flow_run(tx: Transaction, *, id: UUID) -> None:
 def set_flow_run_state(tx: Transaction, body: SetState, *, id: UUID, owner: UUID | None = None) -> OrchestrationResult:
     """Propose a state for a flow run. Raises `ObjectNotFound`. `owner` is the process that runs it from now on, if one does."""
     began = clock.now_us()
+    note_owner(tx, owner)
     result = transitions.set_flow_run_state(tx, id, body, owner)
     tx.status = status_of(result, began)
     return result

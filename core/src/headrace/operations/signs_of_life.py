@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 from headrace.model import clock
-from headrace.model.events import Event
 from headrace.store.database import Transaction
+
+if TYPE_CHECKING:
+    from headrace.model.events import Event
 
 API = UUID(int=0)
 """The id of the API's own sign."""
@@ -20,16 +22,25 @@ API_GAP = timedelta(seconds=3 * API_INTERVAL_SECONDS)
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
 
+OWNER_NOTED_AGAIN = 5_000_000
+"""Microseconds after which what a process says of its runs is noted as a sign of life again."""
+
 Kind = Literal["owner", "flow_run", "api"]
 
 
-def note(tx: Transaction, kind: Kind, id: bytes, seen: int) -> None:
-    """Note a sign of life; an older one than is known says nothing."""
+def note(tx: Transaction, kind: Kind, id: bytes, seen: int, newer_by: int = 0) -> None:
+    """Note a sign of life; one that is not newer than the last (by so many microseconds) says nothing."""
     tx.sql_count(
         """INSERT INTO sign_of_life (id, kind, since, seen, pace) VALUES (?, ?, ?, ?, NULL)
-        ON CONFLICT (id) DO UPDATE SET pace = excluded.seen - sign_of_life.seen, seen = excluded.seen WHERE excluded.seen > sign_of_life.seen""",
-        (id, kind, seen, seen),
+        ON CONFLICT (id) DO UPDATE SET pace = excluded.seen - sign_of_life.seen, seen = excluded.seen WHERE excluded.seen > sign_of_life.seen + ?""",
+        (id, kind, seen, seen, newer_by),
     )
+
+
+def note_owner(tx: Transaction, owner: UUID | None) -> None:
+    """Note that a process speaks of its run to a server: from its first word on it is watched."""
+    if owner is not None and tx.caller.is_server:
+        note(tx, "owner", owner.bytes, clock.now_us(), OWNER_NOTED_AGAIN)
 
 
 def note_heartbeats(tx: Transaction, events: Iterable[Event], received: int) -> None:
