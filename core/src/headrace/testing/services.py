@@ -104,7 +104,7 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _wait_for_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait_for_port(process: subprocess.Popen[Any], port: int, log: Path) -> None:
     deadline = clock.monotonic() + START_SECONDS_MAX
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -117,7 +117,7 @@ def _wait_for_port(process: subprocess.Popen[bytes], port: int, log: Path) -> No
 # --- PostgreSQL
 
 
-def _start_postgres(data: Path) -> tuple[subprocess.Popen[bytes], str]:
+def _start_postgres(data: Path) -> tuple[subprocess.Popen[Any], str]:
     programs = _postgres_programs()
     user: dict[str, Any] = {}
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
@@ -131,7 +131,7 @@ def _start_postgres(data: Path) -> tuple[subprocess.Popen[bytes], str]:
     port = _free_port()
     options = [f"-c{name}={value}" for name, value in {**_POSTGRES_OPTIONS, "port": port, "unix_socket_directories": data}.items()]
     with log.open("wb") as out:
-        process: subprocess.Popen[bytes] = subprocess.Popen(
+        process = subprocess.Popen(
             [programs / "postgres", "-D", cluster, *options], stdout=out, stderr=out, cwd=data, **user
         )
     _wait_for_port(process, port, log)
@@ -158,7 +158,7 @@ def _package_folders(name: str) -> list[str]:
 # --- Redis
 
 
-def _start_redis(data: Path) -> tuple[subprocess.Popen[bytes], str]:
+def _start_redis(data: Path) -> tuple[subprocess.Popen[Any], str]:
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     if program is None:
         raise ServiceMissing("These tests need Redis: apt-get install redis-server.")
