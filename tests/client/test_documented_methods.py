@@ -5,17 +5,28 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from headrace import flow
+from headrace.client.bridge import drive
+from headrace.client.connect import current_client
 from headrace.client.orchestration import get_client
+from headrace.model import clock
 from headrace.model.artifact_queries import ArtifactFilter, ArtifactFilterKey
 from headrace.model.artifacts import ArtifactCreate, ArtifactUpdate
+from headrace.model.automation_actions import DoNothing
+from headrace.model.automations import AutomationCore, EventTrigger, Posture
 from headrace.model.concurrency import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
+from headrace.model.deployments import DeploymentUpdate
+from headrace.model.endpoints.events import RECORD_EVENTS
 from headrace.model.errors import LeaseGone, ObjectNotFound, SlotsUnavailable
+from headrace.model.event_filters import EventFilter
+from headrace.model.events import Resource, SentEvent
+from headrace.model.schedules import CronSchedule, DeploymentScheduleCreate, IntervalSchedule
 from headrace.model.variables import VariableCreate, VariableUpdate
 
 pytestmark = pytest.mark.usefixtures("client")
@@ -149,5 +160,98 @@ def test_limits_of_tags(run: Any) -> None:
         await client.delete_concurrency_limit_by_tag("gpu")
         with pytest.raises(ObjectNotFound):
             await client.read_concurrency_limit_by_tag("gpu")
+
+    run(body)
+
+
+def test_deployments(run: Any) -> None:
+    async def body(client: Any) -> None:
+        flow_id = await client.create_flow_from_name("f")
+        made = await client.create_deployment(flow_id, "d", parameters={"x": 1}, tags=["t"])
+        assert await client.create_deployment(flow_id, "d", description="same") == made
+        found = await client.read_deployment(str(made))
+        assert (found.name, found.parameters, found.tags, found.description) == ("d", {"x": 1}, ["t"], "same")
+        assert (await client.read_deployment_by_name("f/d")).id == made
+        await client.update_deployment(made, DeploymentUpdate(version="2"))
+        assert [(one.version, one.parameters) for one in await client.read_deployments()] == [("2", {"x": 1})]
+        flow_run = await client.create_flow_run_from_deployment(made, parameters={"x": 2}, tags=["u"], idempotency_key="k")
+        assert (await client.create_flow_run_from_deployment(made, idempotency_key="k")).id == flow_run.id
+        assert (flow_run.parameters, sorted(flow_run.tags), flow_run.state.type.value) == ({"x": 2}, ["t", "u"], "SCHEDULED")
+        assert [one.id for one in await client.get_scheduled_flow_runs_for_deployments([made])] == [flow_run.id]
+        for pause, resume in (
+            (client.pause_deployment(made), lambda: client.resume_deployment(made)),
+            (client.set_deployment_paused_state(made, True), lambda: client.set_deployment_paused_state(made, False)),
+        ):
+            await pause
+            assert (await client.read_deployment(made)).paused
+            await resume()
+            assert not (await client.read_deployment(made)).paused
+        await client.delete_deployment(made)
+        with pytest.raises(ObjectNotFound):
+            await client.read_deployment(made)
+        with pytest.raises(ObjectNotFound, match="read_deployment_by_name"):
+            await client.read_deployment("f/d")
+        with pytest.raises(ValueError, match="flow-name/deployment-name"):
+            await client.read_deployment_by_name("d")
+
+    run(body)
+
+
+def test_schedules_of_deployments(run: Any) -> None:
+    async def body(client: Any) -> None:
+        made = await client.create_deployment(await client.create_flow_from_name("f"), "d")
+        [first] = await client.create_deployment_schedules(made, [(IntervalSchedule(interval=timedelta(hours=1)), True)], slug="hourly")
+        await client.create_deployment_schedules(made, [DeploymentScheduleCreate(schedule=CronSchedule(cron="0 0 * * *"), active=False)])
+        await client.update_deployment_schedule(made, first.id, active=False, parameters={"x": 1})
+        found = {one.slug: one for one in await client.read_deployment_schedules(made)}
+        assert (found["hourly"].active, found["hourly"].parameters, found[None].schedule.cron) == (False, {"x": 1}, "0 0 * * *")
+        await client.delete_deployment_schedule(made, first.id)
+        assert [one.slug for one in await client.read_deployment_schedules(made)] == [None]
+
+    run(body)
+
+
+def test_automations(run: Any) -> None:
+    async def body(client: Any) -> None:
+        core = AutomationCore(name="Clean", trigger=EventTrigger(expect={"x"}, posture=Posture.Reactive), actions=[DoNothing()])
+        made = await client.create_automation(core)
+        await client.pause_automation(made)
+        assert not (await client.read_automation(made)).enabled
+        await client.resume_automation(made)
+        await client.update_automation(made, core.model_copy(update={"description": "all of it"}))
+        found = await client.find_automation("clean")
+        assert (found.id, found.enabled, found.trigger.expect, [one.type for one in found.actions]) == (made, True, {"x"}, ["do-nothing"])
+        assert (await client.find_automation(str(made))).id == made
+        assert [len(await client.read_automations()), len(await client.read_automations_by_name("clean"))] == [1, 0]
+        await client.delete_automation(made)
+        await client.delete_automation(made)
+        assert (await client.read_automation(made), await client.find_automation("clean")) == (None, None)
+
+    run(body)
+
+
+def test_automations_of_a_resource(run: Any) -> None:
+    async def body(client: Any) -> None:
+        owner = f"prefect.deployment.{uuid4()}"
+        trigger = EventTrigger(expect={"x"}, posture=Posture.Reactive)
+        made = await client.create_automation(AutomationCore(name="a", trigger=trigger, actions=[DoNothing()], owner_resource=owner))
+        assert [one.id for one in await client.read_resource_related_automations(owner)] == [made]
+        await client.delete_resource_owned_automations(owner)
+        assert await client.read_automations() == []
+
+    run(body)
+
+
+def test_pages_of_events(run: Any) -> None:
+    async def body(client: Any) -> None:
+        events = [SentEvent(event=f"thing.{n}", resource=Resource({"prefect.resource.id": "a"}), id=uuid4(), occurred=clock.now()) for n in range(3)]
+        drive(current_client().call(RECORD_EVENTS, events))
+        wanted = EventFilter.model_validate({"event": {"prefix": ["thing."]}, "order": "ASC"})
+        page = await client.read_events(wanted, limit=2)
+        after = await client.read_events_page(page.next_page)
+        assert [one.event for one in page.events + after.events] == ["thing.0", "thing.1", "thing.2"]
+        assert (page.total, after.next_page) == (3, None)
+        with pytest.raises(ValueError, match="next_page"):
+            await client.read_events_page("http://x")
 
     run(body)

@@ -118,7 +118,8 @@ class EventMethods:
         """Return the page that another one names as its `next_page`. Raises `ValueError` for an address that names none."""
         from headrace.model.endpoints.events import READ_NEXT_EVENTS
 
-        tokens = parse_qs(urlsplit(next_page_url).query).get("page-token")
+        # The embedded database has no address, and names the page by its token alone.
+        tokens = parse_qs(urlsplit(next_page_url).query).get("page-token") if "://" in next_page_url else [next_page_url]
         if not tokens:
             raise ValueError(f"{next_page_url!r} is no address of a page of events: give the `next_page` of one.")
         return await self.call(READ_NEXT_EVENTS, page_token=tokens[0])
