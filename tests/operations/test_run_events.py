@@ -13,7 +13,7 @@ from headrace.model import clock, ids
 from headrace.model.artifacts import ArtifactCreate, ArtifactUpdate
 from headrace.model.caller import EMBEDDED, Caller
 from headrace.model.concurrency import ConcurrencyLimitCreate, ConcurrencyLimitV2Create, ConcurrencyLimitV2Update
-from headrace.model.endpoints import artifacts, concurrency, flow_runs, flows, records, states, task_runs, variables
+from headrace.model.endpoints import artifacts, concurrency, flow_runs, flows, records, run_queries, states, task_runs, variables
 from headrace.model.endpoints.events import FILTER_EVENTS, RECORD_EVENTS
 from headrace.model.errors import ObjectNotFound
 from headrace.model.event_filters import EventFilter, FilterEvents
@@ -21,6 +21,7 @@ from headrace.model.events import ReceivedEvent, SentEvent
 from headrace.model.flow_runs import FlowRunCreate
 from headrace.model.flows import FlowCreate, FlowUpdate
 from headrace.model.orchestration import SetState
+from headrace.model.run_queries import FlowBulkDelete
 from headrace.model.states import StateCreate, StateType
 from headrace.model.task_runs import TaskRunCreate
 from headrace.model.variables import VariableCreate, VariableUpdate
@@ -255,7 +256,7 @@ def test_changes_of_objects_are_told(server: Any) -> None:
     flow = server(flows.CREATE_FLOW, FlowCreate(name="f"))
     server(flows.CREATE_FLOW, FlowCreate(name="f"))
     server(flows.UPDATE_FLOW, FlowUpdate(tags=["x"]), id=flow.id)
-    server(flows.DELETE_FLOW, id=flow.id)
+    server(run_queries.BULK_DELETE_FLOWS, FlowBulkDelete())
     server(variables.CREATE_VARIABLE, VariableCreate(name="v", value=1))
     server(variables.UPDATE_VARIABLE_BY_NAME, VariableUpdate(name="w"), name="v")
     server(variables.DELETE_VARIABLE_BY_NAME, name="w")

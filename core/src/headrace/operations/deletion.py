@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headrace.store.database import Transaction
+from headrace.store.statements.runs import SELECT_FLOW
 
 
 def delete_flow(tx: Transaction, flow_id: bytes) -> None:
     """Delete a flow with its deployments and all its runs."""
+    if tx.caller.is_server:
+        from headrace.operations.encoding import flow_out
+        from headrace.operations.lifecycle import tell
+
+        for row in tx.sql(SELECT_FLOW, (flow_id,)):
+            tell(tx, "flow", "deleted", flow_out(row))
     deployments = tx.sql("SELECT id FROM deployment WHERE flow_id = ?", (flow_id,))
     if deployments:
         from uuid import UUID

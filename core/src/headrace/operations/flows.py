@@ -57,10 +57,8 @@ def update_flow(tx: Transaction, body: FlowUpdate, *, id: UUID) -> None:
 
 def delete_flow(tx: Transaction, *, id: UUID) -> None:
     """Delete a flow and all its runs. Raises `ObjectNotFound`."""
-    found = tx.sql_one(statements.SELECT_FLOW, (id.bytes,))
-    if found is None:
+    if tx.sql_one(statements.SELECT_FLOW, (id.bytes,)) is None:
         raise _missing(id)
-    tell(tx, "flow", "deleted", flow_out(found))
     deletion.delete_flow(tx, id.bytes)
 
 
