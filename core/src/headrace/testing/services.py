@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -104,11 +104,15 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _wait_for_port(process: subprocess.Popen[Any], port: int, log: Path) -> None:
+def _is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _wait_for(ready: Callable[[], bool], process: subprocess.Popen[Any], log: Path) -> None:
+    """Wait until the service answers. Raises `ServiceMissing` with what it logged when it ends before that, or takes too long."""
     deadline = clock.monotonic() + START_SECONDS_MAX
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
+    while not ready():
         if process.poll() is not None or clock.monotonic() > deadline:
             raise ServiceMissing(log.read_text(errors="replace"))
         clock.sleep(0.01)
@@ -134,7 +138,8 @@ def _start_postgres(data: Path) -> tuple[subprocess.Popen[Any], str]:
         process = subprocess.Popen(
             [programs / "postgres", "-D", cluster, *options], stdout=out, stderr=out, cwd=data, **user
         )
-    _wait_for_port(process, port, log)
+    status = cluster / "postmaster.pid"  # its last line says "ready" once connections are taken, some time after the port is open
+    _wait_for(lambda: status.exists() and status.read_text().rstrip().endswith("ready"), process, log)
     return process, f"postgresql://postgres@127.0.0.1:{port}"
 
 
@@ -167,7 +172,7 @@ def _start_redis(data: Path) -> tuple[subprocess.Popen[Any], str]:
         process = subprocess.Popen(
             [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(data)], stdout=out, stderr=out
         )
-    _wait_for_port(process, port, log)
+    _wait_for(lambda: _is_open(port), process, log)
     return process, f"redis://127.0.0.1:{port}"
 
 
