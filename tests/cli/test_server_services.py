@@ -14,6 +14,7 @@ import pytest
 
 from headrace.cli.background import Background
 from headrace.cli.main import main
+from headrace.model import clock
 
 
 @pytest.fixture
@@ -79,6 +80,19 @@ def test_services_in_the_foreground_stop_at_a_signal(home: Path) -> None:
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 0
     assert errors == ""
+
+
+def test_background_services_write_their_troubles_to_their_log(background: Background, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = "postgresql://me:secret@127.0.0.1:9/none"  # nothing listens there
+    monkeypatch.setenv("HEADRACE_SERVER_DATABASE_CONNECTION_URL", nobody)
+    assert main(["server", "services", "start", "--background"]) == 0
+    deadline = clock.monotonic() + 30
+    while "waits for the database" not in background.log.read_text() and clock.monotonic() < deadline:
+        clock.sleep(0.05)
+    assert main(["server", "services", "stop"]) == 0
+    told = background.log.read_text()
+    assert "waits for the database" in told and "127.0.0.1" in told
+    assert "Traceback" not in told and "secret" not in told
 
 
 def test_services_that_are_all_disabled_are_not_started(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import socket
@@ -19,6 +18,7 @@ import uvicorn
 from headrace.model.errors import ConfigurationError
 from headrace.plugin.startup import database_connection_arguments
 from headrace.server.app import Application
+from headrace.server.console import log_to_stderr
 from headrace.server.options import options_in_force
 from headrace.settings import get_current_settings
 from headrace.store.address import is_postgres
@@ -155,17 +155,6 @@ def serve_several(bound: socket.socket, count: int) -> None:
 def is_local(host: str) -> bool:
     """Say whether only this machine can reach what listens at `host`."""
     return host == "localhost" or host.startswith("127.") or host == "::1"
-
-
-def log_to_stderr() -> None:
-    """Write what the server and uvicorn log to stderr, from the setting `server.logging_level` on."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s | %(levelname)-7s | %(name)s - %(message)s"))
-    for name in ("headrace.server", "uvicorn"):
-        logger = logging.getLogger(name)
-        logger.setLevel(get_current_settings().server.logging_level)
-        logger.handlers = [handler]
-        logger.propagate = False
 
 
 def run(server: Server, app: Application, bound: socket.socket) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from headrace.operations.emitting import EVENTS_TOPIC
@@ -25,6 +26,7 @@ class EventLogger(DatabaseService, RunInWebservers):
 
     async def start(self) -> None:
         self._stop_wanted = asyncio.Event()
+        self.logger.setLevel(logging.INFO)  # whoever enables this wants to see them, whatever level the server logs from
         self.database.listeners.append(self._log)
         try:
             await self._stop_wanted.wait()

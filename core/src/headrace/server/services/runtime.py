@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from contextvars import copy_context
 from typing import Literal, assert_never
 
+from headrace.server.console import log_to_stderr
 from headrace.server.database import database_in_force
 from headrace.server.services.base import RunInAllServers, RunInEphemeralServers, RunInWebservers, Service, kept_running
 from headrace.server.services.builtin import SERVICES
@@ -61,6 +62,7 @@ def _make(settings: Settings, database: Database, mode: Mode) -> list[Service]:
 async def serve(announce: Callable[[], object]) -> None:
     """Run the services alone, without an API, until SIGINT or SIGTERM; then they finish what they are at. `announce` is called once they run."""
     settings = get_current_settings()
+    log_to_stderr()
     database = database_in_force()
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
