@@ -124,8 +124,10 @@ def _union(kinds: list[Any]) -> Read:
 
 
 def _is_tagged(kind: Any) -> bool:
-    is_model = isinstance(kind, type) and issubclass(kind, BaseModel)
-    return is_model and "type" in kind.model_fields and get_origin(kind.model_fields["type"].annotation) is Literal
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return False
+    tag = kind.model_fields.get("type")
+    return tag is not None and get_origin(tag.annotation) is Literal
 
 
 def _model(kind: type[BaseModel]) -> Read:

@@ -120,12 +120,10 @@ class HeadraceEventSubscriber(_Subscriber[ReceivedEvent]):
     def _request(self) -> dict[str, Any]:
         wanted = cast("dict[str, Any]", json.loads(encode(self._filter)))
         given = self._filter.occurred
-        since = self._latest if self._latest is not None else clock.now()
-        if self._latest is not None or given is None or "since" not in given.model_fields_set:
-            since -= BACKFILL
-        else:
+        since = (self._latest or clock.now()) - BACKFILL
+        if self._latest is None and "since" in given.model_fields_set:
             since = given.since
-        until = given.until if given is not None and "until" in given.model_fields_set else clock.now() + UNTIL
+        until = given.until if "until" in given.model_fields_set else clock.now() + UNTIL
         wanted["occurred"] = json.loads(encode(EventOccurredFilter(since=since, until=until)))
         return {"type": "filter", "filter": wanted}
 

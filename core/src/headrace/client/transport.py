@@ -11,7 +11,7 @@ import socket
 from base64 import b64encode
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 from weakref import WeakSet
 
@@ -104,7 +104,8 @@ class Transport:
         proxy = self._proxy
         host, port = (proxy.hostname or "", proxy.port or PORTS["http"]) if proxy is not None else (self._host, self._port)
         # As bytes, a name is looked up as it is; as text, Python loads its tables of international names first.
-        made = socket.create_connection((host.encode("ascii" if host.isascii() else "idna"), port), self.timeout_seconds)
+        name: Any = host.encode("ascii" if host.isascii() else "idna")
+        made = socket.create_connection((name, port), self.timeout_seconds)
         try:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if not self._is_tls:
@@ -248,11 +249,11 @@ def _proxy(url: SplitResult) -> SplitResult | None:
     """Return the proxy that the environment names for `url`, or None. These variables are everybody's, not settings of ours."""
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
-    from urllib.request import getproxies_environment, proxy_bypass_environment
+    from urllib.request import getproxies, proxy_bypass
 
-    proxies = getproxies_environment()
+    proxies = getproxies()
     chosen = proxies.get(url.scheme) or proxies.get("all")
-    if not chosen or proxy_bypass_environment(url.hostname or "", proxies):
+    if not chosen or proxy_bypass(url.hostname or ""):
         return None
     parts = urlsplit(chosen if "://" in chosen else f"http://{chosen}")
     if parts.scheme != "http":
