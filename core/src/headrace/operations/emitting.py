@@ -11,11 +11,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import to_json
+
 from headrace.model import clock, ids
 from headrace.model.events import RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE, ReceivedEvent, RelatedResource, Resource
 from headrace.operations.encoding import build
 from headrace.settings import get_current_settings
-from headrace.store.codec import encode, id_in, microseconds, moment
+from headrace.store.codec import id_in, microseconds, moment
 from headrace.store.database import Transaction
 from headrace.store.statements import events as statements
 
@@ -49,7 +51,8 @@ def emit(
         return None
     event_id = id or ids.new()
     now = clock.now_us()
-    store(tx, [made(event_id, event, now if occurred is None else microseconds(occurred), now, resource, related, payload or {}, follows)])
+    moment_us = now if occurred is None else microseconds(occurred)
+    store(tx, [made(event_id, event, moment_us, now, resource, as_related(related), payload or {}, follows)])
     return event_id
 
 
@@ -59,24 +62,29 @@ def made(
     occurred: int,
     received: int,
     resource: Labels,
-    related: Iterable[Labels],
+    related: list[RelatedResource],
     payload: Mapping[str, Any],
     follows: UUID | None,
 ) -> ReceivedEvent:
-    """Return an event of values that are known to be right; times are microseconds."""
+    """Return an event of values that are known to be right; times are microseconds. Events may share what they are made of."""
     return build(
         ReceivedEvent,
         {
             "occurred": moment(occurred),
             "event": event,
             "resource": build(Resource, {"root": resource}),
-            "related": [build(RelatedResource, {"root": labels}) for labels in related],
+            "related": related,
             "payload": payload,
             "id": id,
             "follows": follows,
             "received": moment(received),
         },
     )
+
+
+def as_related(labels: Iterable[Labels]) -> list[RelatedResource]:
+    """Return related resources of labels that are known to be right."""
+    return [build(RelatedResource, {"root": one}) for one in labels]
 
 
 def store(tx: Transaction, events: Sequence[ReceivedEvent]) -> None:
@@ -88,11 +96,17 @@ def store(tx: Transaction, events: Sequence[ReceivedEvent]) -> None:
     rows: list[tuple[Any, ...]] = []
     related_rows: list[tuple[Any, ...]] = []
     stored: list[ReceivedEvent] = []
+    encoded: dict[int, str] = {}  # related resources that events share, by identity
     for event in events:
         key = event.id.bytes
         labels = event.resource.root
         resource, payload = encode(labels), encode(event.payload)
-        related = [(key, n, one.root[RESOURCE_ID], one.root[RESOURCE_ROLE], encode(one.root)) for n, one in enumerate(event.related)]
+        related: list[tuple[bytes, int, str, str, str]] = []
+        for n, one in enumerate(event.related):
+            text = encoded.get(id(one))
+            if text is None:
+                text = encoded[id(one)] = encode(one.root)
+            related.append((key, n, one.root[RESOURCE_ID], one.root[RESOURCE_ROLE], text))
         characters = len(resource) + len(payload) + sum(len(row[4]) for row in related)
         if characters * BYTES_A_CHARACTER_MAX > size_max and event.size_bytes > size_max:
             logger.warning("The event %s (%s) is larger than %s bytes and is not stored.", event.id, event.event, size_max)
@@ -107,6 +121,11 @@ def store(tx: Transaction, events: Sequence[ReceivedEvent]) -> None:
             tx.sql_many(statements.INSERT_RELATED, related_rows)
     if stored and tx.caller.is_server:
         tx.publish(EVENTS_TOPIC, stored)
+
+
+def encode(value: Any) -> str:
+    """Say anything in compact JSON: what JSON has no word for as its text. Several times faster than the standard library."""
+    return to_json(value, fallback=str).decode()
 
 
 def resource(kind: str, id: UUID | str, name: str | None = None, **labels: str) -> dict[str, str]:

@@ -135,7 +135,9 @@ def _events(tx: Transaction, rows: Sequence[Row]) -> list[ReceivedEvent]:
     ):
         related[key].append(json_out(labels))
     return [
-        emitting.made(UUID(bytes=key), event, occurred, received, json_out(resource), related[key], json_out(payload), id_out(follows))
+        emitting.made(
+            UUID(bytes=key), event, occurred, received, json_out(resource), emitting.as_related(related[key]), json_out(payload), id_out(follows)
+        )
         for key, occurred, received, event, _, resource, payload, follows in rows
     ]
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from headrace.model.events import ReceivedEvent
+from headrace.model.events import ReceivedEvent, RelatedResource
 from headrace.model.states import State, StateType
 from headrace.model.task_run_events import EVENT_PREFIX, ORCHESTRATION
-from headrace.operations.emitting import made, related_resource, resource, store
+from headrace.operations.emitting import as_related, made, related_resource, resource, store
 from headrace.store.codec import json_out, microseconds, moment
 from headrace.store.database import Row, Transaction
 
@@ -45,7 +45,14 @@ def tell_flow_run_state(tx: Transaction, run_id: UUID, before: State | None, sta
         "initial_state": before and _summary(before),
         "validated_state": _summary(state),
     }
-    store(tx, [made(state.id, f"prefect.flow-run.{state.name}", timestamp, timestamp, labels, [*_around(row), *_origin(row)], payload, follows)])
+    store(
+        tx,
+        [
+            made(
+                state.id, f"prefect.flow-run.{state.name}", timestamp, timestamp, labels, as_related([*_around(row), *_origin(row)]), payload, follows
+            )
+        ],
+    )
 
 
 def _state_labels(name: str, kind: str, message: str | None, timestamp: str) -> dict[str, str]:
@@ -118,11 +125,11 @@ def _of_ids(tx: Transaction, text: str, ids: Sequence[bytes]) -> Iterable[Row]:
         yield from tx.sql(f"{text} IN ({', '.join('?' * len(some))})", some)
 
 
-def _flow_runs_around(tx: Transaction, ids: set[str]) -> dict[str, list[dict[str, str]]]:
-    found: dict[str, list[dict[str, str]]] = {}
+def _flow_runs_around(tx: Transaction, ids: set[str]) -> dict[str, list[RelatedResource]]:
+    found: dict[str, list[RelatedResource]] = {}
     for row in _of_ids(tx, _AROUND, [UUID(id).bytes for id in ids]):
         id = str(UUID(bytes=row[0]))
-        found[id] = [related_resource("flow-run", "flow-run", id, row[1]), *_around(row)]
+        found[id] = as_related([related_resource("flow-run", "flow-run", id, row[1]), *_around(row)])
     return found
 
 
@@ -136,7 +143,7 @@ def _present_states(tx: Transaction, ids: Sequence[str]) -> dict[str, list[Any]]
     }
 
 
-def _events_of(run: dict[str, Any], before: list[Any] | None, related: list[dict[str, str]], received: int) -> Iterable[ReceivedEvent]:
+def _events_of(run: dict[str, Any], before: list[Any] | None, related: list[RelatedResource], received: int) -> Iterable[ReceivedEvent]:
     run_id = run["id"]
     told: dict[str, Any] = {key: run.get(key) for key in ("name", "task_key", "dynamic_key")}
     told["empirical_policy"] = {key: run.get(key) for key in ("retries", "retry_delay", "retry_jitter_factor")}

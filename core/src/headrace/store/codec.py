@@ -25,8 +25,7 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain).encode
-"""Say anything that JSON can hold, and times, ids and other objects as their text, in compact JSON."""
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain).encode
 _decode = json.JSONDecoder().decode
 
 
@@ -64,7 +63,7 @@ def id_out(value: bytes | None) -> UUID | None:
 
 def json_in(value: Any) -> str | None:
     """Store anything that JSON can hold (times, ids and other objects as their text), or nothing for None."""
-    return None if value is None else encode(value)
+    return None if value is None else _encode(value)
 
 
 def json_out(value: str | None) -> Any:
