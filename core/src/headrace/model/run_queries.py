@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from pydantic import AliasChoices, Field
 
-from headrace.model.base import Model, Seconds
+from headrace.model.base import Body, Model, Seconds
 from headrace.model.flow_runs import FlowRunSort
 from headrace.model.flows import FlowSort
 from headrace.model.logs import LogSort
@@ -20,7 +20,7 @@ from headrace.model.work_pools import WorkPoolFilter
 from headrace.model.work_queues import WorkQueueFilter
 
 
-class RunScope(Model):
+class RunScope(Body):
     """Filters joined with AND: an object is wanted if it matches its own, and has related ones that match the others."""
 
     flows: FlowFilter | None = None
@@ -81,7 +81,7 @@ class TaskRunPageQuery(RunPage):
     sort: TaskRunSort = TaskRunSort.ID_DESC
 
 
-class LogQuery(Model):
+class LogQuery(Body):
     """Which log lines to list."""
 
     logs: LogFilter | None = None
@@ -117,21 +117,21 @@ class HistoryResponse(Model):
     states: list[HistoryResponseState]
 
 
-class FlowBulkDelete(Model):
+class FlowBulkDelete(Body):
     """Which flows to delete, at most `limit`."""
 
     flows: FlowFilter | None = None
     limit: int = Field(default=50, ge=1, le=50)
 
 
-class FlowRunBulkDelete(Model):
+class FlowRunBulkDelete(Body):
     """Which flow runs to delete, at most `limit`."""
 
     flow_runs: FlowRunFilter | None = None
     limit: int = Field(default=50, ge=1, le=50)
 
 
-class FlowRunBulkSetState(Model):
+class FlowRunBulkSetState(Body):
     """A state to propose for the flow runs that match, at most `limit`."""
 
     flow_runs: FlowRunFilter | None = None
