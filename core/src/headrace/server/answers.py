@@ -6,12 +6,13 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from headrace.model.errors import (
+    InvalidNameError,
     InvalidRequest,
     InvalidTemplate,
     LeaseGone,
@@ -74,7 +75,7 @@ def invalid(errors: list[dict[str, Any]], body: Any, *, is_secret: bool) -> Answ
 
 def errors_of(error: ValidationError, place: str) -> list[dict[str, Any]]:
     """Return what pydantic found, as seen from the request: `place` is "body", "query" or "path"."""
-    return [{**one, "loc": (place, *one["loc"])} for one in error.errors(include_url=False)]  # pyright: ignore[reportReturnType]
+    return [{**one, "loc": (place, *one["loc"])} for one in cast("list[dict[str, Any]]", error.errors(include_url=False))]
 
 
 def of_error(error: BaseException, *, missing_is_message: bool = False) -> Answer:
@@ -96,6 +97,10 @@ def of_error(error: BaseException, *, missing_is_message: bool = False) -> Answe
             return detail(error.status, str(error))
         case ObjectUnsupported():
             return detail(404, str(error))
+        case ValidationError():  # what the request made an operation build does not fit
+            return detail(422, "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_url=False)))
+        case InvalidNameError():
+            return detail(422, str(error))
         case OverflowError():
             return detail(422, "A number or a time in the request is beyond the range that can be stored.")
         case UnicodeEncodeError() | PydanticSerializationError():

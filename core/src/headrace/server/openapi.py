@@ -21,7 +21,7 @@ from headrace.operations import table
 from headrace.server import pages
 from headrace.server.callers import API_VERSION
 from headrace.server.routes import is_id, known_endpoints
-from headrace.settings.declaration import Group
+from headrace.settings.declaration import Declaration, Group
 
 INTERNAL = frozenset({"records", "owners"})
 """Nouns whose routes only headrace's own client uses."""
@@ -80,10 +80,14 @@ def _settings() -> type[BaseModel]:
 
 
 def _settings_model(group: type[Group]) -> type[BaseModel]:
-    fields: dict[str, Any] = {name: (_AS_GIVEN.get(one.path, one.hint), ...) for name, one in group.settings_declared.items()}
+    fields: dict[str, Any] = {name: (_shown_type(one), ...) for name, one in group.settings_declared.items()}
     fields |= {name: (_settings_model(nested), ...) for name, nested in group.settings_groups.items()}
     fields |= _unused(group.__name__, _UNUSED_SETTINGS.get(group.settings_path, {}))
     return create_model(group.__name__, **fields)
+
+
+def _shown_type(setting: Declaration) -> Any:
+    return str | None if setting.is_secret else _AS_GIVEN.get(setting.path, setting.hint)  # a secret is shown as asterisks
 
 
 def _unused(owner: str, names: dict[str, Any]) -> dict[str, Any]:
