@@ -370,7 +370,8 @@ def test_the_client_methods_reach_the_same() -> None:
 
 def test_a_server_tells_of_changes_without_values(server: Any) -> None:
     block_type = server(endpoints.CREATE_BLOCK_TYPE, BlockTypeCreate(name="Thing", slug="thing"))
-    schema = server(endpoints.CREATE_BLOCK_SCHEMA, BlockSchemaCreate(fields={"title": "Thing", "secret_fields": ["token"]}, block_type_id=block_type.id))
+    fields = {"title": "Thing", "secret_fields": ["token"]}
+    schema = server(endpoints.CREATE_BLOCK_SCHEMA, BlockSchemaCreate(fields=fields, block_type_id=block_type.id))
     data = {"token": "hush-1", "open": "seen-1"}
     made = server(
         endpoints.CREATE_BLOCK_DOCUMENT, BlockDocumentCreate(name="one", data=data, block_schema_id=schema.id, block_type_id=block_type.id)

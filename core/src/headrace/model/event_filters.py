@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from pydantic import Field
@@ -35,11 +35,9 @@ class EventDataFilter(Action):
 
     def get_filters(self) -> list[EventDataFilter]:
         """Return the filters that this one is made of."""
-        found: list[EventDataFilter] = []
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            found += [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, EventDataFilter)]  # pyright: ignore[reportUnknownVariableType]  # fields of every type
-        return found
+        values = [getattr(self, name) for name in type(self).model_fields]
+        parts = [one for value in values for one in (cast("list[Any]", value) if isinstance(value, list) else [value])]
+        return [one for one in parts if isinstance(one, EventDataFilter)]
 
     def includes(self, event: Event) -> bool:
         """Say whether an event matches."""

@@ -45,14 +45,8 @@ def tell_flow_run_state(tx: Transaction, run_id: UUID, before: State | None, sta
         "initial_state": before and _summary(before),
         "validated_state": _summary(state),
     }
-    store(
-        tx,
-        [
-            made(
-                state.id, f"prefect.flow-run.{state.name}", timestamp, timestamp, labels, as_related([*_around(row), *_origin(row)]), payload, follows
-            )
-        ],
-    )
+    related = as_related([*_around(row), *_origin(row)])
+    store(tx, [made(state.id, f"prefect.flow-run.{state.name}", timestamp, timestamp, labels, related, payload, follows)])
 
 
 def _state_labels(name: str, kind: str, message: str | None, timestamp: str) -> dict[str, str]:
