@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from headrace.model.base import Action, Model, Record
+from headrace.model.base import Action, Body, Model, Record
 from headrace.model.filters import AnyId, LikeName, Operator
 
 NAME_PATTERN = r"^[^/%&><]+$"
@@ -249,7 +249,7 @@ class BlockDocumentSort(StrEnum):
     BLOCK_TYPE_AND_NAME_ASC = "BLOCK_TYPE_AND_NAME_ASC"
 
 
-class BlockTypeQuery(Model):
+class BlockTypeQuery(Body):
     """Body of `POST /block_types/filter`."""
 
     block_types: BlockTypeFilter | None = None
@@ -258,7 +258,7 @@ class BlockTypeQuery(Model):
     limit: int | None = None
 
 
-class BlockSchemaQuery(Model):
+class BlockSchemaQuery(Body):
     """Body of `POST /block_schemas/filter`."""
 
     block_schemas: BlockSchemaFilter | None = None
@@ -266,7 +266,7 @@ class BlockSchemaQuery(Model):
     limit: int | None = None
 
 
-class BlockDocumentCount(Model):
+class BlockDocumentCount(Body):
     """Body of `POST /block_documents/count`."""
 
     block_documents: BlockDocumentFilter | None = None

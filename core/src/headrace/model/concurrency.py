@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from headrace.model.base import Action, Model, Record
+from headrace.model.base import Action, Body, Model, Record
 
 TAG_PREFIX = "tag:"
 LEASE_SECONDS_MIN = 60.0
@@ -131,14 +131,14 @@ class ConcurrencyLeaseHolder(Action):
     id: UUID
 
 
-class FilterConcurrencyLimits(Model):
+class FilterConcurrencyLimits(Body):
     """Body of a list of limits."""
 
     offset: int = Field(default=0, ge=0)
     limit: int | None = None
 
 
-class IncrementSlots(Model):
+class IncrementSlots(Body):
     """Take `slots` of each of `names`, all or none, without a lease."""
 
     slots: int = Field(gt=0)
@@ -147,7 +147,7 @@ class IncrementSlots(Model):
     create_if_missing: bool | None = None
 
 
-class IncrementSlotsWithLease(Model):
+class IncrementSlotsWithLease(Body):
     """Take `slots` of each of `names`, all or none, for `lease_duration` seconds."""
 
     slots: int = Field(gt=0)
@@ -157,7 +157,7 @@ class IncrementSlotsWithLease(Model):
     holder: ConcurrencyLeaseHolder | None = None
 
 
-class DecrementSlots(Model):
+class DecrementSlots(Body):
     """Give back `slots` of each of `names` that were taken without a lease."""
 
     slots: int = Field(gt=0)
@@ -172,7 +172,7 @@ class ReleaseLease(Model):
     lease_id: UUID
 
 
-class RenewLease(Model):
+class RenewLease(Body):
     """Hold on to a lease for `lease_duration` seconds from now."""
 
     lease_duration: LeaseSeconds = LEASE_SECONDS_DEFAULT
@@ -185,7 +185,7 @@ class TagSlots(Model):
     task_run_id: UUID
 
 
-class ResetTagLimit(Model):
+class ResetTagLimit(Body):
     """The task runs that hold slots from now on; none when it is not given."""
 
     slot_override: list[UUID] | None = None

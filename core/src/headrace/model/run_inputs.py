@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from headrace.model.base import Model, Record
+from headrace.model.base import Body, Model, Record
 
 _KEY = re.compile(r"[A-Za-z0-9._-]+")  # a key is one segment of a path in the API
 
@@ -46,7 +46,7 @@ class FlowRunInputCreate(Model):
     sender: str | None = None
 
 
-class FilterFlowRunInputs(Model):
+class FilterFlowRunInputs(Body):
     """Which inputs of a run, oldest first: those whose key begins with `prefix` and is not excluded."""
 
     prefix: str

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from headrace.model.base import Action, Model, Record
+from headrace.model.base import Action, Body, Model, Record
 
 
 class SavedSearchFilter(Model):
@@ -33,7 +33,7 @@ class SavedSearchCreate(Action):
     filters: list[SavedSearchFilter] = Field(default_factory=list[SavedSearchFilter])
 
 
-class FilterSavedSearches(Model):
+class FilterSavedSearches(Body):
     """Which saved searches to list."""
 
     offset: int = Field(default=0, ge=0)

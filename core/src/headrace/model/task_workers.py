@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from headrace.model.base import Model
+from headrace.model.base import Body, Model
 
 
 class TaskWorkerFilter(Model):
@@ -13,7 +13,7 @@ class TaskWorkerFilter(Model):
     task_keys: list[str]
 
 
-class FilterTaskWorkers(Model):
+class FilterTaskWorkers(Body):
     """Body of the list of task workers."""
 
     task_worker_filter: TaskWorkerFilter | None = None

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AliasChoices, Field
 
-from headrace.model.base import Model
+from headrace.model.base import Body, Model
 from headrace.model.flow_runs import FlowRunSort
 from headrace.model.run_filters import TaskRunFilter
 from headrace.model.run_queries import RunScope
@@ -20,13 +20,13 @@ IDS_MAX = 200
 RUNS_MAX = 1000
 
 
-class FlowIds(Model):
+class FlowIds(Body):
     """Which flows to count or look at."""
 
     flow_ids: list[UUID] = Field(max_length=IDS_MAX)
 
 
-class FlowRunIds(Model):
+class FlowRunIds(Body):
     """Which flow runs to count."""
 
     flow_run_ids: list[UUID] = Field(max_length=IDS_MAX)
@@ -88,7 +88,7 @@ class UITaskRun(TaskRun):
     flow_run_name: str | None = None
 
 
-class SchemaValues(Model):
+class SchemaValues(Body):
     """Values to hold against a JSON schema."""
 
     schema_: dict[str, Any] = Field(alias="schema")

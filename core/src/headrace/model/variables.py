@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
-from headrace.model.base import Action, Model, Record
+from headrace.model.base import Action, Body, Record
 from headrace.model.filters import AnyId, LikeName, Operator
 from headrace.model.name_checks import raise_on_name_alphanumeric_dashes_underscores_only
 
@@ -96,7 +96,7 @@ class VariableSort(StrEnum):
     NAME_ASC = "NAME_ASC"
 
 
-class FilterVariables(Model):
+class FilterVariables(Body):
     """Body of the list of variables."""
 
     offset: int = Field(default=0, ge=0)
@@ -105,7 +105,7 @@ class FilterVariables(Model):
     limit: int | None = None
 
 
-class CountVariables(Model):
+class CountVariables(Body):
     """Body of the count of variables."""
 
     variables: VariableFilter | None = None
