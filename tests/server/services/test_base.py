@@ -105,6 +105,17 @@ def test_stop_of_a_service_that_does_not_run_does_nothing() -> None:
     asyncio.run(Counting().stop())
 
 
+def test_service_may_stop_itself() -> None:
+    class Once(Counting):
+        async def run_once(self) -> None:
+            await super().run_once()
+            await self.stop()
+
+    service = Once()
+    asyncio.run(asyncio.wait_for(service.start(), 5))
+    assert service.rounds == 1
+
+
 def test_running_service_is_not_started_twice() -> None:
     async def scenario() -> None:
         service = Slow()

@@ -117,6 +117,7 @@ class LoopService(Service, ABC):
         self._handle_signals = handle_signals
         self._stop_wanted: asyncio.Event | None = None  # there while the service runs
         self._stopped: asyncio.Event | None = None
+        self._runner: asyncio.Task[object] | None = None
 
     @property
     def is_stopping(self) -> bool:
@@ -138,7 +139,7 @@ class LoopService(Service, ABC):
         if self._stop_wanted is not None:
             raise RuntimeError(f"The service {self.name} is running already. Stop it first, or make another instance.")
         stop_wanted, stopped = asyncio.Event(), asyncio.Event()
-        self._stop_wanted, self._stopped = stop_wanted, stopped
+        self._stop_wanted, self._stopped, self._runner = stop_wanted, stopped, asyncio.current_task()
         try:
             async with AsyncExitStack() as cleaning:
                 if self._handle_signals:
@@ -147,7 +148,7 @@ class LoopService(Service, ABC):
                 await self._on_start()
                 await self._loop(loops, stop_wanted)
         finally:
-            self._stop_wanted = None
+            self._stop_wanted = self._runner = None
             stopped.set()
 
     async def _loop(self, loops: int | None, stop_wanted: asyncio.Event) -> None:
@@ -166,12 +167,18 @@ class LoopService(Service, ABC):
             await _wait(stop_wanted, due - now)
 
     async def stop(self, block: bool = True) -> None:
-        """Ask a running service to stop after its present round, and wait until it has (`block`). Does nothing when it does not run."""
-        if self._stop_wanted is None or self._stopped is None:
-            return
-        self._stop_wanted.set()
-        if block:
+        """Ask a running service to stop after its present round, and wait until it has (`block`). Does nothing when it does not run.
+
+        A service that stops itself within a round only asks, for it would wait for itself.
+        """
+        self.ask_to_stop()
+        if block and self._stopped is not None and asyncio.current_task() is not self._runner:
             await self._stopped.wait()
+
+    def ask_to_stop(self) -> None:
+        """Let the present round be the last; as `stop(block=False)`, for where nothing can be awaited."""
+        if self._stop_wanted is not None:
+            self._stop_wanted.set()
 
 
 async def run_multiple_services(loop_services: Sequence[LoopService]) -> None:
@@ -200,9 +207,7 @@ class _stopping_at_signals:
 
     def _stop(self) -> None:
         for service in self._services:
-            wanted = service._stop_wanted  # pyright: ignore[reportPrivateUsage]  # this file's own
-            if wanted is not None:
-                wanted.set()
+            service.ask_to_stop()
 
 
 # --- running several ------------------------------------------------------------------------------------------------------
