@@ -22,20 +22,20 @@ class BaseDeploymentTrigger(Action):
     schedule_after: timedelta = Field(default=timedelta(0), ge=timedelta(0))
 
 
-class DeploymentEventTrigger(BaseDeploymentTrigger, EventTrigger):
+class DeploymentEventTrigger(EventTrigger, BaseDeploymentTrigger):
     """Runs the deployment when events come, or fail to come."""
 
     posture: Literal[Posture.Reactive, Posture.Proactive] = Posture.Reactive
 
 
-class DeploymentCompoundTrigger(BaseDeploymentTrigger, CompoundTrigger):
+class DeploymentCompoundTrigger(CompoundTrigger, BaseDeploymentTrigger):
     """Runs the deployment when some of several triggers have fired."""
 
     triggers: list[TriggerTypes]
     within: timedelta | None = None
 
 
-class DeploymentSequenceTrigger(BaseDeploymentTrigger, SequenceTrigger):
+class DeploymentSequenceTrigger(SequenceTrigger, BaseDeploymentTrigger):
     """Runs the deployment when several triggers have fired in their order."""
 
     triggers: list[TriggerTypes]

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from headrace.model import clock
 from headrace.model.base import Action, Body, Model
-from headrace.model.events import Event, ReceivedEvent, RelatedResource, Resource, ResourceSpecification
+from headrace.model.events import Event, Moment, ReceivedEvent, RelatedResource, Resource, ResourceSpecification
 from headrace.model.text_search import is_found
 
 PAGE_EVENTS_MAX = 50
@@ -55,8 +55,8 @@ def _start_of_search() -> datetime:
 class EventOccurredFilter(EventDataFilter):
     """By time, both ends included: from the start of the day 180 days ago until now, unless it says otherwise."""
 
-    since: datetime = Field(default_factory=_start_of_search)
-    until: datetime = Field(default_factory=clock.now)
+    since: Moment = Field(default_factory=_start_of_search)
+    until: Moment = Field(default_factory=clock.now)
 
     def includes(self, event: Event) -> bool:
         """Say whether an event matches."""

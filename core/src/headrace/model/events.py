@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, RootModel, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, RootModel, model_validator
 
 from headrace.model import clock, ids
 from headrace.model.base import Model
@@ -21,6 +21,14 @@ EVENT_BYTES_MAX = 1_500_000
 RESOURCE_ID = "prefect.resource.id"
 RESOURCE_NAME = "prefect.resource.name"
 RESOURCE_ROLE = "prefect.resource.role"
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+"""A time in UTC; one without a zone is taken as that."""
 
 
 class Resource(Labelled, RootModel[dict[str, str]]):
@@ -148,7 +156,7 @@ def matches(expected: str, value: str | None) -> bool:
 class Event(Model):
     """Something that happened to `resource`, at `occurred` by the clock of whoever saw it; `follows` is the event before it."""
 
-    occurred: datetime = Field(default_factory=clock.now)
+    occurred: Moment = Field(default_factory=clock.now)
     event: str = Field(max_length=EVENT_NAME_LENGTH_MAX)
     resource: Resource
     related: list[RelatedResource] = Field(default_factory=list["RelatedResource"], max_length=RELATED_RESOURCES_MAX)
@@ -191,7 +199,7 @@ class SentEvent(Event):
     """An event that is sent to be stored: it must carry its id and time."""
 
     id: UUID  # pyright: ignore[reportGeneralTypeIssues]  # the point of this shape: what an event may have, this one must
-    occurred: datetime  # pyright: ignore[reportGeneralTypeIssues]  # as above
+    occurred: Moment  # pyright: ignore[reportGeneralTypeIssues]  # as above
 
 
 class ReceivedEvent(Event):
