@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
+from pydantic import BaseModel
+
 from headrace.model.errors import ObjectNotFound
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from headrace.model.automations import Automation, AutomationCore
     from headrace.model.event_filters import EventFilter, EventPage
 
-S = TypeVar("S")
+S = TypeVar("S", bound=BaseModel)
 
 
 class AutomationMethods:
@@ -126,5 +128,4 @@ class EventMethods:
 
 
 def _shaped(automation: AutomationCore, shape: type[S]) -> S:
-    fields = shape.model_fields  # type: ignore[attr-defined]  # both shapes are models
-    return shape(**{name: getattr(automation, name) for name in automation.model_fields_set if name in fields})
+    return shape(**{name: getattr(automation, name) for name in automation.model_fields_set if name in shape.model_fields})
