@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,14 +19,16 @@ from headrace.model.deployments import (
     DeploymentUpdate,
     ScheduledRunsQuery,
 )
-from headrace.model.endpoints import concurrency, deployments, flow_runs, flows, variables, work_pools, work_queues
+from headrace.model.endpoints import concurrency, deployments, flow_runs, flows, task_runs, variables, work_pools, work_queues
 from headrace.model.errors import InvalidRequest, ObjectAlreadyExists, ObjectNotFound
 from headrace.model.flows import FlowCreate
 from headrace.model.run_queries import FlowQuery, FlowRunQuery, RunScope
 from headrace.model.schedules import DeploymentScheduleCreate, DeploymentScheduleUpdate
+from headrace.model.task_runs import TaskRunCreate
 from headrace.model.variables import VariableCreate
-from headrace.model.work_pools import WorkPoolCreate
+from headrace.model.work_pools import GetScheduledFlowRuns, WorkPoolCreate
 from headrace.model.work_queues import WorkQueueCreate
+from headrace.operations import deployment_readiness
 from operations.deployed import HOURLY, deploy, propose, runs_of
 
 Call = Callable[..., Any]
@@ -48,6 +51,11 @@ def update(call: Call, deployment: Any, **fields: Any) -> Any:
 
 def run(call: Call, deployment: Any, **fields: Any) -> Any:
     return call(deployments.CREATE_RUN_OF_DEPLOYMENT, DeploymentFlowRunCreate.model_validate(fields), id=deployment.id)
+
+
+def told_of_deployments(server: Any) -> list[Any]:
+    published = [event for topic, events in server.published for event in events if topic == "events"]
+    return [event for event in published if event.event.startswith("prefect.deployment.")]
 
 
 # --- making and changing ------------------------------------------------------------------------------------------------
@@ -304,8 +312,40 @@ def test_polling_hands_out_due_runs_and_makes_the_deployment_ready(server: Any) 
     assert [one.id for one in server(deployments.GET_SCHEDULED_RUNS, all_of_it)] == [due.id, later.id]
     polled = read(server, made)
     assert (polled.status, polled.last_polled is not None, read(server, other).status) == ("READY", True, "NOT_READY")
-    told = [event.event for topic, events in server.published for event in events if topic == "events" and "deployment" in event.event]
+    told = [event.event for event in told_of_deployments(server)]
     assert told == ["prefect.deployment.created", "prefect.deployment.created", "prefect.deployment.ready"]
+
+
+def test_deployment_is_ready_while_somebody_asks_for_it_or_its_queue(server: Any) -> None:
+    server(work_pools.CREATE_WORK_POOL, WorkPoolCreate(name="wp", type="process"))
+    served, pooled = deploy(server, "served"), deploy(server, "pooled", work_pool_name="wp")
+    server(deployments.GET_SCHEDULED_RUNS, ScheduledRunsQuery(deployment_ids=[served.id]))
+    server(work_pools.GET_SCHEDULED_FLOW_RUNS, GetScheduledFlowRuns(), name="wp")
+    assert [read(server, one).status for one in (served, pooled)] == ["READY", "READY"]
+    assert read(server, pooled).last_polled is not None
+
+    def look(seconds: float) -> int:
+        with server.database.write(SERVICE) as tx:
+            now = clock.now() + timedelta(seconds=seconds)
+            return deployment_readiness.mark_deployments_not_ready(tx, now, 10, after=timedelta(seconds=60))
+
+    assert [look(30), look(61), look(61)] == [0, 2, 0]
+    assert [read(server, one).status for one in (served, pooled)] == ["NOT_READY", "NOT_READY"]
+    told = [
+        event.event.rpartition(".")[2]
+        for topic, events in server.published
+        for event in events
+        if topic == "events" and ".deployment." in event.event
+    ]
+    assert told == ["created", "created", "ready", "ready", "not-ready", "not-ready"]
+
+
+def test_run_that_a_run_of_a_deployment_asks_for_names_it(server: Any) -> None:
+    asking, asked = deploy(server, "asking"), deploy(server, "asked")
+    parent = run(server, asking)
+    task = server(task_runs.CREATE_TASK_RUN, TaskRunCreate(flow_run_id=parent.id, task_key="t", dynamic_key="0"))
+    child = run(server, asked, parent_task_run_id=task.id)
+    assert child.created_by.model_dump() == {"id": asking.id, "type": "DEPLOYMENT", "display_value": "asking"}
 
 
 # --- finding and deleting -----------------------------------------------------------------------------------------------
@@ -394,7 +434,7 @@ def test_a_server_tells_what_became_of_a_deployment(server: Any) -> None:
     update(server, made, version="2")  # nothing new
     server(deployments.PAUSE_DEPLOYMENT, id=made.id)
     server(deployments.DELETE_DEPLOYMENT, id=made.id)
-    told = [event for topic, events in server.published for event in events if topic == "events" and "deployment" in event.event]
+    told = told_of_deployments(server)
     assert [event.event.rpartition(".")[2] for event in told] == ["created", "updated", "updated", "deleted"]
     assert told[1].payload["updates"] == {"version": {"from": None, "to": "2"}, "tags": {"from": ["a"], "to": ["b"]}}
     assert told[2].payload["updates"] == {"paused": {"from": False, "to": True}}
