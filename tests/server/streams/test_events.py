@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
@@ -202,6 +204,25 @@ def test_who_does_not_read_is_sent_away_and_holds_up_nobody(api: Api, run: Any, 
             assert (slow.close_reason or "").startswith("Too slow: ")
 
     run(body())
+
+
+def test_events_wait_while_the_database_cannot_be_written(
+    api: Api, home: Path, run: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("headrace.store.database.BUSY_TIMEOUT_SECONDS", 0.05)
+    sent = [event() for _ in range(20)]
+
+    async def until_refused() -> None:
+        async with asyncio.timeout(SECONDS):
+            while "cannot be recorded now" not in caplog.text:
+                await asyncio.sleep(0.01)
+
+    with closing(sqlite3.connect(home / "headrace.db", isolation_level=None)) as other, caplog.at_level(logging.WARNING, "headrace.server.streams"):
+        other.execute("BEGIN IMMEDIATE")
+        run(_send(api, *sent))
+        run(until_refused())
+        other.execute("ROLLBACK")
+        assert [one["id"] for one in run(_stored(api, len(sent)))] == [one["id"] for one in sent]
 
 
 def test_streaming_that_is_switched_off_sends_the_past_alone(serve: Callable[[], Api], run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,7 @@ def _page(tx: Transaction, wanted: EventFilter, page_size: int, count: int, behi
         token = _Place(filter=wanted, count=count, page_size=page_size, occurred=shown[-1][1], id=UUID(bytes=shown[-1][0])).token()
     if token is not None and tx.caller.base_url is not None:
         token = f"{tx.caller.base_url}/events/filter/next?page-token={token}"
-    return EventPage(events=_events(tx, shown), total=count, next_page=token)
+    return EventPage(events=events_out(tx, shown), total=count, next_page=token)
 
 
 def _matching(wanted: EventFilter) -> tuple[str, list[Any]]:
@@ -125,7 +125,8 @@ def _matching(wanted: EventFilter) -> tuple[str, list[Any]]:
     return f"({ranked}) e WHERE e.place = 1", where.values
 
 
-def _events(tx: Transaction, rows: Sequence[Row]) -> list[ReceivedEvent]:
+def events_out(tx: Transaction, rows: Sequence[Row]) -> list[ReceivedEvent]:
+    """Read rows of `EVENT_COLUMNS`, with the related resources of each."""
     if not rows:
         return []
     related: dict[bytes, list[dict[str, str]]] = {row[0]: [] for row in rows}

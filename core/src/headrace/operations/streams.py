@@ -8,9 +8,9 @@ from uuid import UUID
 
 from headrace.model.event_filters import EventFilter
 from headrace.model.events import ReceivedEvent
-from headrace.operations.emitting import made
 from headrace.operations.event_conditions import event_conditions
-from headrace.store.codec import id_out, json_out, microseconds
+from headrace.operations.events import events_out
+from headrace.store.codec import id_out, microseconds
 from headrace.store.database import Row, Transaction
 from headrace.store.statements.events import EVENT_COLUMNS
 from headrace.store.statements.runs import LOG_COLUMNS
@@ -19,18 +19,6 @@ LogLine = Sequence[Any]
 """id, name, level, message, timestamp in microseconds, flow run id, task run id; ids are UUIDs or text. What the topic `logs` carries."""
 
 _EVENT = f"SELECT {', '.join(f'e.{name}' for name in EVENT_COLUMNS)} FROM events e"
-
-
-def _events(tx: Transaction, rows: Sequence[Row]) -> list[ReceivedEvent]:
-    related: dict[bytes, list[Any]] = {row[0]: [] for row in rows}
-    if rows:
-        found = tx.sql(f"SELECT event_id, labels FROM event_resources WHERE event_id IN ({_places(rows)}) ORDER BY event_id, position", list(related))
-        for event_id, labels in found:
-            related[event_id].append(json_out(labels))
-    return [
-        made(UUID(bytes=key), event, occurred, received, json_out(resource), related[key], json_out(payload), id_out(follows))
-        for key, occurred, received, event, _, resource, payload, follows in rows
-    ]
 
 
 def _places(values: Sequence[Any]) -> str:
@@ -42,13 +30,13 @@ def events_page(tx: Transaction, wanted: EventFilter, after: ReceivedEvent | Non
     where = event_conditions(wanted)
     if after is not None:
         where.add("(e.occurred, e.id) > (?, ?)", microseconds(after.occurred), after.id.bytes)
-    return _events(tx, tx.sql(f"{_EVENT} WHERE {where.joined()} ORDER BY e.occurred, e.id LIMIT ?", (*where.values, limit)))
+    return events_out(tx, tx.sql(f"{_EVENT} WHERE {where.joined()} ORDER BY e.occurred, e.id LIMIT ?", (*where.values, limit)))
 
 
 def events_by_id(tx: Transaction, ids: Sequence[UUID]) -> list[ReceivedEvent]:
     """Return events in the order of `ids`, less those that are deleted."""
     rows = tx.sql(f"{_EVENT} WHERE e.id IN ({_places(ids)})", [id.bytes for id in ids])
-    found = {event.id: event for event in _events(tx, rows)}
+    found = {event.id: event for event in events_out(tx, rows)}
     return [found[id] for id in ids if id in found]
 
 

@@ -109,15 +109,10 @@ class Subscription:
         """Return the ids of the next messages that must be read from the database."""
         return [self.held.popleft() for _ in range(min(count, len(self.held)))]
 
-    async def wait(self, timeout: float | None = None) -> bool:
-        """Wait until something came since the last call; return False when `timeout` seconds passed without."""
-        try:
-            async with asyncio.timeout(timeout):
-                await self._wake.wait()
-        except TimeoutError:
-            return False
+    async def wait(self) -> None:
+        """Wait until something came since the last call."""
+        await self._wake.wait()
         self._wake.clear()
-        return True
 
 
 class Bus:

@@ -6,11 +6,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from headrace.server.lanes import Lane
+from headrace.model.errors import StoreUnavailable
+from headrace.server.lanes import Lane, Overloaded
 from headrace.server.streams.bus import Bus
 from headrace.server.streams.intake import Intake
 from headrace.server.streams.outgoing import Outlet
-from headrace.server.streams.sockets import SERVICE_RESTART, Closed, Receive, Scope, Send, Socket, open_socket
+from headrace.server.streams.sockets import SERVICE_RESTART, TRY_AGAIN_LATER, Closed, Receive, Scope, Send, Socket, open_socket
 from headrace.server.streams.task_desk import TaskDesk
 from headrace.server.streams.topics import EVENTS, LOGS
 from headrace.settings import Settings
@@ -86,6 +87,9 @@ class Streams:
                 await self._serving[path](socket)
         except Closed:
             pass
+        except (StoreUnavailable, Overloaded) as error:
+            logger.warning("The websocket of %s at %s is closed, since the server is too busy: %s", socket.client, path, error)
+            await socket.close(TRY_AGAIN_LATER, "The server is too busy; connect again")
         except Exception:  # the border: the client hears that it was not its fault
             logger.exception("The websocket of %s at %s ended with an error.", socket.client, path)
             await socket.close(INTERNAL_ERROR, "The server failed; its log says why")

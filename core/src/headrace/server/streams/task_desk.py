@@ -16,7 +16,7 @@ from uuid import UUID
 
 from headrace.model import clock, ids
 from headrace.model.caller import SERVICE
-from headrace.model.errors import StoreError
+from headrace.model.errors import StoreUnavailable
 from headrace.model.task_runs import TaskRun
 from headrace.operations import task_queue
 from headrace.operations.task_queue import Handover, Want
@@ -131,11 +131,17 @@ class TaskDesk:
             try:
                 if given.confirmed or given.released or await self._is_due(given.wants):
                     await self._settle(given, len(waiting) > WANTS_MAX)
-            except (StoreError, Overloaded) as error:
+            except (StoreUnavailable, Overloaded) as error:
                 logger.warning("Background task runs cannot be handed out now (%s); next try in %s seconds.", error, PAUSE_SECONDS)
-                self._todo.confirmed += given.confirmed
-                self._todo.released += given.released
-                self._due = clock.monotonic() + PAUSE_SECONDS
+                self._try_again(given)
+            except Exception:  # the border of a background task: it must go on
+                logger.exception("Background task runs could not be handed out; next try in %s seconds.", PAUSE_SECONDS)
+                self._try_again(given)
+
+    def _try_again(self, given: Handover) -> None:
+        self._todo.confirmed += given.confirmed
+        self._todo.released += given.released
+        self._due = clock.monotonic() + PAUSE_SECONDS
 
     async def _is_due(self, wants: Sequence[Want]) -> bool:
         """Look, without writing, whether there is a run for anybody; otherwise note when there will be one."""
@@ -174,8 +180,8 @@ class TaskDesk:
             if rows:
                 try:
                     await self._write(lambda tx, rows=rows: task_queue.see_workers(tx, rows))
-                except (StoreError, Overloaded) as error:
-                    logger.warning("The list of connected task workers could not be kept up to date: %s", error)
+                except Exception:  # the border of a background task: it must go on
+                    logger.exception("The list of connected task workers could not be kept up to date.")
 
     async def _write(self, work: Callable[[Transaction], Any]) -> Any:
         return await self._run_write(self._database.transact, work, SERVICE)
