@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import lru_cache
@@ -112,7 +113,9 @@ def document(base_path: str) -> bytes:
     for method, path, page in pages.INSIDE:
         if page.returns is not None:
             _add_page(app, base_path, method, path, page)
-    return json.dumps(app.openapi(), separators=(",", ":")).encode()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # FastAPI names bodies in a way that pydantic does not like
+        return json.dumps(app.openapi(), separators=(",", ":")).encode()
 
 
 def _add(app: FastAPI, base_path: str, endpoint: Endpoint[Any]) -> None:
