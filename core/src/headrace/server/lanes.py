@@ -24,7 +24,8 @@ class Lane:
     Several calls that end while the loop is busy are handed back to it in one go.
     """
 
-    def __init__(self, name: str, threads: int) -> None:
+    def __init__(self, name: str, threads: int, waiting_max: int = WAITING_MAX) -> None:
+        self._waiting_max = waiting_max
         self._name = name
         self._threads_max = threads
         self._threads: list[Thread] = []
@@ -36,7 +37,7 @@ class Lane:
 
     def run(self, work: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
         """Have a thread call `work`. Raises `Overloaded`."""
-        if self.waiting >= WAITING_MAX:
+        if self.waiting >= self._waiting_max:
             raise Overloaded
         self.waiting += 1
         future: asyncio.Future[Any] = self._loop.create_future()
