@@ -269,11 +269,11 @@ def test_long_runs_send_signs_of_life(stored: Stored) -> None:
     from headrace.testing.clock import ControlledClock
 
     controlled = ControlledClock()
-    wanted = FilterEvents(filter=EventFilter.model_validate({"event": {"name": ["prefect.flow-run.heartbeat"]}}))
     tick = threading.Event()
 
     def beats() -> list[Any]:
-        return drive(current_client().call(FILTER_EVENTS, wanted)).events
+        until_now = EventFilter.model_validate({"event": {"name": ["prefect.flow-run.heartbeat"]}})
+        return drive(current_client().call(FILTER_EVENTS, FilterEvents(filter=until_now))).events
 
     def wait_for_beats(count: int) -> None:
         for _ in range(500):
