@@ -28,7 +28,10 @@ def read_flow_run_states(tx: Transaction, *, flow_run_id: UUID) -> list[State]:
 
 def read_task_run_state(tx: Transaction, *, id: UUID) -> State:
     """Return one state of a task run. Raises `ObjectNotFound`."""
-    found = tx.sql_one(statements.SELECT_TASK_RUN_STATE, (id.bytes,))
+    made_by_then = id.bytes[:6] + b"\xff" * 10  # ids grow with time: the run's is not greater than its state's, and most likely not far from it
+    found = tx.sql_one(statements.SELECT_TASK_RUN_STATE_BACKWARDS, (made_by_then, id.bytes))
+    if found is None:
+        found = tx.sql_one(statements.SELECT_TASK_RUN_STATE, (id.bytes,))  # a foreign client may make ids of other kinds
     if found is None:
         raise ObjectNotFound(help_message=f"State not found: no task run had a state with the id {id}.")
     return state_out(found, of_task_run=True)

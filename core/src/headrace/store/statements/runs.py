@@ -109,6 +109,9 @@ SELECT_TASK_RUN_BY_KEY = SELECT_TASK_RUNS + " WHERE r.flow_run_id = ? AND r.task
 SELECT_LONE_TASK_RUN_BY_KEY = SELECT_TASK_RUNS + " WHERE r.flow_run_id IS NULL AND r.task_key = ? AND r.dynamic_key = ?"
 INSERT_TASK_RUN_STATE = _insert("task_run_state", _state_columns("task_run_id"))
 SELECT_TASK_RUN_STATE = f"SELECT {', '.join(_state_columns('task_run_id'))} FROM task_run_state WHERE id = ?"
+SELECT_TASK_RUN_STATE_BACKWARDS = (
+    f"SELECT {', '.join(_state_columns('task_run_id'))} FROM task_run_state WHERE task_run_id <= ? AND id = ? ORDER BY task_run_id DESC LIMIT 1"
+)
 SELECT_TASK_RUN_STATES = f"SELECT {', '.join(_state_columns('task_run_id'))} FROM task_run_state WHERE task_run_id = ? ORDER BY timestamp, id"
 
 BOOKS_COLUMNS = (
