@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from dateutil.rrule import DAILY, rrule, rruleset
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from headrace.model.schedules import CronSchedule, DeploymentScheduleCreate, IntervalSchedule, RRuleSchedule, Schedule
+from headrace.model.errors import MissingExtra
+from headrace.model.schedules import (
+    CronSchedule,
+    DeploymentScheduleCreate,
+    IntervalSchedule,
+    NoSchedule,
+    RRuleSchedule,
+    Schedule,
+    construct_schedule,
+    is_schedule_type,
+)
 from headrace.rules.schedules import DATES_MAX, dates
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/St_Johns", "Pacific/Apia")
@@ -241,3 +254,46 @@ def test_interval_is_kept_in_elapsed_time_or_on_the_local_clock(schedule: Interv
         clocks = [moment.astimezone(zone).replace(tzinfo=None) for moment in found]
         strays = [other - one for one, other in pairwise(clocks) if other - one != schedule.interval]
         assert all(abs(stray - schedule.interval) <= timedelta(hours=1) for stray in strays)  # a time that the clock skipped
+
+
+# --- what authors do with schedules ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("package", "schedule"), [("croniter", {"cron": "0 9 * * *"}), ("dateutil.rrule", {"rrule": "FREQ=DAILY"})])
+def test_author_needs_no_package_to_write_a_schedule_and_the_server_names_the_one_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, package: str, schedule: dict[str, str]
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    written = DeploymentScheduleCreate.model_validate({"schedule": schedule}).schedule
+    with pytest.raises(MissingExtra, match=r'pip install "headrace\[server\]"'):
+        dates(written, datetime(2024, 1, 1, tzinfo=UTC))
+
+
+def test_schedule_is_made_of_one_kind() -> None:
+    anchor = datetime(2024, 1, 1, tzinfo=UTC)
+    assert construct_schedule(interval=60, anchor_date=anchor) == IntervalSchedule(interval=timedelta(seconds=60), anchor_date=anchor)
+    assert construct_schedule(cron="0 9 * * *", timezone="Asia/Tokyo") == CronSchedule(cron="0 9 * * *", timezone="Asia/Tokyo")
+    assert construct_schedule(rrule="FREQ=DAILY") == RRuleSchedule(rrule="FREQ=DAILY")
+    wrong: list[dict[str, Any]] = [{}, {"interval": 60, "cron": "0 9 * * *"}, {"cron": "0 9 * * *", "anchor_date": "2024-01-01"}]
+    for fields in wrong:
+        with pytest.raises(ValueError, match="given|anchor date"):
+            construct_schedule(**fields)
+    assert is_schedule_type(NoSchedule())
+    assert not is_schedule_type("0 9 * * *")
+
+
+def test_rule_goes_to_dateutil_and_back() -> None:
+    rule = rrule(DAILY, dtstart=datetime(2024, 3, 30, 9, tzinfo=ZoneInfo("Europe/Berlin")), count=2)
+    schedule = RRuleSchedule.from_rrule(rule)
+    assert schedule.timezone == "Europe/Berlin"
+    assert dates(schedule, datetime(2024, 1, 1, tzinfo=UTC), 5) == [moment.astimezone(UTC) for moment in rule]
+    assert list(schedule.to_rrule()) == [moment.replace(tzinfo=None) for moment in rule]
+    several = rruleset()
+    several.rrule(rrule(DAILY, dtstart=datetime(2024, 1, 1), count=3))
+    several.exdate(datetime(2024, 1, 2))
+    assert [moment.day for moment in dates(RRuleSchedule.from_rrule(several), datetime(2024, 1, 1, tzinfo=UTC), 5)] == [1, 3]
+    with pytest.raises(ValueError, match="empty"):
+        RRuleSchedule.from_rrule(rruleset())
+    several.rrule(rrule(DAILY, dtstart=datetime(2025, 1, 1), count=3))
+    with pytest.raises(ValueError, match="different days"):
+        RRuleSchedule.from_rrule(several)

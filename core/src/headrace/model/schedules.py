@@ -135,14 +135,23 @@ class RRuleSchedule(Action):
 
     @classmethod
     def from_rrule(cls, rrule: Any) -> RRuleSchedule:
-        """Make a schedule of a rule or set of rules of `dateutil`; its time zone is that of the rule's first day."""
-        first: Any = getattr(rrule, "_dtstart", None)
-        if first is None:
-            parts: list[Any] = [*getattr(rrule, "_rrule", ()), *getattr(rrule, "_rdate", ())]
-            if not parts:
-                raise ValueError("The set of rules is empty: add a rule or a date to it.")
-            first = getattr(parts[0], "_dtstart", parts[0])
-        return cls(rrule=str(rrule), timezone=_name_of(first.tzinfo, first))
+        """Make a schedule of a rule or set of rules of `dateutil`; its time zone is that of the rule's first day.
+
+        Raises `ValueError` for a set that is empty or whose rules begin on different days, which one text cannot say.
+        """
+        rules: list[Any] = getattr(rrule, "_rrule", [rrule])
+        excluded: list[Any] = getattr(rrule, "_exrule", [])
+        days: list[datetime] = getattr(rrule, "_rdate", [])
+        left_out: list[datetime] = getattr(rrule, "_exdate", [])
+        firsts = {rule._dtstart for rule in (*rules, *excluded)} or set(days[:1])
+        if len(firsts) != 1:
+            raise ValueError("The set of rules is empty." if not firsts else "The rules of the set begin on different days; give them one DTSTART.")
+        (first,) = firsts
+        lines = [f"DTSTART:{first:%Y%m%dT%H%M%S}"] if rules or excluded else []
+        lines += [str(rule).rpartition("\n")[2] for rule in rules]
+        lines += [str(rule).rpartition("\n")[2].replace("RRULE:", "EXRULE:", 1) for rule in excluded]
+        lines += [f"{word}:{day:%Y%m%dT%H%M%S}" for word, days_of_set in (("RDATE", days), ("EXDATE", left_out)) for day in days_of_set]
+        return cls(rrule="\n".join(lines), timezone=_name_of(first.tzinfo, first))
 
     def to_rrule(self) -> Any:
         """Return the rule, or set of rules, of `dateutil`; its times are local ones without an offset."""
