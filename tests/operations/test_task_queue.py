@@ -9,10 +9,11 @@ from uuid import UUID
 import pytest
 
 from headrace.model import clock, ids
+from headrace.model.orchestration import SetState
 from headrace.model.states import StateCreate, StateDetails, StateType
 from headrace.model.task_runs import TaskRunCreate
 from headrace.model.task_workers import FilterTaskWorkers, TaskWorkerFilter
-from headrace.operations import task_queue, task_runs, task_workers
+from headrace.operations import task_queue, task_runs, task_workers, transitions
 from headrace.operations.task_queue import Handover, Want
 from headrace.server.database import database_in_force
 from headrace.store.database import Database
@@ -72,6 +73,35 @@ def test_a_run_given_back_comes_before_younger_ones(store: Database, time: Contr
     with store.write() as tx:
         task_queue.hand_over(tx, Handover(released=[HERE]))
     assert [hand_over(store, THERE)[0] for _ in range(2)] == [first, second]
+
+
+def test_a_run_that_stays_pending_is_queued_again_with_its_parameters(store: Database, time: ControlledClock) -> None:
+    run, parameters = create(store), ids.new()
+    details = StateDetails(deferred=True, task_parameters_id=parameters, scheduled_time=clock.now())
+    timeout = timedelta(seconds=60)
+
+    def move(kind: StateType, details: StateDetails | None = None) -> None:
+        state = StateCreate(type=kind, state_details=details or StateDetails())
+        with store.write() as tx:
+            transitions.set_task_run_state(tx, run, SetState(state=state, force=True))
+
+    def taken_back() -> int:
+        with store.write() as tx:
+            return task_queue.take_back_pending(tx, clock.now(), timeout, 10)
+
+    move(StateType.SCHEDULED, details)
+    assert hand_over(store, HERE)[0] == run
+    assert hand_over(store, HERE, confirmed=run) == (None, None)
+    move(StateType.PENDING, StateDetails(deferred=True))
+    assert taken_back() == 0
+    time.pass_time(61)
+    assert (taken_back(), taken_back()) == (1, 0)
+    assert hand_over(store, THERE)[0] == run
+    with store.read() as tx:
+        state = task_runs.read_task_run(tx, id=run).state
+    assert state is not None
+    assert state.state_details.task_parameters_id == parameters
+    assert state.message == "The task worker that took this run did not begin it within 60 seconds."
 
 
 def test_the_workers_of_a_dead_server_are_forgotten(store: Database, time: ControlledClock) -> None:

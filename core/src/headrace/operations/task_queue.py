@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from headrace.model import clock
-from headrace.model.states import StateType
+from headrace.model.orchestration import SetState
+from headrace.model.states import StateCreate, StateDetails, StateType
 from headrace.model.task_runs import TaskRun
+from headrace.operations import transitions
+from headrace.operations.encoding import details_out
 from headrace.operations.task_encoding import task_run_out
-from headrace.store.codec import json_in
+from headrace.store.codec import json_in, microseconds
 from headrace.store.database import Transaction
 from headrace.store.statements import runs as statements
 
@@ -100,6 +104,31 @@ def next_due(tx: Transaction, task_keys: Sequence[str]) -> int | None:
     """Return the microseconds since 1970 at which the next run of these keys may be handed out; None: none is queued."""
     due = [offer[0] for key in task_keys if (offer := _first(tx, key)) is not None]
     return min(due, default=None)
+
+
+def take_back_pending(tx: Transaction, now: datetime, timeout: timedelta, limit: int) -> int:
+    """Queue background runs again that are PENDING for longer than `timeout`: their worker is gone. Return how many, at most `limit`."""
+    stuck = tx.sql(
+        "SELECT id FROM task_run WHERE end_time IS NULL AND state_type = 'PENDING' AND state_timestamp < ? ORDER BY state_timestamp LIMIT ?",
+        (microseconds(now - timeout), limit),
+    )
+    count = 0
+    for (id,) in stuck:
+        tx.lock("task_run", "id", [id])
+        scheduled = tx.sql_one(
+            "SELECT s.details FROM task_run r JOIN task_run_state s ON s.task_run_id = r.id"
+            " WHERE r.id = ? AND r.state_type = 'PENDING' AND s.type = 'SCHEDULED' ORDER BY s.timestamp DESC, s.id DESC LIMIT 1",
+            (id,),
+        )
+        before = details_out(scheduled[0], None, None) if scheduled is not None else None
+        if before is None or not before.deferred:
+            continue
+        details = StateDetails(deferred=True, scheduled_time=now, task_parameters_id=before.task_parameters_id)
+        message = f"The task worker that took this run did not begin it within {timeout.total_seconds():g} seconds."
+        state = StateCreate(type=StateType.SCHEDULED, name="Scheduled", message=message, state_details=details)
+        transitions.set_task_run_state(tx, UUID(bytes=id), SetState(state=state, force=True))
+        count += 1
+    return count
 
 
 def see_workers(tx: Transaction, workers: Sequence[tuple[UUID, str, Sequence[str]]]) -> None:

@@ -47,7 +47,7 @@ class Streams:
         live = {EVENTS.name: server.events.stream_out_enabled, LOGS.name: server.logs.stream_out_enabled and server.logs.stream_publishing_enabled}
         self.outlet.live = frozenset(name for name, is_on in live.items() if is_on)
         self._intake = Intake(database, writer.run, server.events.maximum_size_bytes)
-        self._desk = TaskDesk(database, writer.run, reader.run)
+        self._desk = TaskDesk(database, writer.run, reader.run, server.tasks.scheduling.pending_task_timeout)
         self._sockets: set[Socket] = set()
         self._is_ending = False
         self.loop = asyncio.get_running_loop()

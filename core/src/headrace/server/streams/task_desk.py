@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -32,6 +33,8 @@ PAUSE_SECONDS = 1.0
 """After the database could not be written."""
 SEEN_SECONDS = 30.0
 """How often this server tells that its task workers are still connected."""
+TAKEN_BACK_MAX = 100
+"""Runs of workers that are gone that one transaction queues again."""
 
 logger = logging.getLogger("headrace.server.streams")
 
@@ -47,8 +50,11 @@ class _Worker:
 class TaskDesk:
     """The task workers of this server. `write` and `read` call a function in a thread that may wait for the database."""
 
-    def __init__(self, database: Database, write: Callable[..., Awaitable[Any]], read: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(
+        self, database: Database, write: Callable[..., Awaitable[Any]], read: Callable[..., Awaitable[Any]], pending_timeout: timedelta
+    ) -> None:
         self._database = database
+        self._pending_timeout = pending_timeout
         self._run_write = write
         self._run_read = read
         self._workers: dict[UUID, _Worker] = {}
@@ -60,6 +66,8 @@ class TaskDesk:
     def start(self) -> None:
         """Begin to hand out runs."""
         self._tasks = [asyncio.ensure_future(self._hand_out()), asyncio.ensure_future(self._tell_seen())]
+        if self._pending_timeout:
+            self._tasks.append(asyncio.ensure_future(self._take_back()))
 
     async def stop(self) -> None:
         """Give back what is not confirmed."""
@@ -178,10 +186,19 @@ class TaskDesk:
             await asyncio.sleep(SEEN_SECONDS)
             rows = [_row(worker) for worker in self._workers.values()]
             if rows:
-                try:
-                    await self._write(lambda tx, rows=rows: task_queue.see_workers(tx, rows))
-                except Exception:  # the border of a background task: it must go on
-                    logger.exception("The list of connected task workers could not be kept up to date.")
+                await self._try(lambda tx, rows=rows: task_queue.see_workers(tx, rows))
+
+    async def _take_back(self) -> None:
+        timeout = self._pending_timeout
+        while True:
+            await asyncio.sleep(max(PAUSE_SECONDS, timeout.total_seconds() / 4))
+            await self._try(lambda tx: task_queue.take_back_pending(tx, clock.now(), timeout, TAKEN_BACK_MAX))
+
+    async def _try(self, work: Callable[[Transaction], Any]) -> None:
+        try:
+            await self._write(work)
+        except Exception:  # the border of a background task: it must go on
+            logger.exception("The list of task workers, or of runs that they did not begin, could not be kept up to date; that is tried again.")
 
     async def _write(self, work: Callable[[Transaction], Any]) -> Any:
         return await self._run_write(self._database.transact, work, SERVICE)
