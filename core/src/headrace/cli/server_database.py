@@ -10,7 +10,7 @@ from headrace.cli.config import is_interactive
 from headrace.cli.render import fail
 
 if TYPE_CHECKING:
-    from headrace.store.database import Database
+    from headrace.server.database import Database
 
 _yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Print the SQL and change nothing.")

@@ -7,7 +7,7 @@ from headrace.store.database import Database
 from headrace.store.schema import HEAD
 from headrace.store.versions import current, draft, move, plan, reset
 
-__all__ = ["HEAD", "current", "database_in_force", "draft", "move", "plan", "reset"]
+__all__ = ["HEAD", "Database", "current", "database_in_force", "draft", "move", "plan", "reset"]
 
 
 def database_in_force() -> Database:
