@@ -205,7 +205,7 @@ def test_batch_that_comes_twice_or_late_changes_nothing(call: Call) -> None:
 def test_batch_is_written_whole_or_not_at_all(call: Call) -> None:
     good, bad = told(), told()
     del bad["name"]
-    with pytest.raises(KeyError):
+    with pytest.raises(InvalidRequest):
         call(records.RECORD, {"task_runs": [good, bad], "logs": []})
     assert call(task_runs.COUNT_TASK_RUNS) == 0
 
