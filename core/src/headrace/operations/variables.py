@@ -102,7 +102,7 @@ def _update(tx: Transaction, body: VariableUpdate, column: str, value: bytes | s
     if not changed:
         raise ObjectNotFound("Variable not found.")
     if tx.caller.is_server:
-        tell(tx, "variable", "updated", _found(tx, column, changes.get("name", value) if column == "name" else value))
+        tell(tx, "variable", "updated", _found(tx, column, body.name if column == "name" and body.name else value))
 
 
 def delete_variable(tx: Transaction, *, id: UUID) -> None:
