@@ -289,6 +289,15 @@ def test_pool_that_stays_full_is_told(postgres_url: str) -> None:
     database.close()
 
 
+def test_database_that_was_closed_is_opened_again(database: Database) -> None:
+    add(database, "a")
+    with database.read() as tx:
+        database.close()  # what is in use is closed when it comes back
+        assert tx.sql_one("SELECT COUNT(*) FROM flow") == (1,)
+    add(database, "b")
+    assert names(database) == ["a", "b"]
+
+
 def test_forked_child_opens_connections_of_its_own(postgres_url: str) -> None:
     found = subprocess.run([sys.executable, "-c", textwrap.dedent(FORK), postgres_url], capture_output=True, text=True, timeout=60, check=False)
     assert found.returncode == 0, found.stderr

@@ -127,7 +127,7 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def write(self, caller: Caller = EMBEDDED) -> Generator[Transaction, None, None]:
-        link = self._begin_somewhere(WRITING)
+        pool, link = self._begin_somewhere(WRITING)
         tx = PostgresTransaction(link, self.options.place, caller)
         try:
             yield tx
@@ -135,25 +135,25 @@ class PostgresDatabase(Database):
                 listening.notify(link.cursor, self.token, tx.published)
             link.cursor.execute(b"COMMIT")
         except BaseException as error:
-            self._take_back(link)
+            _take_back(pool, link)
             postgres_failures.reraise(error, self.options.place)
             raise
-        self._opened_pool().give(link)
+        pool.give(link)
         if tx.published:
             for listener in self.listeners:
                 listener(tx.published)
 
     @contextmanager
     def read(self, caller: Caller = EMBEDDED) -> Generator[Transaction, None, None]:
-        link = self._begin_somewhere(READING)
+        pool, link = self._begin_somewhere(READING)
         try:
             yield PostgresTransaction(link, self.options.place, caller)
             link.cursor.execute(b"COMMIT")
         except BaseException as error:
-            self._take_back(link)
+            _take_back(pool, link)
             postgres_failures.reraise(error, self.options.place)
             raise
-        self._opened_pool().give(link)
+        pool.give(link)
 
     def transact(self, work: Callable[[Transaction], T], caller: Caller = EMBEDDED) -> T:
         for attempt in range(1, CONTENTION_TRIES_MAX):
@@ -165,16 +165,15 @@ class PostgresDatabase(Database):
         return super().transact(work, caller)
 
     def close(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None and self._process == os.getpid():
-            pool.forget_idle()
+        if self._pool is not None and self._process == os.getpid():
+            self._pool.forget_idle()
 
     def listen(self, callback: listening.Callback) -> Callable[[], None]:
         return listening.listen_to_postgres(self, callback)
 
     # --- connections
 
-    def _begin_somewhere(self, word: bytes) -> PostgresLink:
+    def _begin_somewhere(self, word: bytes) -> tuple[Pool[PostgresLink], PostgresLink]:
         """Take a connection and begin. One that the server ended while it was idle is replaced, and so are its like."""
         if self._process != os.getpid():
             self._forget()
@@ -192,7 +191,7 @@ class PostgresDatabase(Database):
                 raise
             try:
                 link.cursor.execute(word)
-                return link
+                return pool, link
             except psycopg.OperationalError as error:
                 pool.discard(link)
                 pool.forget_idle()
@@ -203,16 +202,6 @@ class PostgresDatabase(Database):
                 pool.discard(link)
                 raise
         raise AssertionError("not reached")
-
-    def _take_back(self, link: PostgresLink) -> None:
-        """Roll back. A connection that cannot even do that is not used again."""
-        pool = self._opened_pool()
-        try:
-            link.cursor.execute(b"ROLLBACK")
-        except Exception:  # noqa: BLE001  # whatever is broken, the error that brought us here is the one to tell
-            pool.discard(link)
-        else:
-            pool.give(link)
 
     def _opened_pool(self) -> Pool[PostgresLink]:
         """Return the pool. The first call of a process makes sure that the schema is there."""
@@ -246,3 +235,13 @@ class PostgresDatabase(Database):
         raw.prepared_max = STATEMENTS_CACHED_MAX
         postgres_values.register(raw)
         return raw
+
+
+def _take_back(pool: Pool[PostgresLink], link: PostgresLink) -> None:
+    """Roll back. A connection that cannot even do that is not used again."""
+    try:
+        link.cursor.execute(b"ROLLBACK")
+    except Exception:  # noqa: BLE001  # whatever is broken, the error that brought us here is the one to tell
+        pool.discard(link)
+    else:
+        pool.give(link)
