@@ -16,13 +16,12 @@ from typing import Literal
 import uvicorn
 
 from headrace.model.errors import ConfigurationError
-from headrace.plugin.startup import database_connection_arguments
 from headrace.server.app import Application
 from headrace.server.console import log_to_stderr
+from headrace.server.database import database_in_force
 from headrace.server.options import options_in_force
 from headrace.settings import get_current_settings
 from headrace.store.address import is_postgres
-from headrace.store.database import Database
 
 SHUTDOWN_SECONDS = 10
 """How long requests that are being answered may still take once the server is told to stop."""
@@ -99,10 +98,7 @@ def server_of(app: Application) -> Server:
 
 def application_in_force(mode: Literal["all", "web"]) -> Application:
     """Return the application of the settings in force."""
-    settings = get_current_settings()
-    url = settings.server.database.connection_url.get_secret_value()
-    arguments = database_connection_arguments(url, settings) if settings.plugins.enabled else {}
-    return Application(Database(url, arguments), options_in_force(), mode)
+    return Application(database_in_force(), options_in_force(), mode)
 
 
 def serve(bound: socket.socket, mode: Literal["all", "web"]) -> None:
