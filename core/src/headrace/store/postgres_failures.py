@@ -23,7 +23,7 @@ def reraise(error: BaseException, place: str) -> None:
     """Raise a `StoreError` in place of the driver's error about the database `place`; return for every other."""
     if not isinstance(error, psycopg.Error):
         return
-    said = (error.diag.message_primary or str(error)).strip() or type(error).__name__
+    said = " ".join((error.diag.message_primary or str(error)).split()).rstrip(".?") or type(error).__name__
     if isinstance(error, psycopg.IntegrityError):
         raise StoreConflict(said) from error
     if isinstance(error, _CONTENTION):
