@@ -422,6 +422,35 @@ def test_what_is_no_answer_is_told(answer: bytes) -> None:
         ask()
 
 
+# --- signs of life -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_process_with_open_runs_tells_that_it_lives(tmp_path: Path) -> None:
+    from headrace import flow
+    from headrace.client.recording import spool
+    from headrace.client.spool import close_process_spool
+    from headrace.store.database import Database
+    from headrace.testing.server import running_server
+
+    database = Database(f"sqlite:///{tmp_path / 'server.db'}")
+
+    def heard_of() -> list[bytes]:
+        with database.read() as tx:
+            return [row[0] for row in tx.sql("SELECT id FROM sign_of_life WHERE kind = 'owner'")]
+
+    @flow
+    def work() -> None:
+        for _ in range(1000):
+            if heard_of():
+                return
+            threading.Event().wait(0.01)
+
+    with running_server(database) as url, temporary_settings({"HEADRACE_API_URL": url}):
+        work()
+        assert heard_of() == [spool().owner_id.bytes]
+        close_process_spool()
+
+
 # --- imports -----------------------------------------------------------------------------------------------------------------
 
 LIGHT = """

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.modes import Stored
 from headrace import flow, task
 from headrace.client.bridge import drive
 from headrace.client.connect import current_client
@@ -398,3 +399,19 @@ class TestFormatters:
     def test_another_json_style_is_refused(self) -> None:
         with pytest.raises(ValueError, match="'default' or 'pretty'"):
             JsonFormatter("wide")
+
+
+def test_lines_of_a_worker_that_the_api_knows_are_kept_without_a_run(stored: Stored) -> None:
+    from headrace.logging.handlers import WorkerAPILogHandler
+
+    logger = logging.getLogger("headrace.worker.process.mine")
+    handler = WorkerAPILogHandler()
+    logger.addHandler(handler)
+    try:
+        logger.warning("unknown")
+        logger.warning("known", extra={"worker_id": "w1"})
+    finally:
+        logger.removeHandler(handler)
+    assert stored.logs() == "known"
+    record = logging.makeLogRecord({"msg": "x", "worker_id": "w1"})
+    assert (handler.prepare(record)["worker_id"], handler.prepare(record)["flow_run_id"]) == ("w1", None)

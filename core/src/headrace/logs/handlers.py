@@ -83,13 +83,10 @@ class APILogHandler(logging.Handler):
         return dict(zip(_FIELDS, row, strict=True)) if row is not None else {}
 
     def _row(self, record: logging.LogRecord, size_max: int) -> LogRow | None:
-        flow_run_id = getattr(record, "flow_run_id", None)
-        task_run_id = getattr(record, "task_run_id", None)
-        if flow_run_id is None and task_run_id is None:
-            flow_run_id, task_run_id = current_run.run_ids()
-            if flow_run_id is None and task_run_id is None:
-                _miss(record)
-                return None
+        found = self._find_runs(record)
+        if found is None:
+            return None
+        flow_run_id, task_run_id = found
         return [
             ids.new_text(),
             record.name,
@@ -99,6 +96,15 @@ class APILogHandler(logging.Handler):
             str(flow_run_id) if flow_run_id is not None else None,
             str(task_run_id) if task_run_id is not None else None,
         ]
+
+    def _find_runs(self, record: logging.LogRecord) -> tuple[Any, Any] | None:
+        found = (getattr(record, "flow_run_id", None), getattr(record, "task_run_id", None))
+        if found == (None, None):
+            found = current_run.run_ids()
+            if found == (None, None):
+                _miss(record)
+                return None
+        return found
 
     def _text(self, record: logging.LogRecord) -> str:
         if self.formatter is not None or record.exc_info or record.stack_info:
@@ -128,6 +134,22 @@ class APILogHandler(logging.Handler):
 
         for handler in _handlers(cls):
             await offload(handler.flush)
+
+
+class WorkerAPILogHandler(APILogHandler):
+    """Keep the records of workers that the API knows by an id (`worker_id`), without a run; others are left out."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one record of a worker; on disk when this returns."""
+        if getattr(record, "worker_id", None):
+            super().emit(record)
+
+    def prepare(self, record: logging.LogRecord) -> dict[str, Any]:
+        """Return what is kept of a record, and the worker's id."""
+        return {**super().prepare(record), "worker_id": getattr(record, "worker_id", None)}
+
+    def _find_runs(self, record: logging.LogRecord) -> tuple[Any, Any] | None:
+        return getattr(record, "flow_run_id", None), getattr(record, "task_run_id", None)
 
 
 def _handlers(kind: type[APILogHandler]) -> list[APILogHandler]:
