@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 BATCH = 100
+BUSY = object()
+BUSY_SECONDS = 0.02
 
 
 class Connection:
@@ -32,6 +34,18 @@ class Connection:
         return self
 
     async def call(self, method: str, path: str, body: object = None) -> object:
+        """Ask, and ask again while the server says that it is too busy: that costs it the time that it takes."""
+        while True:
+            try:
+                found = await self._once(method, path, body)
+            except (asyncio.IncompleteReadError, ConnectionError):  # it closes what was idle for some seconds
+                await self.open()
+                continue
+            if found is not BUSY:
+                return found
+            await asyncio.sleep(BUSY_SECONDS)
+
+    async def _once(self, method: str, path: str, body: object) -> object:
         content = b"" if body is None else json.dumps(body).encode()
         head = f"{method} {self.prefix}{path} HTTP/1.1\r\nHost: {self.host}\r\nX-PREFECT-API-VERSION: 0.8.4\r\nContent-Type: application/json\r\n"
         self._out.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
@@ -47,6 +61,8 @@ class Connection:
         else:
             length = int(headers.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
             text = await self._in.readexactly(length) if length else b""
+        if status == 503:
+            return BUSY
         if status >= 300:
             raise SystemExit(f"{method} {path} was answered {status}: {text[:500]!r}")
         return json.loads(text) if text else None
