@@ -13,7 +13,10 @@ from architecture.tree import ROOMS, Module, core_modules, product_modules
 FUNCTION_LINES_MAX = 70
 MODULE_LINES_MAX = 600
 ROOM_LINES_MAX = 6_000
-CORE_LINES_MAX = 45_000
+"""Of a room, or of each folder of a room that is divided by noun: see core/docs/decisions/sizes.md."""
+CORE_LINES_MAX = 65_000
+
+DIVIDED_ROOMS = {"model", "operations"}
 
 TYPE_IGNORES_MAX = 108
 """Exceptions to the type checker in core. May only fall."""
@@ -46,7 +49,7 @@ def test_rooms_are_small() -> None:
     sizes: Counter[str] = Counter()
     for module in core_modules():
         if module.room:
-            sizes[module.room] += module.lines
+            sizes[module.where.rpartition("/")[0] if module.room in DIVIDED_ROOMS else module.room] += module.lines
     assert {room: lines for room, lines in sizes.items() if lines > ROOM_LINES_MAX} == {}
 
 

@@ -373,9 +373,7 @@ def test_a_server_tells_of_changes_without_values(server: Any) -> None:
     fields = {"title": "Thing", "secret_fields": ["token"]}
     schema = server(endpoints.CREATE_BLOCK_SCHEMA, BlockSchemaCreate(fields=fields, block_type_id=block_type.id))
     data = {"token": "hush-1", "open": "seen-1"}
-    made = server(
-        endpoints.CREATE_BLOCK_DOCUMENT, BlockDocumentCreate(name="one", data=data, block_schema_id=schema.id, block_type_id=block_type.id)
-    )
+    made = server(endpoints.CREATE_BLOCK_DOCUMENT, BlockDocumentCreate(name="one", data=data, block_schema_id=schema.id, block_type_id=block_type.id))
     server(endpoints.UPDATE_BLOCK_DOCUMENT, BlockDocumentUpdate(data={"open": "seen-2"}), id=made.id)
     server(endpoints.DELETE_BLOCK_DOCUMENT, id=made.id)
     server(endpoints.DELETE_BLOCK_TYPE, id=block_type.id)

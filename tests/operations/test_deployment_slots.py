@@ -17,7 +17,7 @@ from headrace.model.errors import LeaseGone
 from headrace.model.flow_runs import FlowRunPolicy
 from headrace.model.orchestration import SetState
 from headrace.model.states import StateCreate, StateType
-from headrace.operations import transitions
+from headrace.operations.runs import transitions
 from headrace.settings import get_current_settings, temporary_settings
 from headrace.store.database import Database
 from headrace.testing.clock import ControlledClock

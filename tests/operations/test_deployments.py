@@ -28,7 +28,7 @@ from headrace.model.task_runs import TaskRunCreate
 from headrace.model.variables import VariableCreate
 from headrace.model.work_pools import GetScheduledFlowRuns, WorkPoolCreate
 from headrace.model.work_queues import WorkQueueCreate
-from headrace.operations import deployment_readiness
+from headrace.operations.deployments import deployment_readiness
 from operations.deployed import HOURLY, deploy, propose, runs_of
 
 Call = Callable[..., Any]

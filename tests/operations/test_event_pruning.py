@@ -10,7 +10,7 @@ from headrace.model.caller import SERVICE
 from headrace.model.endpoints.events import FILTER_EVENTS, RECORD_EVENTS
 from headrace.model.event_filters import EventFilter, FilterEvents
 from headrace.model.events import SentEvent
-from headrace.operations.event_pruning import prune_events
+from headrace.operations.events.event_pruning import prune_events
 from headrace.settings import temporary_settings
 
 NOW = clock.now()

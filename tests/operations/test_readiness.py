@@ -18,8 +18,8 @@ from headrace.model.flows import FlowCreate
 from headrace.model.work_pools import WorkPoolCreate, WorkPoolUpdate
 from headrace.model.work_queues import WorkQueueUpdate
 from headrace.model.workers import WorkerHeartbeat
-from headrace.operations import readiness
-from headrace.operations.deployment_readiness import mark_deployments_not_ready
+from headrace.operations.deployments.deployment_readiness import mark_deployments_not_ready
+from headrace.operations.pools import readiness
 from headrace.operations.table import answer
 from headrace.settings import get_current_settings
 from headrace.store.database import Database

@@ -220,7 +220,7 @@ def test_a_run_that_is_stored_under_another_id_is_known_by_its_keys(server: Any,
     body = TaskRunCreate(flow_run_id=flow_run.id, task_key="add", dynamic_key="0", name="placeholder")
     made = server(task_runs.CREATE_TASK_RUN, body)
     other = ids.new()
-    server(RECORD_EVENTS, [state_event(other, n, "Running", flow_run, task_key="add", dynamic_key="0") for n in (60, 61)])
+    server(RECORD_EVENTS, [state_event(other, n, "Running", flow_run, task_key="add", dynamic_key="0") for n in (60_000, 60_001)])
     found = read(server, made.id)
     assert (found.name, found.state_name) == ("add-811", "Running")
     with pytest.raises(ObjectNotFound):

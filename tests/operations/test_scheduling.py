@@ -14,7 +14,7 @@ from headrace.model.caller import SERVICE
 from headrace.model.deployments import DeploymentFlowRunCreate, DeploymentUpdate, ScheduleDeployment
 from headrace.model.endpoints import deployments, flow_runs
 from headrace.model.schedules import DeploymentScheduleUpdate
-from headrace.operations import scheduling
+from headrace.operations.deployments import scheduling
 from headrace.settings import get_current_settings
 from headrace.store.database import Database
 from operations.deployed import HOURLY, deploy, propose, runs_of

@@ -13,8 +13,8 @@ from headrace.model.orchestration import SetState
 from headrace.model.states import StateCreate, StateDetails, StateType
 from headrace.model.task_runs import TaskRunCreate
 from headrace.model.task_workers import FilterTaskWorkers, TaskWorkerFilter
-from headrace.operations import task_queue, task_runs, task_workers, transitions
-from headrace.operations.task_queue import Handover, Want
+from headrace.operations.runs import task_queue, task_runs, task_workers, transitions
+from headrace.operations.runs.task_queue import Handover, Want
 from headrace.server.database import database_in_force
 from headrace.store.database import Database
 from headrace.testing.clock import ControlledClock

@@ -22,7 +22,7 @@ from headrace.model.run_queries import RunScope
 from headrace.operations.artifacts import ARTIFACT_COLUMNS, SELECT_ARTIFACTS, artifact_out, values_out
 from headrace.operations.conditions import Conditions
 from headrace.operations.pages import page_limit
-from headrace.operations.run_conditions import flow_run_where, flow_where, matches_all, task_run_where
+from headrace.operations.runs.run_conditions import flow_run_where, flow_where, matches_all, task_run_where
 from headrace.operations.table import Operation
 from headrace.store.database import Row, Transaction
 

@@ -100,8 +100,8 @@ def _tell_collection(tx: Transaction, version: Artifact, *, is_going: bool = Fal
     """Tell what `version`, made, changed or about to go, means for the collection of its key: nothing if a newer one is shown."""
     if version.key is None or not tx.caller.is_server:
         return
-    from headrace.operations.emitting import related_resource
-    from headrace.operations.lifecycle import tell
+    from headrace.operations.events.emitting import related_resource
+    from headrace.operations.events.lifecycle import tell
 
     newest = tx.sql("SELECT id FROM artifact WHERE key = ? ORDER BY id DESC LIMIT 2", (version.key,))
     if newest[0][0] != version.id.bytes:

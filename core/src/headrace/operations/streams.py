@@ -8,8 +8,8 @@ from uuid import UUID
 
 from headrace.model.event_filters import EventFilter
 from headrace.model.events import ReceivedEvent
-from headrace.operations.event_conditions import event_conditions
-from headrace.operations.events import events_out
+from headrace.operations.events.event_conditions import event_conditions
+from headrace.operations.events.events import events_out
 from headrace.store.codec import id_out, microseconds
 from headrace.store.database import Row, Transaction
 from headrace.store.statements.events import EVENT_COLUMNS

@@ -20,6 +20,18 @@ class Operation:
     writes: bool
 
 
+_FOLDERS = {
+    "runs": "flow_runs flows logs owners records run_inputs run_queries states task_runs task_workers",
+    "blocks": "block_documents block_schemas block_types",
+    "limits": "concurrency tag_limits",
+    "deployments": "deployment_queries deployment_runs deployment_schedules deployments",
+    "pools": "collections dispatch work_pools work_queues workers",
+    "events": "automations events",
+}
+"""The folders of this room and the nouns that they hold; the other nouns have their module beside this one."""
+
+_MODULES = {noun: f"headrace.operations.{folder}.{noun}" for folder, nouns in _FOLDERS.items() for noun in nouns.split()}
+
 _found: dict[Endpoint[Any], Operation] = {}
 
 
@@ -27,11 +39,12 @@ def find(endpoint: Endpoint[Any]) -> Operation:
     """Return the operation of `endpoint`. Raises `LookupError` for an endpoint that no module performs."""
     operation = _found.get(endpoint)
     if operation is None:
-        module = import_module(f"headrace.operations.{endpoint.noun}")
+        name = _MODULES.get(endpoint.noun, f"headrace.operations.{endpoint.noun}")
+        module = import_module(name)
         _found.update(cast("dict[Endpoint[Any], Operation]", module.OPERATIONS))
         operation = _found.get(endpoint)
         if operation is None:
-            raise LookupError(f"headrace.operations.{endpoint.noun} has no operation for {endpoint.method} {endpoint.path}.")
+            raise LookupError(f"{name} has no operation for {endpoint.method} {endpoint.path}.")
     return operation
 
 

@@ -27,11 +27,11 @@ from headrace.model.ui import (
     TaskRunCountsQuery,
     UITaskRun,
 )
-from headrace.operations.encoding import build, lateness_sql, run_time_sql
-from headrace.operations.run_conditions import scope_of_flow_runs, scope_of_task_runs
-from headrace.operations.run_queries import FLOW_RUN_ORDERS
+from headrace.operations.runs.encoding import build, lateness_sql, run_time_sql
+from headrace.operations.runs.run_conditions import scope_of_flow_runs, scope_of_task_runs
+from headrace.operations.runs.run_queries import FLOW_RUN_ORDERS
+from headrace.operations.runs.task_runs import read_task_run
 from headrace.operations.table import Operation
-from headrace.operations.task_runs import read_task_run
 from headrace.rules.schema_check import problems
 from headrace.store.codec import microseconds, moment
 from headrace.store.database import Transaction

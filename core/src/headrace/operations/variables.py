@@ -17,7 +17,7 @@ from headrace.model.variables import (
     VariableUpdate,
 )
 from headrace.operations.conditions import Conditions, elements
-from headrace.operations.lifecycle import tell
+from headrace.operations.events.lifecycle import tell
 from headrace.operations.pages import page_limit
 from headrace.operations.table import Operation
 from headrace.store.codec import json_in, json_out

@@ -1,0 +1,1 @@
+"""Block types, schemas and documents."""

@@ -1,0 +1,1 @@
+"""Events: emitted, recorded, queried, pruned; automations, which wait for them."""

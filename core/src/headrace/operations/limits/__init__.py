@@ -1,0 +1,1 @@
+"""Concurrency limits, the leases on them, and limits of tags."""
