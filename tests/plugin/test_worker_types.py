@@ -35,7 +35,7 @@ class MuteWorker(BaseWorker):
 '''
 SHOW = """
 import json
-from headrace.operations.collections import worker_types
+from headrace.operations.pools.collections import worker_types
 print(json.dumps(worker_types()))
 """
 

@@ -76,7 +76,7 @@ def test_pause_fails_after_its_timeout(world: World, reschedule: bool, verb: str
 
 
 def test_expired_pauses_are_found_behind_many_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headrace.operations.upkeep_scheduled.PAGE", 2)
+    monkeypatch.setattr("headrace.operations.upkeep.upkeep_scheduled.PAGE", 2)
     for _ in range(5):
         world.run(StateType.PAUSED)
     run = world.run(StateType.PAUSED, details={"pause_timeout": clock.now() - timedelta(seconds=1)})

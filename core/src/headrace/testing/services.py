@@ -135,9 +135,7 @@ def _start_postgres(data: Path) -> tuple[subprocess.Popen[Any], str]:
     port = _free_port()
     options = [f"-c{name}={value}" for name, value in {**_POSTGRES_OPTIONS, "port": port, "unix_socket_directories": data}.items()]
     with log.open("wb") as out:
-        process = subprocess.Popen(
-            [programs / "postgres", "-D", cluster, *options], stdout=out, stderr=out, cwd=data, **user
-        )
+        process = subprocess.Popen([programs / "postgres", "-D", cluster, *options], stdout=out, stderr=out, cwd=data, **user)
     status = cluster / "postmaster.pid"  # its last line says "ready" once connections are taken, some time after the port is open
     _wait_for(lambda: status.exists() and status.read_text().rstrip().endswith("ready"), process, log)
     return process, f"postgresql://postgres@127.0.0.1:{port}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
-from headrace.operations.upkeep_cancelled import cancel_subflows, cancel_tasks, finish_cancelling
+from headrace.operations.upkeep.upkeep_cancelled import cancel_subflows, cancel_tasks, finish_cancelling
 from headrace.server.services.steps import Step, StepService
 from headrace.settings import get_current_settings
 from headrace.settings.tree.services import ServerServicesCancellationCleanupSettings

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from headrace.model import clock
-from headrace.operations import upkeep_vacuum as vacuum
-from headrace.operations.event_pruning import prune_events
+from headrace.operations.events.event_pruning import prune_events
+from headrace.operations.upkeep import upkeep_vacuum as vacuum
 from headrace.server.services.base import RunInEphemeralServers
 from headrace.server.services.steps import Step, StepService
 from headrace.settings import get_current_settings

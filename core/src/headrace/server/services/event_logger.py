@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
-from headrace.operations.emitting import EVENTS_TOPIC
+from headrace.operations.events.emitting import EVENTS_TOPIC
 from headrace.server.services.base import RunInWebservers
 from headrace.server.services.steps import DatabaseService
 from headrace.settings import get_current_settings

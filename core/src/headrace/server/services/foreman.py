@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
-from headrace.operations.deployment_readiness import mark_deployments_not_ready
-from headrace.operations.readiness import mark_pools_not_ready, mark_queues_not_ready, mark_workers_offline
+from headrace.operations.deployments.deployment_readiness import mark_deployments_not_ready
+from headrace.operations.pools.readiness import mark_pools_not_ready, mark_queues_not_ready, mark_workers_offline
 from headrace.server.services.steps import Step, StepService
 from headrace.settings import get_current_settings
 from headrace.settings.tree.services import ServerServicesForemanSettings

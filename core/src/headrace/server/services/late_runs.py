@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from headrace.operations.upkeep_scheduled import mark_late
+from headrace.operations.upkeep.upkeep_scheduled import mark_late
 from headrace.server.services.steps import Step, StepService
 from headrace.settings import get_current_settings
 from headrace.settings.tree.services import ServerServicesLateRunsSettings

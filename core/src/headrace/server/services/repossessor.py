@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headrace.operations.upkeep_leases import revoke_expired, revoke_of_ended
+from headrace.operations.upkeep.upkeep_leases import revoke_expired, revoke_of_ended
 from headrace.server.services.steps import Step, StepService
 from headrace.settings import get_current_settings
 from headrace.settings.tree.services import ServerServicesRepossessorSettings

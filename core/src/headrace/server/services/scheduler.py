@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headrace.operations.scheduling import schedule_due_deployments, schedule_recent_deployments
+from headrace.operations.deployments.scheduling import schedule_due_deployments, schedule_recent_deployments
 from headrace.server.services.steps import Step, StepService
 from headrace.settings import get_current_settings
 from headrace.settings.tree.services import ServerServicesSchedulerSettings

@@ -11,8 +11,8 @@ from headrace.client.connect import spool_folder, target_of
 from headrace.client.delivery import recover
 from headrace.client.embedded import EmbeddedClient
 from headrace.model.caller import SERVICE
-from headrace.operations.signs_of_life import API_INTERVAL_SECONDS, note_api
-from headrace.operations.zombies import crash_silent_flow_runs, crash_silent_owners
+from headrace.operations.upkeep.signs_of_life import API_INTERVAL_SECONDS, note_api
+from headrace.operations.upkeep.zombies import crash_silent_flow_runs, crash_silent_owners
 from headrace.server.services.base import RunInWebservers
 from headrace.server.services.steps import Step, StepService
 from headrace.settings import get_current_settings

@@ -19,8 +19,8 @@ from headrace.model import clock, ids
 from headrace.model.caller import SERVICE
 from headrace.model.errors import StoreUnavailable
 from headrace.model.task_runs import TaskRun
-from headrace.operations import task_queue
-from headrace.operations.task_queue import Handover, Want
+from headrace.operations.runs import task_queue
+from headrace.operations.runs.task_queue import Handover, Want
 from headrace.server.lanes import Overloaded
 from headrace.server.streams.sockets import SUBSCRIPTION_VIOLATION, Closed, Socket
 from headrace.store.database import Database, Transaction
