@@ -31,6 +31,11 @@ OWN_FOLDERS = ["tests/scenarios", "tests/benchmarks", "tests/compat", "tests/fuz
 """Folders under tests/ that have a session of their own."""
 PROCESSES = "2"
 """Test processes at once: tests start processes of their own."""
+SERVICES = {
+    "postgresql": lambda: shutil.which("initdb") is not None or any(Path("/usr/lib/postgresql").glob("*/bin/initdb")),
+    "redis-server": lambda: shutil.which("redis-server") is not None,
+}
+"""Debian's packages of what tests start, and how to see that it is there."""
 ORIGINAL = ["prefect==3.8.8", "fastapi<0.140"]
 """The program whose client must work against our server."""
 YARDSTICK = [*ORIGINAL, "dbos"]
@@ -44,6 +49,17 @@ def install(session: nox.Session, *parts: str, groups: tuple[str, ...] = (), con
     if constrained:
         words += ["--constraints", str(CONSTRAINTS)]
     session.install(*words)
+
+
+def install_services(session: nox.Session) -> None:
+    """Install the programs that tests start and that no Python package brings, as far as this user may."""
+    missing = [package for package, found in SERVICES.items() if not found()]
+    if not missing:
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        session.error(f"The tests start these services, which are not on this machine: {', '.join(missing)}. Install them first.")
+    for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *missing]):
+        session.run("apt-get", *words, external=True, silent=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
 
 
 def plugin_paths() -> list[str]:
@@ -77,6 +93,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run core's tests, each in blocking and async mode where it has both, with every plugin installed."""
     install(session, "./core[server]", *plugin_paths(), groups=("tests",))
+    install_services(session)
     pytest(session, "tests")
 
 
@@ -118,6 +135,7 @@ def pythons(session: nox.Session) -> None:
 def scenarios(session: nox.Session) -> None:
     """Run whole stories with real processes, killed and started again."""
     install(session, "./core[server]", *plugin_paths(), groups=("tests",))
+    install_services(session)
     pytest(session, "tests/scenarios", own_folders=True)
 
 
@@ -158,6 +176,7 @@ def plugins(session: nox.Session) -> None:
 def migrations(session: nox.Session) -> None:
     """Run the tests of the database schema and of its migrations."""
     install(session, "./core[server]", groups=("tests",))
+    install_services(session)
     pytest(session, "tests/store")
 
 
