@@ -46,6 +46,15 @@ class Connection:
             await asyncio.sleep(BUSY_SECONDS)
 
     async def _once(self, method: str, path: str, body: object) -> object:
+        status, text = await self.ask(method, path, body)
+        if status == 503:
+            return BUSY
+        if status >= 300:
+            raise SystemExit(f"{method} {path} was answered {status}: {text[:500]!r}")
+        return json.loads(text) if text else None
+
+    async def ask(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+        """Ask once; return the status and the body of the answer."""
         content = b"" if body is None else json.dumps(body).encode()
         head = f"{method} {self.prefix}{path} HTTP/1.1\r\nHost: {self.host}\r\nX-PREFECT-API-VERSION: 0.8.4\r\nContent-Type: application/json\r\n"
         self._out.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
@@ -61,11 +70,7 @@ class Connection:
         else:
             length = int(headers.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
             text = await self._in.readexactly(length) if length else b""
-        if status == 503:
-            return BUSY
-        if status >= 300:
-            raise SystemExit(f"{method} {path} was answered {status}: {text[:500]!r}")
-        return json.loads(text) if text else None
+        return status, text
 
 
 async def timed(connections: list[Connection], seconds: float, one: Callable[[Connection, int], Awaitable[None]]) -> dict[str, float]:
