@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.engine.flow import Flow, FlowStateHook, flow
 
 if TYPE_CHECKING:
+    from headrace.deploy.flow_methods import FlowMethods
     from headrace.deploy.loading import (
         is_entrypoint_async,
         load_flow_arguments_from_entrypoint,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Flow",
+    "FlowMethods",
     "FlowStateHook",
     "flow",
     "is_entrypoint_async",
@@ -32,6 +34,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "FlowMethods":
+        from headrace.deploy.flow_methods import FlowMethods
+
+        return FlowMethods
     if name in __all__:
         from headrace.deploy import loading
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from headrace.data.results import ResultStore
+    from headrace.data.task_record import TaskRecord
     from headrace.engine.flow import Flow
     from headrace.engine.futures import HeadraceFuture
     from headrace.engine.subflows import Child
     from headrace.engine.task import Task
-    from headrace.engine.task_record import TaskRecord
     from headrace.engine.task_runners.base import TaskRunner
     from headrace.model.flow_runs import FlowRun
     from headrace.model.task_runs import TaskRun

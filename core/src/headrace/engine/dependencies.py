@@ -10,9 +10,9 @@ from headrace.engine.futures import HeadraceFuture, HeadraceFutureList
 from headrace.model.errors import HeadraceException, UpstreamTaskError
 
 if TYPE_CHECKING:
+    from headrace.data.task_record import TaskRecord
     from headrace.engine.context import FlowRunContext
     from headrace.engine.ports import Ports
-    from headrace.engine.task_record import TaskRecord
 
 PLAIN = frozenset({int, str, float, bool, bytes, type(None), complex})
 """Types that hold no other object: the common case is told by type alone."""

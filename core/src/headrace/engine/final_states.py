@@ -19,7 +19,7 @@ from headrace.model.errors import (
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from headrace.engine.task_record import TaskRecord
+    from headrace.data.task_record import TaskRecord
     from headrace.model.states import State
 
 

@@ -16,6 +16,7 @@ from headrace.data.functions import (
     constructor_options,
     is_wrappable,
 )
+from headrace.engine.offered import FlowMethods
 
 if TYPE_CHECKING:
     from typing import Self
@@ -33,7 +34,7 @@ FlowStateHook = Callable[["Flow[..., Any]", "FlowRun", "State"], Any]
 _HOOKS = ("on_completion", "on_failure", "on_cancellation", "on_crashed", "on_running")
 
 
-class Flow(Generic[P, R]):
+class Flow(FlowMethods, Generic[P, R]):
     """A function whose calls are flow runs. Made by `@flow`.
 
     Calling a flow runs it here and returns its value, or raises what stopped it. `with_options` returns a changed copy; `flow.fn` is the bare
@@ -298,19 +299,32 @@ def _check_annotations(function: UserFunction) -> None:
             )
 
 
-@overload
-def flow(__fn: Callable[P, R], /) -> Flow[P, R]: ...
-@overload
-def flow(__fn: None = None, /, **options: Any) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
-def flow(__fn: Any = None, /, **options: Any) -> Any:
-    """Make a flow of a function: `@flow`, or with options as `@flow(retries=2, log_prints=True)`.
+class FlowDecorator:
+    """What `flow` is: it makes flows of functions, and reads them from a source."""
 
-    The options are the parameters of `Flow`. Raises `TypeError` for an unknown option or one of the wrong type.
-    """
-    if __fn is None:
-        _check_options(options)
-        return partial(_make_flow, options=options)
-    return _make_flow(__fn, options)
+    @overload
+    def __call__(self, __fn: Callable[P, R], /) -> Flow[P, R]: ...
+    @overload
+    def __call__(self, __fn: None = None, /, **options: Any) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+    def __call__(self, __fn: Any = None, /, **options: Any) -> Any:
+        """Make a flow of a function: `@flow`, or with options as `@flow(retries=2, log_prints=True)`.
+
+        The options are the parameters of `Flow`. Raises `TypeError` for an unknown option or one of the wrong type.
+        """
+        if __fn is None:
+            _check_options(options)
+            return partial(_make_flow, options=options)
+        return _make_flow(__fn, options)
+
+    @property
+    def from_source(self) -> Callable[..., Any]:
+        """`Flow.from_source`."""
+        return Flow.from_source
+
+    @property
+    def afrom_source(self) -> Callable[..., Any]:
+        """`Flow.afrom_source`."""
+        return Flow.afrom_source
 
 
 def _make_flow(fn: Any, options: Mapping[str, Any]) -> Flow[..., Any]:
@@ -321,3 +335,6 @@ def _check_options(options: Mapping[str, Any]) -> None:
     check_options(options, constructor_options(Flow), "flow")
     if "name" in options and options["name"] is not None:
         check_name(options["name"], "flow")
+
+
+flow = FlowDecorator()

@@ -12,7 +12,7 @@ from headrace.data.collections import visit_collection
 from headrace.model.clock import monotonic
 
 if TYPE_CHECKING:
-    from headrace.engine.task_record import TaskRecord
+    from headrace.data.task_record import TaskRecord
     from headrace.model.states import State
 
 R = TypeVar("R")

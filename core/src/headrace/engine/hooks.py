@@ -9,9 +9,9 @@ from headrace.data.functions import hook_name
 from headrace.engine import logs
 
 if TYPE_CHECKING:
+    from headrace.data.task_record import TaskRecord
     from headrace.engine.context import FlowRunContext
     from headrace.engine.ports import Ports
-    from headrace.engine.task_record import TaskRecord
 
 
 async def run_hooks(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.logs.names import FLOW_RUNS_NAME, TASK_RUNS_NAME, UNKNOWN
 
 if TYPE_CHECKING:
-    from headrace.engine.task_record import TaskRecord
+    from headrace.data.task_record import TaskRecord
     from headrace.model.flow_runs import FlowRun
 
 

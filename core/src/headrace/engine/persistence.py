@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from headrace.data.results import ResultStore
+    from headrace.data.task_record import TaskRecord
     from headrace.engine.context import FlowRunContext, TaskRunContext
     from headrace.engine.flow import Flow
     from headrace.engine.flow_run import FlowCall
     from headrace.engine.outcome import Outcome
     from headrace.engine.ports import Ports
     from headrace.engine.task import Task
-    from headrace.engine.task_record import TaskRecord
     from headrace.engine.task_run import TaskCall
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headrace.client.recording import spool
-from headrace.engine.task_record import TaskRecord
+from headrace.data.task_record import TaskRecord
 
 if TYPE_CHECKING:
     from headrace.engine.context import FlowRunContext

@@ -17,6 +17,7 @@ from headrace.data.functions import (
     is_wrappable,
 )
 from headrace.engine.context import current
+from headrace.engine.offered import TaskMethods
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -49,7 +50,7 @@ def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
     return delays
 
 
-class Task(Generic[P, R]):
+class Task(TaskMethods, Generic[P, R]):
     """A unit of work whose runs are recorded, retried, cached and rolled back. Made by `@task`.
 
     `Task.with_options` returns a changed copy. Calling a task runs it here and returns its value; `submit` and `map` hand runs to the flow's task

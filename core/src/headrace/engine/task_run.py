@@ -10,6 +10,7 @@ from headrace.client import bridge
 from headrace.client.bridge import drive
 from headrace.client.recording import spool
 from headrace.data.functions import RunNameError, make_run_name
+from headrace.data.task_record import TaskRecord
 from headrace.engine import logs
 from headrace.engine.context import RunContext, TaskRunContext, current, enter, leave
 from headrace.engine.dependencies import check_wait_for, is_plain, listed, remember_origin, resolve_parameters, wait_for_upstream
@@ -20,7 +21,6 @@ from headrace.engine.persistence import settle
 from headrace.engine.ports import ASYNC, BLOCKING, Ports
 from headrace.engine.retries import next_delay
 from headrace.engine.startup import start_once
-from headrace.engine.task_record import TaskRecord
 from headrace.model import clock
 from headrace.model.errors import ConcurrencySlotAcquisitionError, StoreError, UpstreamTaskError
 

@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from headrace.client.recording import spool
+from headrace.data.task_record import TaskRecord
 from headrace.engine.context import hydrated_context, serialize_context
 from headrace.engine.futures import HeadraceConcurrentFuture
 from headrace.engine.submission import Submission
-from headrace.engine.task_record import TaskRecord
 from headrace.engine.task_runners.base import TaskRunner
 from headrace.model.errors import SerializationError
 from headrace.settings import get_current_settings
