@@ -85,8 +85,6 @@ def _create(tx: Transaction, deployment: Deployment, body: DeploymentFlowRunCrea
         if found is not None:
             tx.status = 200
             return flow_run_out(found, clock.now_us())
-    if tx.caller.is_server:
-        tx.publish("runs", [deployment.id])
     return insert_flow_run(
         tx,
         _run_of(deployment, body, parameters),

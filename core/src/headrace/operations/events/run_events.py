@@ -10,6 +10,7 @@ from headrace.model.events import ReceivedEvent, RelatedResource
 from headrace.model.states import State, StateType
 from headrace.model.task_run_events import EVENT_PREFIX, ORCHESTRATION
 from headrace.operations.events.emitting import as_related, made, related_resource, resource, store
+from headrace.operations.pools import due
 from headrace.store.codec import json_out, microseconds, moment
 from headrace.store.database import Row, Transaction
 
@@ -33,6 +34,7 @@ def tell_flow_run_state(tx: Transaction, run_id: UUID, before: State | None, sta
     """Emit `prefect.flow-run.<state>`; the event has the state's id. The run's row says already what the state changed in it."""
     row = tx.sql_one(f"{_AROUND} = ?", (run_id.bytes,))
     assert row is not None
+    due.tell_state(tx, (row[13], row[8]), before, state)
     timestamp = microseconds(state.timestamp)
     follows = None
     if before is not None and timestamp - microseconds(before.timestamp) < FOLLOWS_WITHIN_US:

@@ -22,7 +22,7 @@ from headrace.model.work_pools import (
 from headrace.operations.events import emitting
 from headrace.operations.limits.slot_holders import slot_holders
 from headrace.operations.pages import page_limit, pages_of
-from headrace.operations.pools import pool_rows
+from headrace.operations.pools import due, pool_rows
 from headrace.operations.pools.job_templates import check_defaults
 from headrace.operations.pools.pool_conditions import pool_where
 from headrace.operations.pools.pool_rows import POOLS, SLOT_STATES, find_pool, pool_out
@@ -71,6 +71,7 @@ def update_work_pool(tx: Transaction, body: WorkPoolUpdate, *, name: str) -> Non
     tx.sql(f"UPDATE work_pool SET {', '.join(f'{field} = ?' for field in columns)} WHERE id = ?", (*columns.values(), pool.id.bytes))
     if body.is_paused is not None:
         _pause(tx, pool, body.is_paused)
+    due.tell(tx, [pool.id])
     if tx.caller.is_server:
         payload = emitting.changes(pool.model_dump(mode="json"), changes)
         if payload["updates"]:

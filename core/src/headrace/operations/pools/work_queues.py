@@ -24,7 +24,7 @@ from headrace.operations.conditions import Conditions
 from headrace.operations.events import emitting
 from headrace.operations.limits.slot_holders import slot_holders
 from headrace.operations.pages import page_limit, pages_of
-from headrace.operations.pools import pool_rows
+from headrace.operations.pools import due, pool_rows
 from headrace.operations.pools.pool_conditions import queue_where
 from headrace.operations.pools.pool_rows import QUEUES, SLOT_STATES, find_pool, find_queue, queue_out, queue_with_id
 from headrace.operations.table import Operation
@@ -111,6 +111,7 @@ def _update(tx: Transaction, queue: WorkQueue, body: WorkQueueUpdate) -> None:
     tx.sql(f"UPDATE work_queue SET {', '.join(f'{field} = ?' for field in changes)} WHERE id = ?", (*changes.values(), queue.id.bytes))
     if "is_paused" in given:
         _pause(tx, queue, body.is_paused)
+    due.tell(tx, [queue.work_pool_id])
     if tx.caller.is_server:
         payload = emitting.changes(queue.model_dump(mode="json"), told)
         if payload["updates"]:

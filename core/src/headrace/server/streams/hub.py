@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from headrace.model.errors import StoreUnavailable
 from headrace.server.lanes import Lane, Overloaded
 from headrace.server.streams.bus import Bus
+from headrace.server.streams.dispatch_desk import DispatchDesk
 from headrace.server.streams.intake import Intake
 from headrace.server.streams.outgoing import Outlet
 from headrace.server.streams.sockets import SERVICE_RESTART, TRY_AGAIN_LATER, Closed, Receive, Scope, Send, Socket, open_socket
@@ -48,6 +49,7 @@ class Streams:
         self.outlet.live = frozenset(name for name, is_on in live.items() if is_on)
         self._intake = Intake(database, writer.run, server.events.maximum_size_bytes)
         self._desk = TaskDesk(database, writer.run, reader.run, server.tasks.scheduling.pending_task_timeout)
+        self._dispatch = DispatchDesk(database, reader.run)
         self._sockets: set[Socket] = set()
         self._is_ending = False
         self.loop = asyncio.get_running_loop()
@@ -56,6 +58,7 @@ class Streams:
             "/events/out": self.outlet.events,
             "/logs/out": self.outlet.logs,
             "/task_runs/subscriptions/scheduled": self._desk.serve,
+            "/flow_runs/subscriptions/due": self._dispatch.serve,
         }
 
     async def start(self) -> None:
@@ -63,8 +66,10 @@ class Streams:
         await self.bus.start()
         await self.bus.follow()
         self.bus.watch("task_runs", self._desk.stir)
+        self.bus.watch("runs", self._dispatch.stir)
         self._intake.start()
         self._desk.start()
+        self._dispatch.start()
         running.append(self)
 
     def routes(self) -> dict[str, Handler]:
@@ -106,5 +111,6 @@ class Streams:
         await self.close_sockets()
         await self._intake.stop(FLUSH_SECONDS_MAX)
         await self._desk.stop()
+        await self._dispatch.stop()
         await self.bus.stop()
         running.remove(self)
