@@ -89,6 +89,8 @@ def _nothing_to_end(reason: str, facts: Facts) -> Reject:
 def guard_pending(transition: Transition, facts: Facts) -> Ruling | None:
     before, proposed = transition.before, transition.proposed
     assert before is not None
+    if before.type is _S.PENDING and facts.is_anothers:
+        return Abort("Another process has taken this run meanwhile.")
     if before.type is _S.PENDING and proposed.name not in (before.name, "Pending"):
         details = {
             name: getattr(before.state_details, name)

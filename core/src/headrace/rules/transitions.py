@@ -76,6 +76,8 @@ class Facts(NamedTuple):
     deployment_is_gone: bool = False
     is_subflow: bool = False
     infrastructure_pid: str | None = None
+    is_anothers: bool = False
+    """Another process than the one that proposes has taken the run."""
     flow_run_id: UUID | None = None
     flow_run_state: StateType | None = None
     flow_run_run_count: int = 0

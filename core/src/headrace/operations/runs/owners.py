@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from headrace.model import clock
 from headrace.model.endpoints import owners as endpoints
 from headrace.model.orchestration import SetState
-from headrace.model.states import StateCreate, StateType
+from headrace.model.states import StateCreate, StateDetails, StateType
 from headrace.operations.limits.slots import release_leases_of_run
 from headrace.operations.runs import transitions
 from headrace.operations.table import Operation
@@ -17,26 +18,56 @@ from headrace.store.codec import json_out
 from headrace.store.database import Transaction
 
 FLOW_RUN_MESSAGE = "The process that ran this flow run ended without reporting; nothing of it runs any more."
+HANDED_BACK_MESSAGE = "The worker that took this flow run ended before it began to start it; the run waits for another."
+INFRASTRUCTURE_PATIENCE = timedelta(minutes=15)
+"""How long a run may be about to start whose worker is gone: its infrastructure may come by itself."""
 TASK_RUN_MESSAGE = "The process that ran this task run ended without reporting; nothing of it runs any more."
 
 
 def crash_owned_runs(tx: Transaction, *, id: UUID) -> int:
     """Mark every unfinished flow run of this owner, and its unfinished task runs, as Crashed. Return how many flow runs that were.
 
-    A suspended run, and one of a deployment that is scheduled again, waits for another process and stays as it is.
+    A suspended run, and one of a deployment that is scheduled again, waits for another process and stays as it is. A run that a worker took but
+    whose infrastructure it did not begin to make is scheduled again; one whose infrastructure may still come has `INFRASTRUCTURE_PATIENCE`.
     """
     found = tx.sql(
-        "SELECT r.id, r.state_type, r.deployment_id, s.details FROM flow_run r LEFT JOIN flow_run_state s ON s.id = r.state_id"
-        " WHERE r.owner_id = ? AND r.end_time IS NULL",
+        "SELECT r.id, r.state_type, r.state_name, r.state_timestamp, r.deployment_id, s.details FROM flow_run r"
+        " LEFT JOIN flow_run_state s ON s.id = r.state_id WHERE r.owner_id = ? AND r.end_time IS NULL",
         (id.bytes,),
     )
-    runs = [run for run, state_type, deployment, details in found if not _waits_for_another(state_type, deployment, json_out(details) or {})]
+    runs: list[bytes] = []
+    young = clock.now_us() - INFRASTRUCTURE_PATIENCE // timedelta(microseconds=1)
+    for run, state_type, state_name, timestamp, deployment, stored in found:
+        details: dict[str, Any] = json_out(stored) or {}
+        if _waits_for_another(state_type, deployment, details):
+            continue
+        if state_type == StateType.PENDING and deployment is not None:
+            if state_name == "Pending":
+                _hand_back(tx, run)
+                continue
+            if timestamp > young:
+                continue
+        runs.append(run)
     for run in runs:
         for (task,) in tx.sql("SELECT id FROM task_run WHERE flow_run_id = ? AND end_time IS NULL", (run,)):
             transitions.set_task_run_state(tx, UUID(bytes=task), _crashed(TASK_RUN_MESSAGE))
         transitions.set_flow_run_state(tx, UUID(bytes=run), _crashed(FLOW_RUN_MESSAGE))
         release_leases_of_run(tx, run)
     return len(runs)
+
+
+def _hand_back(tx: Transaction, run: bytes) -> None:
+    """Schedule a run again that was taken and not begun."""
+    scheduled = StateDetails(scheduled_time=clock.now())
+    state = StateCreate(type=StateType.SCHEDULED, message=HANDED_BACK_MESSAGE, state_details=scheduled)
+    transitions.set_flow_run_state(tx, UUID(bytes=run), SetState(state=state, force=True))
+    tx.sql("UPDATE flow_run SET owner_id = NULL WHERE id = ?", (run,))
+    release_leases_of_run(tx, run)
+
+
+def waits_for_infrastructure(tx: Transaction, owner: bytes) -> bool:
+    """Say whether runs that this owner took have infrastructure that may still come."""
+    return tx.sql_one("SELECT 1 FROM flow_run WHERE owner_id = ? AND end_time IS NULL AND state_type = 'PENDING' LIMIT 1", (owner,)) is not None
 
 
 def heartbeat(tx: Transaction, *, id: UUID) -> None:

@@ -45,6 +45,7 @@ class Run:
     parent_task_run_id: UUID | None = None
     deployment_id: UUID | None = None
     infrastructure_pid: str | None = None
+    is_anothers: bool = False
     flow_run_run_count: int = 0
     flow_run_id: UUID | None = None
     tags: tuple[str, ...] = ()
@@ -62,6 +63,7 @@ def set_flow_run_state(
     run.owner, parent, deployment, run.infrastructure_pid = row[11:15]
     run.parent_task_run_id, run.deployment_id = id_out(parent), id_out(deployment)
     if owner is not None:
+        run.is_anothers = run.owner not in (None, owner.bytes)
         run.owner = owner.bytes
     result = _propose(tx, run, body, rules or (FORCED_FLOW_RULES if body.force else FLOW_RULES))
     if run.parent_task_run_id is not None and result.state is not None and result.state is not run.state:
@@ -146,6 +148,7 @@ def _facts(tx: Transaction, run: Run, proposed: State, rules: tuple[Rule, ...], 
         "has_deployment": run.deployment_id is not None,
         "is_subflow": run.parent_task_run_id is not None,
         "infrastructure_pid": run.infrastructure_pid,
+        "is_anothers": run.is_anothers,
         "random": random.random(),
     }
     needs = needs_of(rules, run.books.state_type, proposed.type)

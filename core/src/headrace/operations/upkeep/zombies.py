@@ -13,8 +13,8 @@ from uuid import UUID
 from headrace.model import clock
 from headrace.model.states import StateType
 from headrace.operations.limits.slots import release_leases_of_run
-from headrace.operations.runs.owners import crash_owned_runs
-from headrace.operations.upkeep.signs_of_life import api_was_there
+from headrace.operations.runs.owners import INFRASTRUCTURE_PATIENCE, crash_owned_runs, waits_for_infrastructure
+from headrace.operations.upkeep.signs_of_life import api_was_there, note
 from headrace.operations.upkeep.upkeep import claim, each, end_task, move
 from headrace.store.database import Transaction
 
@@ -32,6 +32,8 @@ def crash_silent_owners(tx: Transaction, now: datetime, limit: int, *, timeout: 
     def bury(row: tuple[bytes]) -> bool:
         if tx.sql_count("DELETE FROM sign_of_life WHERE id = ? AND seen <= ?", (row[0], cutoff)):
             crash_owned_runs(tx, id=UUID(bytes=row[0]))
+            if waits_for_infrastructure(tx, row[0]):
+                note(tx, "owner", row[0], cutoff + INFRASTRUCTURE_PATIENCE // timedelta(microseconds=1))  # looked at again then
             return True
         return False
 
