@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from headrace.data import pickling
 from headrace.data.annotations import BaseAnnotation, unmapped
 from headrace.model.errors import (
     MappingLengthMismatch,
@@ -143,17 +144,13 @@ def cloudpickle_wrapped_call(__fn: Callable[..., Any], *args: Any, **kwargs: Any
     """Pack a call so that plain `pickle` can send it; calling what is returned performs it and returns its pickled value."""
     from functools import partial
 
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # cloudpickle has no types
-
-    payload: bytes = cloudpickle.dumps((__fn, args, kwargs))  # pyright: ignore[reportUnknownMemberType]  # cloudpickle has no types
+    payload: bytes = pickling.dumps((__fn, args, kwargs))
     return partial(_run_wrapped_call, payload)
 
 
 def _run_wrapped_call(payload: bytes) -> bytes:
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # cloudpickle has no types
-
-    fn, args, kwargs = cloudpickle.loads(payload)
-    return cloudpickle.dumps(fn(*args, **kwargs))  # pyright: ignore[reportUnknownMemberType]  # cloudpickle has no types
+    fn, args, kwargs = pickling.loads(payload)
+    return pickling.dumps(fn(*args, **kwargs))
 
 
 def raise_for_reserved_arguments(fn: Callable[..., Any], reserved_arguments: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+from headrace.data import pickling
 from headrace.model.errors import HashError
 
 _FILE_CHUNK_BYTES = 1 << 20
@@ -69,9 +70,7 @@ def _as_json(values: Any) -> bytes:
 
 
 def _as_pickle(values: Any) -> bytes:
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # cloudpickle has no types
-
-    return cloudpickle.dumps(values)  # pyright: ignore[reportUnknownMemberType]  # cloudpickle has no types
+    return pickling.dumps(values)
 
 
 def _settled(value: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from headrace.data import pickling
 from headrace.deploy.loading import load_flow_from_entrypoint
 from headrace.engine.context import hydrated_context, serialize_context
 from headrace.engine.direct import load_flow_run, run_flow
@@ -39,12 +40,10 @@ def run_flow_in_subprocess(
     """
     import multiprocessing
 
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # it has none
-
     resolve_futures_to_states(list(wait_for or ()))  # waits for them here: they cannot travel
     call = (flow, flow_run, parameters, serialize_context() if context is None else context)
     try:
-        payload: bytes = cloudpickle.dumps(call)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # untyped
+        payload: bytes = pickling.dumps(call)
     except Exception as error:
         raise SerializationError(
             f"The flow {flow.name!r} or its parameters cannot be pickled to be sent to another process: {type(error).__name__}: {error}. "
@@ -60,13 +59,11 @@ def _run(payload: bytes, env: dict[str, str]) -> None:
     import asyncio
     from inspect import isawaitable
 
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # it has none
-
     from headrace.settings import refresh_global_settings_context, temporary_settings
 
     os.environ.update(env)
     refresh_global_settings_context()
-    flow, flow_run, parameters, context = cloudpickle.loads(payload)
+    flow, flow_run, parameters, context = pickling.loads(payload)
     settings: dict[str, Any] = {name: value for name, value in context.get("settings_context", {}).items() if name not in env}
     with temporary_settings(settings), hydrated_context(context):
         try:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from headrace.data import pickling
 from headrace.engine.context import hydrated_context, serialize_context
 
 P = ParamSpec("P")
@@ -25,15 +26,11 @@ class ContextWrappedCallable(Generic[P, R]):
             return self._fn(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # it has none
-
-        return _load, (cloudpickle.dumps((self._fn, self._context)),)  # pyright: ignore[reportUnknownMemberType]  # untyped
+        return _load, (pickling.dumps((self._fn, self._context)),)
 
 
 def _load(content: bytes) -> ContextWrappedCallable[..., Any]:
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # it has none
-
-    return ContextWrappedCallable(*cloudpickle.loads(content))
+    return ContextWrappedCallable(*pickling.loads(content))
 
 
 def with_context(fn: Callable[P, R]) -> ContextWrappedCallable[P, R]:

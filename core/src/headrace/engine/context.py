@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from headrace.client import current_run
+from headrace.data import pickling
 from headrace.model.errors import MissingContextError
 
 if TYPE_CHECKING:
@@ -220,10 +221,8 @@ def _portable(frame: FlowRunContext) -> dict[str, Any]:
 
 
 def _can_pickle(value: Any) -> bool:
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # cloudpickle has no types
-
     try:
-        cloudpickle.dumps(value)  # pyright: ignore[reportUnknownMemberType]  # cloudpickle has no types
+        pickling.dumps(value)
     except Exception:  # noqa: BLE001  # pickling runs users' code
         return False
     return True

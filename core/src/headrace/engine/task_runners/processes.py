@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from headrace.client.recording import spool
+from headrace.data import pickling
 from headrace.data.task_record import TaskRecord
 from headrace.engine.context import hydrated_context, serialize_context
 from headrace.engine.futures import HeadraceConcurrentFuture
@@ -115,10 +116,8 @@ class ProcessPoolTaskRunner(TaskRunner[HeadraceConcurrentFuture[Any]]):
 
 
 def _dump(value: Any) -> bytes:
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # cloudpickle has no types
-
     try:
-        return cloudpickle.dumps(value)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # cloudpickle has no types
+        return pickling.dumps(value)
     except Exception as error:
         raise SerializationError(
             f"This run's task or parameters cannot be pickled to be sent to another process: {type(error).__name__}: {error}. "
@@ -139,9 +138,7 @@ def _take_over(submission: Submission, future: HeadraceConcurrentFuture[Any], ru
         return
     record = submission.record
     try:
-        import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # cloudpickle has no types
-
-        finished: TaskRecord = cloudpickle.loads(running.result())  # made by our own child
+        finished: TaskRecord = pickling.loads(running.result())  # made by our own child
     except BaseException as error:  # noqa: BLE001  # a broken pool, or a result that cannot be read here
         _end(record, future, "CRASHED", "Crashed", error)
         return
@@ -154,21 +151,17 @@ def _take_over(submission: Submission, future: HeadraceConcurrentFuture[Any], ru
 
 
 def _begin(initializer: bytes) -> None:
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # cloudpickle has no types
-
-    function, arguments = cloudpickle.loads(initializer)  # made by our own parent
+    function, arguments = pickling.loads(initializer)  # made by our own parent
     if function is not None:
         function(*arguments)
 
 
 def _run_in_child(payload: bytes) -> bytes:
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # cloudpickle has no types
-
     from headrace.engine import logs
     from headrace.engine.task_run import TaskCall, run_submitted
     from headrace.settings import temporary_settings
 
-    task, record, parameters, context = cloudpickle.loads(payload)  # made by our own parent
+    task, record, parameters, context = pickling.loads(payload)  # made by our own parent
     with temporary_settings(context["settings_context"]):
         logs.setup()
         with hydrated_context(context):
