@@ -118,12 +118,12 @@ def should_persist_result() -> bool:
 
 
 async def aget_or_create_default_task_scheduling_storage() -> Any:
-    """Return where parameters of background tasks are kept: the block of `tasks.scheduling.default_storage_block`, else a folder."""
+    """Return where parameters of background tasks are kept: the block of `tasks.scheduling.default_storage_block`, else the folder of results."""
     tasks = _settings().tasks
     block = tasks.scheduling.default_storage_block
     if block is not None:
         return await aresolve_result_storage(block)
-    return LocalStorage(Path(_settings().home) / "task-scheduling")
+    return LocalStorage(Path(_settings().results.local_storage_path))
 
 
 get_or_create_default_task_scheduling_storage = blocking(aget_or_create_default_task_scheduling_storage)

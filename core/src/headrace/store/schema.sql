@@ -338,6 +338,7 @@ CREATE TABLE task_queue (
     scheduled BIGINT NOT NULL,
     available BIGINT NOT NULL,
     claim_id BLOB,
+    held INTEGER NOT NULL,
     CONSTRAINT pk_task_queue PRIMARY KEY (task_run_id)
 )
  WITHOUT ROWID;

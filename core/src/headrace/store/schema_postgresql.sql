@@ -162,6 +162,7 @@ CREATE TABLE task_queue (
     scheduled BIGINT NOT NULL,
     available BIGINT NOT NULL,
     claim_id UUID,
+    held BIGINT NOT NULL,
     CONSTRAINT pk_task_queue PRIMARY KEY (task_run_id)
 );
 CREATE INDEX ix_task_queue__claim_id ON task_queue (claim_id) WHERE claim_id IS NOT NULL;

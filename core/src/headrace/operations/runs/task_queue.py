@@ -1,7 +1,7 @@
 """Background task runs on their way to a task worker, and the workers themselves. The database is the queue, so every server sees one.
 
 A queued run is handed out under a claim of limited length. Confirmed, it leaves the queue; given back, or when the claim runs out, it is
-handed out again.
+handed out again. A worker that says so holds its runs until they have ended: a run whose worker went away is scheduled and handed out again.
 """
 
 from __future__ import annotations
@@ -24,6 +24,12 @@ from headrace.store.statements import runs as statements
 
 CLAIM_SECONDS = 60.0
 """How long a run is left to a worker that neither confirms it nor goes away; it outlasts the server that handed it out."""
+HOLD_SECONDS = 90.0
+"""How long a run stays with a worker that holds it after its server last told that it is connected."""
+GRACE_SECONDS = 5.0
+"""How long a worker that holds runs may take to connect again."""
+HELD_MAX = 5
+"""How many workers in a row may go away while they hold a run; then it is Crashed, for it may be what ends them."""
 TRIES_MAX = 20
 """How often a claim is tried while other servers are faster."""
 WORKER_SECONDS_MAX = 90.0
@@ -33,8 +39,8 @@ WORKER_SECONDS_MAX = 90.0
 def enqueue(tx: Transaction, task_run_id: UUID, task_key: str, scheduled: int) -> None:
     """Queue a run, to be handed out from `scheduled` (microseconds) on; tell the servers."""
     tx.sql(
-        "INSERT INTO task_queue (task_run_id, task_key, scheduled, available, claim_id) VALUES (?, ?, ?, ?, NULL)"
-        " ON CONFLICT (task_run_id) DO UPDATE SET scheduled = excluded.scheduled, available = excluded.available, claim_id = NULL",
+        "INSERT INTO task_queue (task_run_id, task_key, scheduled, available, claim_id, held) VALUES (?, ?, ?, ?, NULL, 0) ON CONFLICT (task_run_id)"
+        " DO UPDATE SET scheduled = excluded.scheduled, available = excluded.available, claim_id = NULL, held = 0",
         (task_run_id.bytes, task_key, scheduled, scheduled),
     )
     tx.publish("task_runs", [task_key])
@@ -46,6 +52,7 @@ class Want:
 
     connection: UUID
     task_keys: tuple[str, ...]
+    holds: bool = False
 
 
 @dataclass(slots=True)
@@ -53,6 +60,7 @@ class Handover:
     """What workers told since the last time, and what they want next."""
 
     confirmed: list[UUID] = field(default_factory=list[UUID])
+    """Runs that leave the queue: taken over for good, or ended."""
     released: list[UUID] = field(default_factory=list[UUID])
     """Connections that are gone."""
     wants: list[Want] = field(default_factory=list[Want])
@@ -66,7 +74,10 @@ def hand_over(tx: Transaction, given: Handover) -> tuple[list[TaskRun | None], i
     now = clock.now_us()
     tx.sql_many("DELETE FROM task_queue WHERE task_run_id = ? AND claim_id IS NOT NULL", [(id.bytes,) for id in given.confirmed])
     for connection in given.released:
-        freed = tx.sql("UPDATE task_queue SET available = scheduled, claim_id = NULL WHERE claim_id = ? RETURNING task_key", (connection.bytes,))
+        freed = tx.sql(
+            "UPDATE task_queue SET available = CASE WHEN held > 0 THEN ? ELSE scheduled END, claim_id = NULL WHERE claim_id = ? RETURNING task_key",
+            (now + int(GRACE_SECONDS * 1_000_000), connection.bytes),
+        )
         if freed:
             tx.publish("task_runs", [key for (key,) in freed])
         tx.sql("DELETE FROM task_worker WHERE id = ?", (connection.bytes,))
@@ -81,18 +92,65 @@ def _claim(tx: Transaction, want: Want, now: int) -> TaskRun | None:
         if not offers:
             return None
         id = min(offers)[1]
-        until = now + int(CLAIM_SECONDS * 1_000_000)
-        if not tx.sql_count(
-            "UPDATE task_queue SET available = ?, claim_id = ? WHERE task_run_id = ? AND available <= ?", (until, want.connection.bytes, id, now)
-        ):
+        until = now + int((HOLD_SECONDS if want.holds else CLAIM_SECONDS) * 1_000_000)
+        held = tx.sql("SELECT held FROM task_queue WHERE task_run_id = ? AND available <= ?", (id, now))
+        if not held or not _take(tx, want, id, until, held[0][0] if want.holds else 0, now):
             continue  # another server was faster
-        run = tx.sql_one(statements.SELECT_TASK_RUN, (id,))
-        if run is not None:
-            out = task_run_out(run, now)
-            if out.state_type is StateType.SCHEDULED:
-                return out
-        tx.sql("DELETE FROM task_queue WHERE task_run_id = ?", (id,))  # deleted or cancelled while it waited
+        if run := _ready(tx, UUID(bytes=id), held[0][0], now):
+            _take(tx, want, id, until, held[0][0] + 1 if want.holds else 0)
+            return run
+        tx.sql("DELETE FROM task_queue WHERE task_run_id = ?", (id,))  # deleted, cancelled or ended while it waited
     return None
+
+
+def _take(tx: Transaction, want: Want, id: bytes, until: int, held: int, now: int | None = None) -> bool:
+    free = "" if now is None else " AND available <= ?"
+    values = (until, want.connection.bytes, held, id) if now is None else (until, want.connection.bytes, held, id, now)
+    return tx.sql_count(f"UPDATE task_queue SET available = ?, claim_id = ?, held = ? WHERE task_run_id = ?{free}", values) > 0
+
+
+def _ready(tx: Transaction, id: UUID, held: int, now: int) -> TaskRun | None:
+    """Return the run if a worker may begin it; one that a worker went away with is scheduled anew."""
+    row = tx.sql_one(statements.SELECT_TASK_RUN, (id.bytes,))
+    run = task_run_out(row, now) if row is not None else None
+    if run is None or run.state is None or run.state.is_final():
+        return None
+    if not held:
+        return run if run.state_type is StateType.SCHEDULED else None
+    if run.state.state_details.deferred and run.state_type is StateType.SCHEDULED:
+        return run  # it was not begun
+    if held >= HELD_MAX:
+        message = f"{held} task workers in a row went away while they had this run. It may be what ends them; look at its log."
+        transitions.set_task_run_state(tx, id, SetState(state=StateCreate(type=StateType.CRASHED, message=message), force=True))
+        return None
+    if not _schedule_again(tx, id, clock.from_us(now), "The task worker that had this run went away before its end; it runs again."):
+        return None
+    row = tx.sql_one(statements.SELECT_TASK_RUN, (id.bytes,))
+    return task_run_out(row, now) if row is not None else None
+
+
+def _schedule_again(tx: Transaction, id: UUID, now: datetime, message: str) -> bool:
+    """Put a background run back into the state that it was queued in. False for one that never was."""
+    scheduled = tx.sql(
+        "SELECT details FROM task_run_state WHERE task_run_id = ? AND type = 'SCHEDULED' ORDER BY timestamp DESC, id DESC", (id.bytes,)
+    )
+    before = next((found for (text,) in scheduled if (found := details_out(text, None, None)).deferred), None)
+    if before is None:
+        return False
+    details = StateDetails(deferred=True, scheduled_time=now, task_parameters_id=before.task_parameters_id)
+    state = StateCreate(type=StateType.SCHEDULED, name="Scheduled", message=message, state_details=details)
+    transitions.set_task_run_state(tx, id, SetState(state=state, force=True))
+    return True
+
+
+def hold_again(tx: Transaction, connection: UUID, client_id: str, runs: Sequence[UUID]) -> None:
+    """Note that a worker which connects again still has these runs. One that was handed to another worker meanwhile stays there."""
+    until = clock.now_us() + int(HOLD_SECONDS * 1_000_000)
+    tx.sql_many(
+        "UPDATE task_queue SET available = ?, claim_id = ? WHERE task_run_id = ? AND held > 0"
+        " AND NOT EXISTS (SELECT 1 FROM task_worker w WHERE w.id = task_queue.claim_id AND w.client_id <> ?)",
+        [(until, connection.bytes, id.bytes, client_id) for id in runs],
+    )
 
 
 def _first(tx: Transaction, task_key: str) -> tuple[int, bytes] | None:
@@ -109,25 +167,17 @@ def next_due(tx: Transaction, task_keys: Sequence[str]) -> int | None:
 def take_back_pending(tx: Transaction, now: datetime, timeout: timedelta, limit: int) -> int:
     """Queue background runs again that are PENDING for longer than `timeout`: their worker is gone. Return how many, at most `limit`."""
     stuck = tx.sql(
-        "SELECT id FROM task_run WHERE end_time IS NULL AND state_type = 'PENDING' AND state_timestamp < ? ORDER BY state_timestamp LIMIT ?",
+        "SELECT id FROM task_run WHERE end_time IS NULL AND state_type = 'PENDING' AND state_name <> 'NotReady' AND state_timestamp < ?"
+        " AND NOT EXISTS (SELECT 1 FROM task_queue q WHERE q.task_run_id = task_run.id) ORDER BY state_timestamp LIMIT ?",
         (microseconds(now - timeout), limit),
     )
     count = 0
     for (id,) in stuck:
         tx.lock("task_run", "id", [id])
-        scheduled = tx.sql_one(
-            "SELECT s.details FROM task_run r JOIN task_run_state s ON s.task_run_id = r.id"
-            " WHERE r.id = ? AND r.state_type = 'PENDING' AND s.type = 'SCHEDULED' ORDER BY s.timestamp DESC, s.id DESC LIMIT 1",
-            (id,),
-        )
-        before = details_out(scheduled[0], None, None) if scheduled is not None else None
-        if before is None or not before.deferred:
+        if not tx.sql_one("SELECT id FROM task_run WHERE id = ? AND state_type = 'PENDING'", (id,)):
             continue
-        details = StateDetails(deferred=True, scheduled_time=now, task_parameters_id=before.task_parameters_id)
         message = f"The task worker that took this run did not begin it within {timeout.total_seconds():g} seconds."
-        state = StateCreate(type=StateType.SCHEDULED, name="Scheduled", message=message, state_details=details)
-        transitions.set_task_run_state(tx, UUID(bytes=id), SetState(state=state, force=True))
-        count += 1
+        count += _schedule_again(tx, UUID(bytes=id), now, message)
     return count
 
 
@@ -138,4 +188,6 @@ def see_workers(tx: Transaction, workers: Sequence[tuple[UUID, str, Sequence[str
         "INSERT INTO task_worker (id, client_id, task_keys, seen) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET seen = excluded.seen",
         [(id.bytes, client_id, json_in(list(keys)), now) for id, client_id, keys in workers],
     )
+    until = now + int(HOLD_SECONDS * 1_000_000)
+    tx.sql_many("UPDATE task_queue SET available = ? WHERE claim_id = ? AND held > 0", [(until, id.bytes) for id, *_ in workers])
     tx.sql("DELETE FROM task_worker WHERE seen < ?", (now - int(WORKER_SECONDS_MAX * 1_000_000),))

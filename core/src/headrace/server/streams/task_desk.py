@@ -1,7 +1,9 @@
 """Background task runs out: `/task_runs/subscriptions/scheduled`. Hands what is queued to the task workers connected to this server.
 
 A worker says which task keys it serves and gets one run at a time, which it confirms (`ack`) before the next. A run that is not confirmed
-goes to another worker when this one goes away. One task of this process talks to the queue, for all workers.
+goes to another worker when this one goes away. A worker that subscribes with `holds` (the runs that it has: headrace's own do) keeps each run
+until it says that it has ended (`done`), and gets at most `limit` at once, those that it says only wait (`waits`) not counted; what it holds when
+it goes away is run again. One task of this process talks to the queue, for all workers.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -44,7 +46,18 @@ class _Worker:
     connection: UUID
     client_id: str
     task_keys: tuple[str, ...]
+    holds: set[UUID] | None = None
+    """Runs that it has, if it keeps them until they have ended."""
+    limit: int | None = None
+    idle: set[UUID] = field(default_factory=set[UUID])
+    """Held runs that wait for others and do not count."""
     waiting: asyncio.Future[TaskRun] | None = None
+    sent: UUID | None = None
+    """The run that it has not confirmed yet."""
+
+    @property
+    def has_room(self) -> bool:
+        return self.sent is None and (self.limit is None or self.holds is None or len(self.holds - self.idle) < self.limit)
 
 
 class TaskDesk:
@@ -91,39 +104,68 @@ class TaskDesk:
         if worker is None:
             return
         self._workers[worker.connection] = worker
-        heard: asyncio.Future[dict[str, Any]] | None = None
         try:
-            await self._write(lambda tx: task_queue.see_workers(tx, [_row(worker)]))
-            while True:
-                heard = heard or asyncio.ensure_future(socket.message())
-                worker.waiting = asyncio.get_running_loop().create_future()
-                self._stirred.set()
-                await asyncio.wait((heard, worker.waiting), return_when=asyncio.FIRST_COMPLETED)
-                if not worker.waiting.done():
-                    if not await _is_goodbye(socket, heard.result()):
-                        heard = None
-                        continue
-                    return
-                run = worker.waiting.result()
-                worker.waiting = None
-                await socket.send(run.model_dump_json())
-                answer = await asyncio.wait_for(heard, ACK_SECONDS_MAX)
-                heard = None
-                if answer.get("type") != "ack":
-                    await _is_goodbye(socket, answer)
-                    return
-                self._todo.confirmed.append(run.id)
+            await self._write(lambda tx: _note(tx, worker))
+            await self._attend(socket, worker)
         except Closed:
             pass
-        except TimeoutError:
-            await socket.close(SUBSCRIPTION_VIOLATION, f"Protocol violation: no 'ack' message within {ACK_SECONDS_MAX:.0f} seconds")
+        finally:
+            self._workers.pop(worker.connection, None)
+            self._todo.released.append(worker.connection)
+            self._stirred.set()
+
+    async def _attend(self, socket: Socket, worker: _Worker) -> None:
+        """Send runs and hear what becomes of them, until the worker says goodbye or something that has no place here."""
+        heard: asyncio.Future[dict[str, Any]] | None = None
+        try:
+            while True:
+                if worker.has_room and worker.waiting is None:
+                    worker.waiting = asyncio.get_running_loop().create_future()
+                    self._stirred.set()
+                heard = heard or asyncio.ensure_future(socket.message())
+                watched: set[asyncio.Future[Any]] = {heard} if worker.waiting is None else {heard, worker.waiting}
+                done, _ = await asyncio.wait(watched, timeout=ACK_SECONDS_MAX if worker.sent else None, return_when=asyncio.FIRST_COMPLETED)
+                if not done:
+                    await socket.close(SUBSCRIPTION_VIOLATION, f"Protocol violation: no 'ack' message within {ACK_SECONDS_MAX:.0f} seconds")
+                    return
+                if heard in done:
+                    message, heard = heard.result(), None
+                    if not self._hear(worker, message):
+                        await _say_goodbye(socket, message)
+                        return
+                if worker.waiting is not None and worker.waiting.done():
+                    run = worker.waiting.result()
+                    worker.waiting = None
+                    worker.sent = run.id
+                    await socket.send(run.model_dump_json())
         finally:
             if heard is not None:
                 heard.cancel()
                 await asyncio.gather(heard, return_exceptions=True)
-            self._workers.pop(worker.connection, None)
-            self._todo.released.append(worker.connection)
-            self._stirred.set()
+
+    def _hear(self, worker: _Worker, message: dict[str, Any]) -> bool:
+        """Note what a worker tells. False for what ends the connection. An `ack` too many is harmless."""
+        kind = message.get("type")
+        if kind == "ack":
+            if worker.sent is not None:
+                if worker.holds is None:
+                    self._todo.confirmed.append(worker.sent)
+                else:
+                    worker.holds.add(worker.sent)
+                worker.sent = None
+            return True
+        if kind not in ("done", "waits", "goes on") or worker.holds is None:
+            return False
+        for id in worker.holds & set(_ids(message.get("ids"))):
+            if kind == "done":
+                worker.holds.discard(id)
+                self._todo.confirmed.append(id)
+            if kind == "waits":
+                worker.idle.add(id)
+            else:
+                worker.idle.discard(id)
+        self._stirred.set()
+        return True
 
     # --- the queue
 
@@ -135,7 +177,7 @@ class TaskDesk:
             self._due = None
             given, self._todo = self._todo, Handover()
             waiting = [worker for worker in self._workers.values() if worker.waiting is not None and not worker.waiting.done()]
-            given.wants = [Want(worker.connection, worker.task_keys) for worker in waiting[:WANTS_MAX]]
+            given.wants = [Want(worker.connection, worker.task_keys, worker.holds is not None) for worker in waiting[:WANTS_MAX]]
             try:
                 if given.confirmed or given.released or await self._is_due(given.wants):
                     await self._settle(given, len(waiting) > WANTS_MAX)
@@ -227,18 +269,32 @@ async def _subscribe(socket: Socket) -> _Worker | None:
     elif not message.get("client_id"):
         missing = "'client_id' in subscribe message"
     else:
-        return _Worker(ids.new(), str(message["client_id"]), tuple(dict.fromkeys(map(str, cast("list[Any]", keys)))))
+        served = tuple(dict.fromkeys(map(str, cast("list[Any]", keys))))
+        limit: Any = message.get("limit")
+        holds = set(_ids(message["holds"])) if "holds" in message else None
+        return _Worker(ids.new(), str(message["client_id"]), served, holds, limit if isinstance(limit, int) else None)
     await socket.close(SUBSCRIPTION_VIOLATION, f"Protocol violation: expected {missing}")
     return None
 
 
-async def _is_goodbye(socket: Socket, message: dict[str, Any]) -> bool:
-    """Close after `quit`, or after what has no place here. An `ack` too many is harmless."""
-    kind = message.get("type")
-    if kind == "ack":
-        return False
-    if kind == "quit":
+def _ids(given: Any) -> list[UUID]:
+    """Return the ids in a list; what is none is left out."""
+    found: list[UUID] = []
+    for text in cast("list[Any]", given) if isinstance(given, list) else []:
+        with suppress(ValueError):
+            found.append(UUID(str(text)))
+    return found
+
+
+def _note(tx: Transaction, worker: _Worker) -> None:
+    task_queue.see_workers(tx, [_row(worker)])
+    if worker.holds:
+        task_queue.hold_again(tx, worker.connection, worker.client_id, sorted(worker.holds))
+
+
+async def _say_goodbye(socket: Socket, message: dict[str, Any]) -> None:
+    """Close after `quit`, or after what has no place here."""
+    if message.get("type") == "quit":
         await socket.close(1000)
     else:
         await socket.close(SUBSCRIPTION_VIOLATION, "Protocol violation: expected 'ack' or 'quit' message")
-    return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Table, Text
+from sqlalchemy import Column, Index, Integer, Table, Text
 
 from headrace.store.tables import metadata
 from headrace.store.types import Id, Json, Timestamp
@@ -14,7 +14,8 @@ task_queue = Table(
     Column("task_key", Text, nullable=False),
     Column("scheduled", Timestamp, nullable=False),
     Column("available", Timestamp, nullable=False),  # when it may be handed out: `scheduled`, or the end of the claim on it
-    Column("claim_id", Id),  # the connection that it was handed to and that has not confirmed it yet
+    Column("claim_id", Id),  # the connection that it was handed to and that has not confirmed it yet, or that holds it until it has ended
+    Column("held", Integer, nullable=False),  # how many workers in a row got it to hold until it has ended
     sqlite_with_rowid=False,
 )
 

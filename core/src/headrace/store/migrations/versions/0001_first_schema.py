@@ -184,6 +184,7 @@ def upgrade() -> None:
     sa.Column('scheduled', types.Timestamp(), nullable=False),
     sa.Column('available', types.Timestamp(), nullable=False),
     sa.Column('claim_id', types.Id(), nullable=True),
+    sa.Column('held', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('task_run_id', name=op.f('pk_task_queue')),
     sqlite_with_rowid=False
     )
