@@ -61,3 +61,19 @@ def headrace_task_runners() -> list[Offer]:
         Offer("thread-pool", "headrace.task_runners:ThreadPoolTaskRunner", "Tasks in threads of the flow's process"),
         Offer("process-pool", "headrace.task_runners:ProcessPoolTaskRunner", "Tasks in processes on this machine"),
     ]
+
+
+@hookimpl
+def headrace_deployment_steps() -> list[Offer]:
+    """Steps of project files that need no other distribution."""
+    return [
+        Offer(f"headrace.deployments.steps.{name}", f"headrace.deployments.steps:{name}", summary, aliases=(f"{module}.{name}", name))
+        for module, name, summary in (
+            ("headrace.deployments.steps.pull", "git_clone", "Clone a git repository"),
+            ("headrace.deployments.steps.pull", "set_working_directory", "Change the working directory"),
+            ("headrace.deployments.steps.pull", "pull_from_remote_storage", "Copy a folder from any storage that fsspec knows"),
+            ("headrace.deployments.steps.pull", "pull_with_block", "Have a stored block bring the code"),
+            ("headrace.deployments.steps.utility", "run_shell_script", "Run commands and keep what they write"),
+            ("headrace.deployments.steps.utility", "pip_install_requirements", "Install what a requirements file lists"),
+        )
+    ]

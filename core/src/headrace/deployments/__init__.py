@@ -1,0 +1,1 @@
+"""Deployments: flows with what it takes to run them elsewhere and later."""
