@@ -25,6 +25,9 @@ def error_of(answer: Answer, method: str, url: str) -> HeadraceException:
     """Return the exception to raise for an answer with an error status."""
     status = answer.status
     text = _text(answer)
+    reason = answer.headers.get("x-headrace-reason")
+    if reason is not None:
+        text = f"{text}: {reason}"
     if status in _PLAIN:
         return _PLAIN[status](text)
     if status == 423:

@@ -27,9 +27,9 @@ class FlowRunPolicy(Model):
 
     @model_validator(mode="after")
     def _read_older_names(self) -> FlowRunPolicy:
-        if self.retries is None:
+        if self.retries is None and self.max_retries:
             self.retries = self.max_retries
-        if self.retry_delay is None:
+        if self.retry_delay is None and self.retry_delay_seconds:
             self.retry_delay = int(self.retry_delay_seconds)
         return self
 

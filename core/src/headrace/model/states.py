@@ -110,8 +110,8 @@ class State(Model, _Kind):
     message: str | None = None
     data: Any = None
     state_details: StateDetails = Field(default_factory=StateDetails)
-    created: datetime | None = None
-    updated: datetime | None = None
+    created: datetime | None = Field(default=None, exclude=True)  # its timestamp says it, so it is not sent
+    updated: datetime | None = Field(default=None, exclude=True)
 
     @field_validator("state_details", mode="before")
     @classmethod

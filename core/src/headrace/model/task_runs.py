@@ -25,9 +25,9 @@ class TaskRunPolicy(Model):
 
     @model_validator(mode="after")
     def _read_older_names(self) -> TaskRunPolicy:
-        if self.retries is None:
+        if self.retries is None and self.max_retries:
             self.retries = self.max_retries
-        if self.retry_delay is None:
+        if self.retry_delay is None and self.retry_delay_seconds:
             self.retry_delay = self.retry_delay_seconds
         return self
 

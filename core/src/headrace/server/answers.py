@@ -25,6 +25,7 @@ from headrace.model.errors import (
 )
 
 JSON = b"application/json"
+REASON_BYTES_MAX = 1_000
 Headers = tuple[tuple[bytes, bytes], ...]
 
 logger = logging.getLogger("headrace.server")
@@ -82,7 +83,7 @@ def of_error(error: BaseException, *, missing_is_message: bool = False) -> Answe
     """Answer for what an operation raised. An error that is nobody's fault but ours is logged and not told."""
     match error:
         case ObjectNotFound():
-            return message(404, str(error)) if missing_is_message else detail(404, str(error))
+            return message(404, str(error)) if missing_is_message else _missing(str(error))
         case ObjectAlreadyExists():
             return detail(409, str(error))
         case SlotsUnavailable():
@@ -113,6 +114,15 @@ def of_error(error: BaseException, *, missing_is_message: bool = False) -> Answe
         case _:
             logger.error("A request failed: %s", type(error).__name__, exc_info=error)
             return message(500, "Internal Server Error")
+
+
+def _missing(text: str) -> Answer:
+    """Answer with the words that clients know ("Flow not found"); which one was meant, and what is near, goes into a header."""
+    what, is_missing, why = text.partition(" not found: ")
+    if not is_missing:
+        return detail(404, text)
+    printable = "".join(letter if letter.isprintable() else " " for letter in why)
+    return detail(404, f"{what} not found", ((b"x-headrace-reason", printable.encode("ascii", "backslashreplace")[:REASON_BYTES_MAX]),))
 
 
 def is_conflict(error: BaseException) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -30,8 +30,13 @@ def build(cls: type[M], values: dict[str, Any]) -> M:
 
 def own(policy: BaseModel) -> str | None:
     """Store a policy: only what says something, so that the usual one takes no space."""
-    told = {key: value for key, value in policy.__dict__.items() if value}
+    told = without_usual(policy.__dict__)
     return json_in(told) if told else None
+
+
+def without_usual(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a policy without what is read again as it was: no retries is the usual, not to speak of them is not."""
+    return {key: value for key, value in policy.items() if value or (value is None and key in ("retries", "retry_delay"))}
 
 
 _DETAILS = {name: field.default for name, field in StateDetails.model_fields.items()}

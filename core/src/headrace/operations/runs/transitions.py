@@ -20,7 +20,7 @@ from headrace.model.orchestration import (
     StateWaitDetails,
 )
 from headrace.model.states import State, StateCreate, StateDetails, StateType
-from headrace.operations.runs.encoding import build, details_in, details_out, state_out
+from headrace.operations.runs.encoding import build, details_in, details_out, state_out, without_usual
 from headrace.rules.bookkeeping import Books, advance, frees_slots, unique_timestamp
 from headrace.rules.flow_rules import FLOW_RULES, FORCED_FLOW_RULES, LATE_RULES
 from headrace.rules.task_rules import BACKGROUND_TASK_RULES, FORCED_TASK_RULES, TASK_RULES
@@ -122,6 +122,8 @@ def _task_run(run_id: UUID, row: tuple[Any, ...]) -> Run:
     run = _run("task_run", run_id, row)
     run.flow_run_run_count = row[11]
     run.flow_run_id = id_out(row[12])
+    if run.state is not None:
+        run.state.state_details.flow_run_id = run.flow_run_id
     run.tags = tuple(json_out(row[13]) or ())
     return run
 
@@ -254,7 +256,7 @@ def _write(tx: Transaction, run: Run, decision: Decision, state: State, timestam
 def _next_policy(run: Run, decision: Decision) -> dict[str, Any]:
     if not decision.policy:
         return run.policy
-    return {key: value for key, value in {**run.policy, **decision.policy}.items() if value}
+    return without_usual({**run.policy, **decision.policy})
 
 
 def _perform(tx: Transaction, run: Run, decision: Decision, state: State) -> None:
