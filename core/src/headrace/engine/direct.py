@@ -16,6 +16,7 @@ from headrace.engine.flow_run import FlowCall
 from headrace.engine.flow_run import start_call as start_flow
 from headrace.engine.task_run import TaskCall
 from headrace.engine.task_run import start_call as start_task
+from headrace.model.clock import to_us
 from headrace.model.errors import SignatureMismatchError, near
 
 if TYPE_CHECKING:
@@ -232,6 +233,15 @@ def _task_call(
         record.name, record.dynamic_key, record.run_count = task_run.name, task_run.dynamic_key, task_run.run_count
         record.tags = record.tags.union(task_run.tags)
         record.flow_run_id = task_run.flow_run_id
+    return call
+
+
+def background_call(task: Task[..., Any], task_run: TaskRun, parameters: Mapping[str, Any], wait_for: Any) -> TaskCall:
+    """Return the call that goes on with a run which was submitted elsewhere; the present context is that of the submitter."""
+    call = _task_call(task, None, task_run, parameters, wait_for, task_run.task_inputs)
+    call.record.labels = task_run.labels
+    if task_run.expected_start_time is not None:
+        call.record.expected_start_time = to_us(task_run.expected_start_time)
     return call
 
 

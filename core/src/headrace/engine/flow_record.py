@@ -187,6 +187,16 @@ class FlowRecord:
             self.run.end_time = state.timestamp
         return state
 
+    async def is_being_cancelled(self) -> bool:
+        """Look whether somebody asked for the run's cancellation meanwhile; if so, the run is in that state here too."""
+        from headrace.model.endpoints.flow_runs import READ_FLOW_RUN
+
+        now = await self._client.call(READ_FLOW_RUN, id=self.run.id)
+        if now.state is None or not now.state.is_cancelling():
+            return False
+        self.run.state = now.state
+        return True
+
 
 async def parent_link(call: FlowCall) -> ParentLink | None:
     """Return what ties a subflow to the run that calls it, or None for a flow that nothing calls and for a run that exists already."""

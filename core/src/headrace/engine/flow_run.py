@@ -22,7 +22,7 @@ from headrace.engine.outcome import Outcome, completed, failed, timed_out
 from headrace.engine.persistence import persist_flow_result, persists_by_default, store_for_flow
 from headrace.engine.ports import ASYNC, BLOCKING, Ports, TimeLimitReached
 from headrace.engine.prints import redirected
-from headrace.engine.signals import termination_raises
+from headrace.engine.signals import termination_raises, was_terminated
 from headrace.engine.startup import start_once
 from headrace.engine.subflows import ParentLink, reusable_child
 from headrace.model import clock
@@ -349,8 +349,13 @@ async def crash(call: FlowCall, error: BaseException, ports: Ports) -> None:
     record = call.record
     if isinstance(error, (Pause, Abort, StoreError, ServerUnreachable)) or not record.exists or record.state.is_final():
         return
-    message = crash_message(error)
     await spool().settle()
+    if was_terminated() and await record.is_being_cancelled():
+        await _final_hooks(call, record.state, ports)
+        await record.propose("CANCELLED", "Cancelled", "The flow run was cancelled, and its process told to end.")
+        await spool().settle()
+        return
+    message = crash_message(error)
     state = await record.propose("CRASHED", "Crashed", message, data=error, force=True)
     _log(call, ERROR, "%s", message)
     await _final_hooks(call, state, ports)

@@ -282,7 +282,7 @@ class Task(TaskMethods, Generic[P, R]):
 
         Raises `RuntimeError` outside a flow.
         """
-        frame = self._require_flow("submit", "To run a task outside of flows, call it.")
+        frame = self._require_flow("submit", "To run a task outside of flows, call it, or `.delay` it to a task worker.")
         future = frame.task_runner.submit(self, self.bind(args, kwargs), wait_for)
         frame.submitted.append(future)
         if not return_state:
@@ -294,8 +294,9 @@ class Task(TaskMethods, Generic[P, R]):
     def map(self, *args: Any, return_state: Literal[True], wait_for: Any = None, **kwargs: Any) -> list[State]: ...
     @overload
     def map(self, *args: Any, return_state: Literal[False] = False, wait_for: Any = None, **kwargs: Any) -> HeadraceFutureList[R]: ...
-    def map(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
-        """Submit one run for each element of the iterable arguments; return their futures in order.
+    def map(self, *args: Any, return_state: bool = False, wait_for: Any = None, deferred: bool = False, **kwargs: Any) -> Any:
+        """Submit one run for each element of the iterable arguments; return their futures in order. `deferred=True` hands them to task workers,
+        inside and outside flows.
 
         Text, scalars, defaults and `unmapped(x)` are the same for every run. Raises `MappingMissingIterable`, `MappingLengthMismatch`,
         and `RuntimeError` outside a flow.
@@ -304,10 +305,14 @@ class Task(TaskMethods, Generic[P, R]):
         from headrace.engine.futures import HeadraceFutureList
         from headrace.engine.mapping import expand
 
-        frame = self._require_flow("map", "To map outside of flows, call the task for each element.")
         wanted = listed(wait_for)
+        frame = None if deferred else self._require_flow("map", "To map outside of flows, use `deferred=True` or call the task for each element.")
         futures: HeadraceFutureList[Any] = HeadraceFutureList()
         for parameters in expand(self, self.bind(args, kwargs, defaults=False)):
+            if frame is None:
+                call = self.function.unbind(parameters)
+                futures.append(self.apply_async(call[0][1:] if self.ismethod else call[0], call[1], wait_for=wanted))
+                continue
             future = frame.task_runner.submit(self, parameters, wanted)
             frame.submitted.append(future)
             futures.append(future)
