@@ -77,3 +77,9 @@ def headrace_deployment_steps() -> list[Offer]:
             ("headrace.deployments.steps.utility", "pip_install_requirements", "Install what a requirements file lists"),
         )
     ]
+
+
+@hookimpl
+def headrace_workers() -> list[Offer]:
+    """Infrastructure that runs can be started on without another distribution."""
+    return [Offer("process", "headrace.workers.process:ProcessWorker", "Processes of the worker's machine")]

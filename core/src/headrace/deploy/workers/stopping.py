@@ -1,0 +1,46 @@
+"""SIGTERM and SIGINT for a process that starts runs: the first asks it to take no more, the second stops those that it has."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextmanager
+def stop_on_signals(ask: Callable[[], None], force: Callable[[], Awaitable[Any]], is_main: bool) -> Generator[None]:
+    """Call `ask` in the running event loop at the first signal, and `force` at the next. Without `is_main` (thread) signals are left alone."""
+    if not is_main:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    asked = False
+    forcing: list[asyncio.Future[Any]] = []
+
+    def hear() -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            ask()
+        elif not forcing:
+            forcing.append(asyncio.ensure_future(force()))
+
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number in _SIGNALS:
+        try:
+            loop.add_signal_handler(number, hear)
+        except NotImplementedError:  # Windows' event loops: the handler runs between two steps of the interpreter instead
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(hear))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            try:
+                loop.remove_signal_handler(number)
+            except NotImplementedError:
+                pass
+            signal.signal(number, handler)
