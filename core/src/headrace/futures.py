@@ -1,5 +1,6 @@
 """Front desk: futures."""
 
+from headrace.deploy.background_futures import HeadraceDistributedFuture
 from headrace.engine.futures import (
     DoneAndNotDoneFutures,
     HeadraceConcurrentFuture,
@@ -15,6 +16,7 @@ from headrace.engine.futures import HeadraceFuture as HeadraceTaskRunFuture
 __all__ = [
     "DoneAndNotDoneFutures",
     "HeadraceConcurrentFuture",
+    "HeadraceDistributedFuture",
     "HeadraceFuture",
     "HeadraceFutureList",
     "HeadraceTaskRunFuture",

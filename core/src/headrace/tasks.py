@@ -8,10 +8,11 @@ from headrace.engine.task import Task, exponential_backoff, task
 
 if TYPE_CHECKING:
     from headrace.data.caching import task_input_hash
+    from headrace.deploy.task_methods import TaskMethods
     from headrace.engine.materialize import MaterializingTask
     from headrace.engine.task_options import TaskOptions
 
-__all__ = ["MaterializingTask", "Task", "TaskOptions", "exponential_backoff", "task", "task_input_hash"]
+__all__ = ["MaterializingTask", "Task", "TaskMethods", "TaskOptions", "exponential_backoff", "task", "task_input_hash"]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,6 +24,10 @@ def __getattr__(name: str) -> Any:
         from headrace.engine.materialize import MaterializingTask
 
         return MaterializingTask
+    if name == "TaskMethods":
+        from headrace.deploy.task_methods import TaskMethods
+
+        return TaskMethods
     if name == "TaskOptions":
         from headrace.engine.task_options import TaskOptions
 
