@@ -43,10 +43,3 @@ def _delete_orphans(tx: Transaction, table: str, time: str, now: datetime, limit
     for (run,) in gone:
         tx.sql_count(f"DELETE FROM {table} WHERE flow_run_id = ? AND {time} < ?", (run, old))
     return len(gone)
-
-
-def optimize(tx: Transaction, now: datetime, limit: int) -> int:
-    """Let SQLite look whether its statistics of tables are worth renewing. PostgreSQL does so by itself and knows no such statement."""
-    tx.sql("PRAGMA analysis_limit = 400")
-    tx.sql("PRAGMA optimize")
-    return 0

@@ -43,6 +43,4 @@ class DBVacuum(StepService, RunInEphemeralServers):
                 self._orphans_due = now + settings.orphan_cleanup_loop_seconds
                 steps += [vacuum.delete_orphaned_logs, vacuum.delete_orphaned_artifacts]
             steps.append(partial(vacuum.delete_old_flow_runs, retention=settings.retention_period))
-        if self.database.path is not None:  # a file of SQLite
-            steps.append(vacuum.optimize)
         return steps
