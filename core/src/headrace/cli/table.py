@@ -30,7 +30,11 @@ COMMANDS = {
     "server": Command("server:group", "Run the server, look at it and stop it."),
     "task-run": Command("task_run:group", "Look at task runs.", ("task-runs",)),
     "variable": Command("variable:group", "Get, set and delete variables.", ("variables",)),
+    "why": Command("why:command", "Tell why a run does not run, and what would free it."),
     "version": Command("version:command", "Show the versions of headrace and of what it stands on."),
+    "work-pool": Command("work_pool:group", "Create, change and look at work pools.", ("work-pools",)),
+    "work-queue": Command("work_queue:group", "Create, change and look at work queues.", ("work-queues",)),
+    "worker": Command("worker:group", "Start workers.", ("workers",)),
     "experimental": Command("experimental:group", "The commands of `plugins` under their documented, older name."),
 }
 

@@ -375,3 +375,11 @@ def get_registry() -> Registry:
         if _registry is None or _registry.policy != policy:
             _registry = Registry(policy)
         return _registry
+
+
+def forget_registry() -> None:
+    """Look for plugins anew at the next question: one was installed meanwhile."""
+    global _registry
+    importlib.invalidate_caches()
+    with _registry_lock:
+        _registry = None

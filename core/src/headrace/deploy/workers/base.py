@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 from headrace.client.connect import current_client
@@ -45,7 +45,7 @@ KILL_GRACE_SECONDS = 30
 UNHEALTHY_POLLS = 30
 """Polls in a row that may be missed before the worker counts as unresponsive."""
 
-AnyWorker = "BaseWorker[Any, Any, Any]"
+AnyWorker: TypeAlias = "BaseWorker[Any, Any, Any]"
 
 
 class BaseWorker(ABC, Generic[C, V, R]):
