@@ -25,7 +25,7 @@ _FOLDERS = {
     "blocks": "block_documents block_schemas block_types",
     "limits": "concurrency tag_limits",
     "deployments": "deployment_queries deployment_runs deployment_schedules deployments",
-    "pools": "collections dispatch work_pools work_queues workers",
+    "pools": "collections dispatch holding work_pools work_queues workers",
     "events": "automations events",
 }
 """The folders of this room and the nouns that they hold; the other nouns have their module beside this one."""

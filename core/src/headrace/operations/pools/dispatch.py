@@ -22,6 +22,7 @@ from headrace.operations.pools.pool_rows import QUEUES, SLOT_STATES, find_pool, 
 from headrace.operations.pools.work_queues import ensure_queue
 from headrace.operations.runs.encoding import flow_run_out
 from headrace.operations.table import Operation
+from headrace.rules.holding import room
 from headrace.store.database import Transaction
 from headrace.store.statements import runs as statements
 
@@ -62,11 +63,10 @@ def _ranked(tx: Transaction, pool: WorkPool, queues: Sequence[WorkQueue], after:
     """Return the ids of runs to start in their order: by queue as given, then by time."""
     if pool.is_paused:
         return []
-    if pool.concurrency_limit is not None:
-        limit = min(limit, pool.concurrency_limit - (pool.active_slots or 0))
+    limit = min(limit, room(pool.concurrency_limit, pool.active_slots or 0, limit))
     span = (_FAR_PAST if after is None else clock.to_us(after), _FAR_FUTURE if before is None else clock.to_us(before))
-    asked = [(queue.id.bytes, min(limit, _room(queue, limit))) for queue in queues if not queue.is_paused]
-    asked = [(queue, room) for queue, room in asked if room > 0]
+    asked = [(queue.id.bytes, min(limit, room(queue.concurrency_limit, queue.active_slots or 0, limit))) for queue in queues if not queue.is_paused]
+    asked = [(queue, most) for queue, most in asked if most > 0]
     found: list[bytes] = []
     for first in range(0, len(asked), QUEUES_AT_ONCE_MAX):
         if len(found) >= limit:
@@ -77,14 +77,10 @@ def _ranked(tx: Transaction, pool: WorkPool, queues: Sequence[WorkQueue], after:
             f" WHERE r.work_queue_id = ? AND {_DUE} ORDER BY r.next_scheduled_start_time, r.id LIMIT ?) q{place}"
             for place in range(len(part))
         )
-        values = [value for queue, room in part for value in (queue, *span, room)]
+        values = [value for queue, most in part for value in (queue, *span, most)]
         rows = tx.sql(f"SELECT id FROM ({text}) ranked ORDER BY place, due, id LIMIT ?", (*values, limit - len(found)))
         found += [row[0] for row in rows]
     return found
-
-
-def _room(queue: WorkQueue, otherwise: int) -> int:
-    return otherwise if queue.concurrency_limit is None else queue.concurrency_limit - (queue.active_slots or 0)
 
 
 def _read(tx: Transaction, ids: Sequence[bytes]) -> list[FlowRun]:
