@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -190,7 +190,8 @@ def _reason(error: ValueError) -> str:
     problems = getattr(error, "errors", None)
     if not callable(problems):
         return str(error)
-    return "; ".join(f"{'.'.join(map(str, one['loc']))} {one['input']!r}: {one['msg']}" for one in problems())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # pydantic's list
+    listed = cast("list[dict[str, Any]]", problems())
+    return "; ".join(f"{'.'.join(map(str, one['loc']))} {one['input']!r}: {one['msg']}" for one in listed)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # pydantic's list
 
 
 @group.command("ls")

@@ -53,7 +53,7 @@ def _command(kind: str, title: str, module: str, package: str, place: str, crede
         _store(work_pool_name, {f"{module}.upload": dict(block)}, {f"{module}.execute": dict(block)})
         click.echo(f"Bundles of work pool {work_pool_name!r} are kept in the {place} {place_name!r}")
 
-    options = [
+    options: list[click.Parameter] = [
         click.Argument(["work_pool_name"]),
         click.Option([f"--{place}", "place_name"], required=True, help=f"The {place} to keep bundles in."),
         click.Option([f"--{credentials}-credentials-block-name", "block_name"], required=True, help="The block that holds the credentials."),

@@ -289,7 +289,7 @@ class BaseWorker(ABC, Generic[C, V, R]):
         for one in list(self._runs.values()):
             if one.configuration is not None and one.status.identifier is not None:
                 try:
-                    await self.kill_infrastructure(one.status.identifier, one.configuration, KILL_GRACE_SECONDS)
+                    await self.kill_infrastructure(one.status.identifier, cast("C", one.configuration), KILL_GRACE_SECONDS)
                 except (HeadraceException, NotImplementedError) as error:
                     self._logger.warning("Flow run %r goes on without this worker: %s", one.flow_run.name, error)
 

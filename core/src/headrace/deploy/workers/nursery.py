@@ -169,7 +169,10 @@ def main() -> None:
     preload()
     gc.collect()
     gc.freeze()  # what is here stays shared with the children
-    wire.sendall(b'{"ready": true}\n')
+    try:
+        wire.sendall(b'{"ready": true}\n')
+    except BrokenPipeError:
+        return  # the worker is gone already
     request = Nursery(wire).serve()
     if request is not None:
         become(request)

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -29,12 +30,15 @@ def stop_on_signals(ask: Callable[[], None], force: Callable[[], Awaitable[Any]]
         elif not forcing:
             forcing.append(asyncio.ensure_future(force()))
 
+    def hear_later(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(hear)
+
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number in _SIGNALS:
         try:
             loop.add_signal_handler(number, hear)
         except NotImplementedError:  # Windows' event loops: the handler runs between two steps of the interpreter instead
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(hear))
+            signal.signal(number, hear_later)
     try:
         yield
     finally:

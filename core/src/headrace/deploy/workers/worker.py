@@ -22,7 +22,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from headrace.deploy.workers.base import BaseWorker
 from headrace.deploy.workers.configuration import BaseJobConfiguration, BaseVariables, BaseWorkerResult
@@ -106,4 +106,4 @@ async def _called(threads: ThreadPoolExecutor, method: Any, *arguments: Any) -> 
     if inspect.iscoroutinefunction(method):
         return await method(*arguments)
     answer = await asyncio.get_running_loop().run_in_executor(threads, method, *arguments)
-    return await cast("Awaitable[Any]", answer) if inspect.isawaitable(answer) else answer
+    return await answer if inspect.isawaitable(answer) else answer

@@ -24,11 +24,11 @@ INFRASTRUCTURE_PATIENCE = timedelta(minutes=15)
 TASK_RUN_MESSAGE = "The process that ran this task run ended without reporting; nothing of it runs any more."
 
 
-def crash_owned_runs(tx: Transaction, *, id: UUID) -> int:
+def crash_owned_runs(tx: Transaction, *, id: UUID, patience: timedelta = INFRASTRUCTURE_PATIENCE) -> int:
     """Mark every unfinished flow run of this owner, and its unfinished task runs, as Crashed. Return how many flow runs that were.
 
     A suspended run, and one of a deployment that is scheduled again, waits for another process and stays as it is. A run that a worker took but
-    whose infrastructure it did not begin to make is scheduled again; one whose infrastructure may still come has `INFRASTRUCTURE_PATIENCE`.
+    whose infrastructure it did not begin to make is scheduled again; one whose infrastructure may still come has `patience`.
     """
     found = tx.sql(
         "SELECT r.id, r.state_type, r.state_name, r.state_timestamp, r.deployment_id, s.details FROM flow_run r"
@@ -36,7 +36,7 @@ def crash_owned_runs(tx: Transaction, *, id: UUID) -> int:
         (id.bytes,),
     )
     runs: list[bytes] = []
-    young = clock.now_us() - INFRASTRUCTURE_PATIENCE // timedelta(microseconds=1)
+    young = clock.now_us() - patience // timedelta(microseconds=1)
     for run, state_type, state_name, timestamp, deployment, stored in found:
         details: dict[str, Any] = json_out(stored) or {}
         if _waits_for_another(state_type, deployment, details):

@@ -22,8 +22,13 @@ PATIENCE = timedelta(minutes=15)
 """How long a flow run is waited for whose pace is not known yet, since it sent one heartbeat only."""
 
 
-def crash_silent_owners(tx: Transaction, now: datetime, limit: int, *, timeout: timedelta) -> int:
-    """Mark the unfinished runs of processes that were silent for `timeout` as Crashed. Return how many processes these were."""
+def crash_silent_owners(
+    tx: Transaction, now: datetime, limit: int, *, timeout: timedelta, patience: timedelta = INFRASTRUCTURE_PATIENCE
+) -> int:
+    """Mark the unfinished runs of processes that were silent for `timeout` as Crashed. Return how many processes these were.
+
+    What a worker took and did not begin is scheduled again; infrastructure that it began to make has `patience` to come.
+    """
     cutoff = clock.to_us(now - timeout)
     if not api_was_there(tx, now, cutoff):
         return 0
@@ -31,9 +36,9 @@ def crash_silent_owners(tx: Transaction, now: datetime, limit: int, *, timeout: 
 
     def bury(row: tuple[bytes]) -> bool:
         if tx.sql_count("DELETE FROM sign_of_life WHERE id = ? AND seen <= ?", (row[0], cutoff)):
-            crash_owned_runs(tx, id=UUID(bytes=row[0]))
+            crash_owned_runs(tx, id=UUID(bytes=row[0]), patience=patience)
             if waits_for_infrastructure(tx, row[0]):
-                note(tx, "owner", row[0], cutoff + INFRASTRUCTURE_PATIENCE // timedelta(microseconds=1))  # looked at again then
+                note(tx, "owner", row[0], cutoff + patience // timedelta(microseconds=1))  # looked at again then
             return True
         return False
 

@@ -41,7 +41,11 @@ class ZombieDetection(StepService):
     def steps(self) -> Sequence[Step]:
         settings = self.service_settings()
         return (
-            partial(crash_silent_owners, timeout=timedelta(seconds=settings.timeout_seconds)),
+            partial(
+                crash_silent_owners,
+                timeout=timedelta(seconds=settings.timeout_seconds),
+                patience=timedelta(seconds=settings.infrastructure_timeout_seconds),
+            ),
             partial(crash_silent_flow_runs, timeout=timedelta(seconds=settings.flow_run_timeout_seconds)),
         )
 

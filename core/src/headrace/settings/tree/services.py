@@ -185,6 +185,9 @@ class ServerServicesZombieDetectionSettings(ServicesBaseSetting, path="server.se
         "The same for flow runs of foreign clients, known by their heartbeat events; never less than three times the pace of these.",
         ge=30,
     )
+    infrastructure_timeout_seconds: float = setting(
+        900, "Seconds that the infrastructure of a run may take to come when its worker is dead; then the run counts as crashed.", ge=5
+    )
 
 
 class ServerServicesSettings(Group, path="server.services"):
