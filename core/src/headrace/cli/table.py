@@ -19,11 +19,14 @@ COMMANDS = {
     "completion": Command("completion:command", "Print the script that completes commands in your shell."),
     "concurrency-limit": Command("concurrency_limit:group", "Limit how many tasks with a tag run at once.", ("concurrency-limits",)),
     "config": Command("config:group", "View and change settings."),
+    "deploy": Command("deploy:command", "Make deployments of flows, as the project file and options say."),
     "flow": Command("flow:group", "Look at flows.", ("flows",)),
     "flow-run": Command("flow_run:group", "Look at flow runs, watch, cancel, retry and delete them.", ("flow-runs",)),
     "global-concurrency-limit": Command(
         "global_concurrency_limit:group", "Limit what uses a name at once, anywhere.", ("global-concurrency-limits", "gcl")
     ),
+    "init": Command("init:command", "Begin a project: write a project file."),
+    "plan": Command("plan:command", "Tell what deploying would change."),
     "plugins": Command("plugins:group", "Look at plugins, find out what is wrong with them, and write them.", ("plugin",)),
     "profile": Command("profile:group", "Select and manage profiles.", ("profiles",)),
     "run": Command("run:command", "Run a flow here, now."),
