@@ -193,10 +193,10 @@ def test_deadlock_is_undone_by_doing_the_work_again(database: Database) -> None:
 
         def work(tx: Any) -> None:
             tries.append(1)
-            tx.sql("UPDATE flow SET updated = updated + 1 WHERE id = ?", (one,))
+            tx.sql_count("UPDATE flow SET updated = updated + 1 WHERE id = ?", (one,))
             for wait in meet:
                 wait()
-            tx.sql("UPDATE flow SET updated = updated + 1 WHERE id = ?", (other,))
+            tx.sql_count("UPDATE flow SET updated = updated + 1 WHERE id = ?", (other,))
 
         database.transact(work)
 
@@ -229,7 +229,7 @@ def test_connections_that_the_server_ended_are_replaced(database: Database, post
 def test_connection_lost_in_a_transaction_is_told(database: Database, postgres_admin: Any) -> None:
     def lose() -> None:
         with database.write() as tx:
-            tx.sql(INSERT, (ids.new().bytes, 1, 1, "lost"))
+            tx.sql_count(INSERT, (ids.new().bytes, 1, 1, "lost"))
             postgres_admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (database.url.rpartition("/")[2],))
             tx.sql("SELECT 1")
 

@@ -24,4 +24,4 @@ from headrace.store.translation import FOR_UPDATE, SKIP_LOCKED, translated
     ],
 )
 def test_translation(text: str, wanted: str) -> None:
-    assert translated(text).decode() == wanted
+    assert translated(text)[0].decode() == wanted

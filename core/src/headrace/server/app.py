@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 READERS_SQLITE = 3
 WRITERS_SQLITE = 1
+THREADS_POSTGRES_MAX = 8
+"""Of a lane: they wait for the database in turn, and more would spend more on waiting for each other than they gain."""
 BODY_BYTES_MAX = 50_000_000
 GZIP_BYTES_MIN = 16_384
 """Answers smaller than that are sent as they are: packing them costs more than sending them."""
@@ -59,6 +61,8 @@ class Application:
         """What kept it from starting."""
         self.when_failed: Callable[[], None] = lambda: None
         """Called when it cannot go on after all; set by whoever runs the server."""
+        self.when_opened: Callable[[], None] = lambda: None
+        """Called when it answers; set by whoever runs the server."""
         self.opened = asyncio.Event()
         """Set when everything that answers is loaded; until then only health is told."""
         self._mode: Literal["all", "web"] = mode
@@ -106,7 +110,7 @@ class Application:
                 await self.run(False, touch, self.database)
             except Exception as error:  # noqa: BLE001  # kept for whoever runs the server
                 self.failure = error
-                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                await send({"type": "lifespan.startup.failed", "message": ""})
                 return
             await send({"type": "lifespan.startup.complete"})
             try:
@@ -127,6 +131,7 @@ class Application:
         held.push_async_callback(streams.stop)
         await held.enter_async_context(services_running(get_current_settings(), self.database, self._mode))
         self.opened.set()
+        self.when_opened()
         beginning = asyncio.create_task(self._begin())
         held.callback(beginning.cancel)
 
@@ -155,7 +160,7 @@ class Application:
 
     def _lanes(self) -> tuple[Lane, Lane]:
         is_sqlite = self.database.url.startswith("sqlite")
-        many = self.options.connections
+        many = min(THREADS_POSTGRES_MAX, self.options.connections)
         return Lane("headrace-writer", WRITERS_SQLITE if is_sqlite else many), Lane("headrace-reader", READERS_SQLITE if is_sqlite else many)
 
     def _stop(self) -> None:

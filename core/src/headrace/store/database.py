@@ -59,7 +59,10 @@ class Transaction:
     # --- text on the driver, values in storage form; a broken key or reference raises `StoreConflict`
 
     def sql(self, text: str, values: Sequence[Any] = ()) -> list[Row]:
-        """Run one statement with `?` places and return its rows."""
+        """Run one statement with `?` places and return its rows.
+
+        PostgreSQL may get one that answers nothing later, with the next that does or with the end; so may its failure come later.
+        """
         try:
             return self._link.raw.execute(text, values).fetchall()
         except sqlite3.IntegrityError as error:
@@ -192,7 +195,7 @@ class Database:
 
         It gets `(topic, ids)` for what a server elsewhere published: the texts of the messages' ids, or the messages themselves where they
         are texts. It gets None when something may have been written of which nothing more is known: look for what is new. That is all that
-        SQLite tells, within some 50 ms, and it tells of this process's own commits too; PostgreSQL tells it after a lost connection came
+        SQLite tells, within 50 ms (200 ms after a quiet time), and it tells of this process's own commits too; PostgreSQL tells it after a lost connection came
         back. Called in a thread of its own; must not raise.
         """
         from headrace.store.listening import watch_file

@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any, cast
 from headrace.model.errors import StoreError
 
 if TYPE_CHECKING:
-    from psycopg import RawCursor
-
     from headrace.store.database import Database, Published
     from headrace.store.postgresql import PostgresDatabase
 
 CHANNEL = "headrace"
+NOTIFY = b"SELECT pg_notify($1, $2)"
 PAYLOAD_BYTES_MAX = 7900  # PostgreSQL allows less than 8000
 WATCH_SECONDS = 0.05
+QUIET_WATCH_SECONDS = 0.2
+QUIET_LOOKS = 100
+"""After so many looks at a file that nobody wrote to, looks are rarer: an idle server should use next to no processor time."""
 WAIT_SECONDS = 0.2
 RECONNECT_SECONDS = 1.0
 READY_SECONDS_MAX = 10.0
@@ -49,9 +51,11 @@ def watch_file(database: Database, callback: Callback) -> Callable[[], None]:
                     if before is not None:
                         callback(None)
                     ready.set()
-                    while not stop.wait(WATCH_SECONDS):
+                    looks = 0
+                    while not stop.wait(WATCH_SECONDS if looks < QUIET_LOOKS else QUIET_WATCH_SECONDS):
+                        looks += 1
                         if (now := _commits(raw)) != seen:
-                            seen = now
+                            seen, looks = now, 0
                             callback(None)
             except sqlite3.Error:
                 stop.wait(RECONNECT_SECONDS)
@@ -94,14 +98,11 @@ def _tell(payload: str, own: str, callback: Callback) -> None:
         callback(None if ids is None else (topic, ids))
 
 
-def notify(cursor: RawCursor[Any], token: str, published: Sequence[Published]) -> None:
-    """Have every other process that listens told of `published`, once the transaction is committed."""
-    for payload in _payloads(token, published):
-        cursor.execute(b"SELECT pg_notify($1, $2)", (CHANNEL, payload))
+def payloads(token: str, published: Sequence[Published]) -> Iterator[str]:
+    """Say for `NOTIFY` what every other process that listens is to hear, once the transaction is committed.
 
-
-def _payloads(token: str, published: Sequence[Published]) -> Iterator[str]:
-    """Pack the ids into as few payloads as there must be. An id that is too long for any becomes "look for what is new"."""
+    The ids are packed into as few payloads as there must be. An id that is too long for any becomes "look for what is new".
+    """
     for topic, messages in published:
         room = PAYLOAD_BYTES_MAX - len(json.dumps([token, topic, []]).encode())
         chunk: list[str] = []

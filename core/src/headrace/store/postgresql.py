@@ -11,14 +11,14 @@ import random
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from headrace.model import clock, ids
 from headrace.model.caller import EMBEDDED, Caller
 from headrace.model.errors import StoreContention, StoreError, StoreUnavailable
 from headrace.store import listening, postgres_failures, postgres_opening
 from headrace.store.address import PostgresOptions, postgres_options
-from headrace.store.database import STATEMENTS_CACHED_MAX, Database, Row, Transaction
+from headrace.store.database import Database, Row, Transaction
 from headrace.store.pool import Pool, PoolExhausted
 from headrace.store.translation import translated
 
@@ -28,80 +28,148 @@ except ImportError as error:
     raise StoreError("PostgreSQL needs a driver that is not installed: pip install 'headrace[server]'.") from error
 
 from headrace.store import postgres_values
+from headrace.store.postgres_link import PostgresLink, Statement
+
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGresult
 
 READING = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 WRITING = b"BEGIN ISOLATION LEVEL READ COMMITTED"
-PREPARED_AFTER = 2
-"""A statement run more often than this on one connection is prepared there."""
+WAITING_MAX = 1_000
+"""Statements that are kept back at most."""
 STALE_TRIES_MAX = 20
 CONTENTION_TRIES_MAX = 8
 CONTENTION_SECONDS_MAX = 0.1
+
+_COMMIT, _ROLLBACK = Statement(b"COMMIT"), Statement(b"ROLLBACK")
 
 T = TypeVar("T")
 
 _inherited: list[Any] = []  # a child made by fork must not touch its parent's connections, not even to drop them
 
 
-class PostgresLink:
-    """One connection, and the cursor that everything on it goes through."""
-
-    __slots__ = ("cursor", "generation", "opened", "raw")
-
-    def __init__(self, raw: psycopg.Connection[Row]) -> None:
-        self.raw = raw
-        self.cursor = psycopg.RawCursor(raw)
-        self.opened = 0.0
-        self.generation = 0
-
-    def close(self) -> None:
-        """Close the connection; the server rolls back what is not committed."""
-        self.raw.close()
-
-
 class PostgresTransaction(Transaction):
-    """A transaction on PostgreSQL; see `Transaction`."""
+    """A transaction on PostgreSQL; see `Transaction`.
 
-    __slots__ = ("_cursor", "_place")
+    What answers nothing is kept back and sent with the next question, or with the end; so is its failure. A connection that turns out to
+    be gone at the first sending is replaced, and its like with it.
+    """
 
-    def __init__(self, link: PostgresLink, place: str, caller: Caller = EMBEDDED) -> None:
-        self._cursor = link.cursor
-        self._place = place
+    __slots__ = ("_database", "_has_link", "_is_begun", "_link", "_pool", "_waiting")
+
+    def __init__(self, database: PostgresDatabase, word: bytes, caller: Caller = EMBEDDED) -> None:
+        self._database = database
+        self._pool, self._link = database.take()
+        self._waiting = [Statement(word)]
+        self._is_begun = False
+        self._has_link = True
         self.caller = caller
         self.status = None
         self.published = []
 
     def sql(self, text: str, values: Sequence[Any] = ()) -> list[Row]:
-        cursor = self._run(text, values)
-        result = cursor.pgresult
-        return cursor.fetchall() if result is not None and result.nfields else []
+        query, answers = translated(text)
+        if not answers:
+            self._keep_back(query, values)
+            return []
+        result = self._ask(query, values)
+        return self._link.rows(result)
 
     def sql_one(self, text: str, values: Sequence[Any] = ()) -> Row | None:
-        cursor = self._run(text, values)
-        result = cursor.pgresult
-        return cursor.fetchone() if result is not None and result.nfields else None
+        rows = self.sql(text, values)
+        return rows[0] if rows else None
 
     def sql_count(self, text: str, values: Sequence[Any] = ()) -> int:
-        return self._run(text, values).rowcount
+        return self._ask(translated(text)[0], values).command_tuples or 0
 
     def sql_many(self, text: str, rows: Iterable[Sequence[Any]]) -> None:
-        try:
-            self._cursor.executemany(translated(text), rows)
-        except psycopg.Error as error:
-            postgres_failures.reraise(error, self._place)
-            raise
+        query, _ = translated(text)
+        for row in rows:
+            self._keep_back(query, row)
+            if len(self._waiting) >= WAITING_MAX:
+                self._flush()
 
     def lock(self, table: str, column: str, values: Iterable[Any]) -> None:
         wanted = sorted(set(values))
         if wanted:
             places = ", ".join("?" * len(wanted))
-            self._run(f"SELECT 1 FROM {table} WHERE {column} IN ({places}) ORDER BY {column} FOR UPDATE", wanted)
+            self._keep_back(translated(f"SELECT 1 FROM {table} WHERE {column} IN ({places}) ORDER BY {column} FOR UPDATE")[0], wanted)
 
-    def _run(self, text: str, values: Sequence[Any]) -> psycopg.RawCursor[Row]:
+    def commit(self) -> None:
+        """End it, and tell other processes what was published. Nothing was sent: nothing is to be done."""
+        for payload in listening.payloads(self._database.token, self.published):
+            self._keep_back(listening.NOTIFY, (listening.CHANNEL, payload))
+        if len(self._waiting) > 1 and not self._is_begun:
+            self._flush()  # a lost connection is replaced here; at the commit itself nobody would know what became of it
+        if self._is_begun:
+            self._waiting.append(_COMMIT)
+            self._flush()
+        self._pool.give(self._link)
+
+    def leave(self) -> None:
+        """End one that has only read."""
+        if self._is_begun:
+            try:
+                self._link.leave([_COMMIT])
+            except psycopg.Error:
+                self._pool.discard(self._link)
+                return
+        self._pool.give(self._link)
+
+    def take_back(self) -> None:
+        """Undo it. A connection that cannot even do that is not used again."""
+        if not self._has_link:
+            return
+        if self._is_begun or self._link.is_lost:
+            try:
+                self._link.exchange([_ROLLBACK])
+            except BaseException:  # noqa: BLE001  # whatever is broken, the error that brought us here is the one to tell
+                self._pool.discard(self._link)
+                return
+        self._pool.give(self._link)
+
+    def _keep_back(self, query: bytes, values: Sequence[Any]) -> None:
+        self._waiting.append(self._made(query, values))
+
+    def _made(self, query: bytes, values: Sequence[Any]) -> Statement:
         try:
-            return self._cursor.execute(translated(text), values, binary=True)
+            return self._link.statement(query, values)
         except psycopg.Error as error:
-            postgres_failures.reraise(error, self._place)
+            postgres_failures.reraise(error, self._database.options.place)
             raise
+
+    def _ask(self, query: bytes, values: Sequence[Any]) -> PGresult:
+        self._keep_back(query, values)
+        return self._flush()
+
+    def _flush(self) -> PGresult:
+        """Send what was kept back and return the last answer."""
+        statements, self._waiting = self._waiting, []
+        for _ in range(STALE_TRIES_MAX):
+            try:
+                found = self._link.exchange(statements)
+                self._is_begun = True
+                return found
+            except psycopg.OperationalError as error:
+                if self._is_begun or not self._link.is_lost:
+                    self._is_begun = True
+                    self._fail(error)
+                    raise
+                lost = error
+                self._pool.discard(self._link)
+                self._pool.forget_idle()
+                self._has_link = False
+                self._pool, self._link = self._database.take()
+                self._has_link = True
+            except psycopg.Error as error:
+                self._is_begun = True
+                self._fail(error)
+                raise
+        self._fail(lost)
+        raise lost
+
+    def _fail(self, error: psycopg.Error) -> None:
+        postgres_failures.reraise(error, self._database.options.place)
 
 
 class PostgresDatabase(Database):
@@ -127,33 +195,28 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def write(self, caller: Caller = EMBEDDED) -> Generator[Transaction, None, None]:
-        pool, link = self._begin_somewhere(WRITING)
-        tx = PostgresTransaction(link, self.options.place, caller)
+        tx = PostgresTransaction(self, WRITING, caller)
         try:
             yield tx
-            if tx.published:
-                listening.notify(link.cursor, self.token, tx.published)
-            link.cursor.execute(b"COMMIT")
+            tx.commit()
         except BaseException as error:
-            _take_back(pool, link)
+            tx.take_back()
             postgres_failures.reraise(error, self.options.place)
             raise
-        pool.give(link)
         if tx.published:
             for listener in self.listeners:
                 listener(tx.published)
 
     @contextmanager
     def read(self, caller: Caller = EMBEDDED) -> Generator[Transaction, None, None]:
-        pool, link = self._begin_somewhere(READING)
+        tx = PostgresTransaction(self, READING, caller)
         try:
-            yield PostgresTransaction(link, self.options.place, caller)
-            link.cursor.execute(b"COMMIT")
+            yield tx
         except BaseException as error:
-            _take_back(pool, link)
+            tx.take_back()
             postgres_failures.reraise(error, self.options.place)
             raise
-        pool.give(link)
+        tx.leave()
 
     def transact(self, work: Callable[[Transaction], T], caller: Caller = EMBEDDED) -> T:
         for attempt in range(1, CONTENTION_TRIES_MAX):
@@ -173,35 +236,21 @@ class PostgresDatabase(Database):
 
     # --- connections
 
-    def _begin_somewhere(self, word: bytes) -> tuple[Pool[PostgresLink], PostgresLink]:
-        """Take a connection and begin. One that the server ended while it was idle is replaced, and so are its like."""
+    def take(self) -> tuple[Pool[PostgresLink], PostgresLink]:
+        """Take a connection from the pool."""
         if self._process != os.getpid():
             self._forget()
         pool = self._opened_pool()
-        for attempt in range(STALE_TRIES_MAX):
-            try:
-                link = pool.take()
-            except PoolExhausted as error:
-                raise StoreUnavailable(
-                    f"All {error.args[0]} connections to the database {self.options.place} stayed in use for {self.options.pool_timeout:g} "
-                    "seconds. Raise HEADRACE_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE, or look for transactions that do not end."
-                ) from error
-            except psycopg.Error as error:
-                postgres_failures.reraise(error, self.options.place)
-                raise
-            try:
-                link.cursor.execute(word)
-                return pool, link
-            except psycopg.OperationalError as error:
-                pool.discard(link)
-                pool.forget_idle()
-                if attempt == STALE_TRIES_MAX - 1:
-                    postgres_failures.reraise(error, self.options.place)
-                    raise
-            except BaseException:
-                pool.discard(link)
-                raise
-        raise AssertionError("not reached")
+        try:
+            return pool, pool.take()
+        except PoolExhausted as error:
+            raise StoreUnavailable(
+                f"All {error.args[0]} connections to the database {self.options.place} stayed in use for {self.options.pool_timeout:g} "
+                "seconds. Raise HEADRACE_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE, or look for transactions that do not end."
+            ) from error
+        except psycopg.Error as error:
+            postgres_failures.reraise(error, self.options.place)
+            raise
 
     def _opened_pool(self) -> Pool[PostgresLink]:
         """Return the pool. The first call of a process makes sure that the schema is there."""
@@ -212,7 +261,11 @@ class PostgresDatabase(Database):
                 pool = self._pool
                 if pool is None:
                     pool = Pool(
-                        lambda: PostgresLink(self.connect()), options.pool_size, options.max_overflow, options.pool_timeout, options.pool_recycle
+                        lambda: PostgresLink(self.connect(), prepares=options.prepares),
+                        options.pool_size,
+                        options.max_overflow,
+                        options.pool_timeout,
+                        options.pool_recycle,
                     )
                     if not self._is_open:
                         try:
@@ -229,19 +282,8 @@ class PostgresDatabase(Database):
         """Open a connection of the driver outside the pool; the schema is left as it is. Raises the driver's errors."""
         options = self.options
         try:
-            raw = psycopg.connect(**options.arguments, autocommit=True, prepare_threshold=PREPARED_AFTER if options.prepares else None)
+            raw = psycopg.connect(**options.arguments, autocommit=True, prepare_threshold=None)
         except (psycopg.ProgrammingError, TypeError) as error:
             raise StoreError(f"The driver of PostgreSQL refuses the address of the database {options.place}: {str(error).strip()}.") from error
-        raw.prepared_max = STATEMENTS_CACHED_MAX
         postgres_values.register(raw)
         return raw
-
-
-def _take_back(pool: Pool[PostgresLink], link: PostgresLink) -> None:
-    """Roll back. A connection that cannot even do that is not used again."""
-    try:
-        link.cursor.execute(b"ROLLBACK")
-    except Exception:  # noqa: BLE001  # whatever is broken, the error that brought us here is the one to tell
-        pool.discard(link)
-    else:
-        pool.give(link)

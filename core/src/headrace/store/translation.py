@@ -30,10 +30,12 @@ _TOKEN = re.compile(
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 
+_ANSWERS = re.compile(r"\A\s*(?:SELECT|WITH|VALUES|SHOW|EXPLAIN)\b|\bRETURNING\b", re.IGNORECASE)
+
 
 @lru_cache(maxsize=TEXTS_CACHED_MAX)
-def translated(text: str) -> bytes:
-    """Return the statement as PostgreSQL reads it."""
+def translated(text: str) -> tuple[bytes, bool]:
+    """Return the statement as PostgreSQL reads it, and whether it answers with rows."""
     count = 0
 
     def put(found: re.Match[str]) -> str:
@@ -54,4 +56,4 @@ def translated(text: str) -> bytes:
             return token
         return "IS DISTINCT FROM " if found["not"] else "IS NOT DISTINCT FROM "
 
-    return _TOKEN.sub(put, text).encode()
+    return _TOKEN.sub(put, text).encode(), _ANSWERS.search(text) is not None
