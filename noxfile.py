@@ -101,7 +101,7 @@ def tests(session: nox.Session) -> None:
 def minimal(session: nox.Session) -> None:
     """Run core's tests with nothing installed but core: no extras, no plugins."""
     install(session, "./core", groups=("tests",))
-    pytest(session, "tests", "--ignore=tests/examples")
+    pytest(session, "tests", "--ignore=tests/examples", "--minimal")
 
 
 @nox.session
@@ -216,6 +216,8 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure speed and memory, as ratios to the programs that are the yardstick."""
+    install(session, "./core[server]", groups=("tests",))  # what starts PostgreSQL
+    install_services(session)
     ours = fresh_environment(session, "headrace")
     theirs = fresh_environment(session, "yardstick")
     compiled = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--python"]

@@ -132,6 +132,15 @@ async def read(connections: list[Connection], seconds: float) -> dict[str, float
     return await timed(connections, seconds, one)
 
 
+async def nothing(connections: list[Connection], seconds: float) -> dict[str, float]:
+    """Ask an application that does nothing, with the body of a new state."""
+
+    async def one(connection: Connection, _: int) -> None:
+        await connection.call("POST", "/nothing", {"state": {"type": "RUNNING", "name": "Running"}})
+
+    return await timed(connections, seconds, one)
+
+
 async def filtered(connections: list[Connection], seconds: float) -> dict[str, float]:
     async def one(connection: Connection, _: int) -> None:
         found = await connection.call("POST", "/flow_runs/filter", {"limit": 50, "sort": "ID_DESC"})
@@ -249,7 +258,7 @@ async def heard_logs(connections: list[Connection], count: float) -> dict[str, f
     return {"count": count, "seconds": sum(took), "median": statistics.median(took)}
 
 
-WORKS = {work.__name__: work for work in (create, set_state, read, filtered, logs, events, streamed, heard_events, heard_logs)}
+WORKS = {work.__name__: work for work in (create, set_state, read, nothing, filtered, logs, events, streamed, heard_events, heard_logs)}
 
 
 async def main(api_url: str, work: str, clients: int, amount: float) -> None:

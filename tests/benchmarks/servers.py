@@ -13,20 +13,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 from programs import Program, Row, best, times
 
 HERE = Path(__file__).parent
 CLIENTS = 16
 IDLE_SECONDS = 15
 LOAD_SECONDS = 5.0
+START_SECONDS_MAX = 90
+FLOOR_MAX = 8
+"""How many times the processor time of an empty answer one set_state may take."""
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class Server:
     """A running server of one of the programs, in a process group of its own."""
 
-    def __init__(self, program: Program, process: subprocess.Popen[bytes], api_url: str, start_seconds: float) -> None:
-        self.program = program
+    def __init__(self, name: str, process: subprocess.Popen[bytes], api_url: str, start_seconds: float) -> None:
+        self.name = name
         self.api_url = api_url
         self.start_seconds = start_seconds
         self._process = process
@@ -63,39 +67,48 @@ class Server:
         words = [str(client), str(HERE / "load.py"), self.api_url, work, str(clients), str(amount)]
         done = subprocess.run(words, capture_output=True, text=True, timeout=900)
         if done.returncode:
-            raise SystemExit(f"{work} on {self.program.package} failed:\n{done.stderr[-2000:]}")
+            raise SystemExit(f"{work} on {self.name} failed:\n{done.stderr[-2000:]}")
         result = json.loads(done.stdout.strip().splitlines()[-1])
         return {**result, "rate": result["count"] / result["seconds"], "cpu": (self.cpu_seconds() - before) / result["count"]}
 
 
 @contextmanager
-def server(program: Program, **settings: str) -> Iterator[Server]:
-    """Start a program's server on a free port; flows of the program use it meanwhile. `settings` have names without the prefix."""
+def started(name: str, command: list[str], environment: dict[str, str], folder: Path) -> Iterator[Server]:
+    """Start a server on a free port, which is added to the command, and wait for its health."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     began = time.perf_counter()
     process = subprocess.Popen(
-        [program.command(program.package), "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-        env={**program.environment(), **{f"{program.prefix}_{name}": value for name, value in settings.items()}},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=program.home,
+        [*command, "--host", "127.0.0.1", "--port", str(port)],
+        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=folder,
     )  # fmt: skip
     url = f"http://127.0.0.1:{port}/api"
     try:
-        while time.perf_counter() - began < 90:
+        while time.perf_counter() - began < START_SECONDS_MAX:
             try:
                 urllib.request.urlopen(f"{url}/health", timeout=1)
                 break
             except OSError:
                 time.sleep(0.01)
         else:
-            raise SystemExit(f"the server of {program.package} did not start within 90 s")
-        program.variables[f"{program.prefix}_API_URL"] = url
-        yield Server(program, process, url, time.perf_counter() - began)
+            raise SystemExit(f"the server of {name} did not start within {START_SECONDS_MAX} s")
+        yield Server(name, process, url, time.perf_counter() - began)
     finally:
-        program.variables.pop(f"{program.prefix}_API_URL", None)
         os.killpg(process.pid, 15)
         process.wait(timeout=60)
+
+
+@contextmanager
+def server(program: Program, **settings: str) -> Iterator[Server]:
+    """Start a program's server; flows of the program use it meanwhile. `settings` have names without the prefix."""
+    environment = {**program.environment(), **{f"{program.prefix}_{name}": value for name, value in settings.items()}}
+    with started(program.package, [program.command(program.package), "server", "start"], environment, program.home) as running:
+        program.variables[f"{program.prefix}_API_URL"] = running.api_url
+        try:
+            yield running
+        finally:
+            del program.variables[f"{program.prefix}_API_URL"]
 
 
 def ratio_row(work: str, theirs: float, mine: float, unit: str, bar: float, bar_text: str, digits: int = 0) -> Row:
@@ -125,25 +138,55 @@ def start_and_idle(ours: Program, original: Program) -> Iterator[Row]:
     yield cost_row("server: idle CPU, of a core", their_idle * 100, idle * 100, 3, "%", 2)
 
 
-OPERATIONS = (("create", "flow runs created", 15), ("set_state", "states set", 10), ("read", "flow runs read", 10))
+OPERATIONS = ("create", "set_state", "read")
+NAMES = {"create": "flow runs created", "set_state": "states set", "read": "flow runs read"}
+BARS = {"SQLite": {"create": 15, "set_state": 10, "read": 10}, "PostgreSQL": {"create": 10, "set_state": 10, "read": 10}}
+
+Figures = dict[str, dict[str, float]]
 
 
-def operations(ours: Program, original: Program, kind: str, bars: dict[str, int], **settings: dict[str, str]) -> Iterator[Row]:
-    """Rates and processor time of single operations; `settings` of each program's server by package."""
-    figures: dict[str, dict[str, dict[str, float]]] = {}
-    for program in (original, ours):
-        with server(program, **settings.get(program.package, {})) as running:
-            figures[program.package] = {work: running.load(original.python, work, CLIENTS, LOAD_SECONDS) for work, _, _ in OPERATIONS}
-            if kind == "SQLite":
-                figures[program.package]["logs"] = running.load(original.python, "logs", 4, LOAD_SECONDS)
-    theirs, mine = figures[original.package], figures[ours.package]
-    for work, what, bar in OPERATIONS:
-        bar = bars.get(work, bar)
+def measured(program: Program, client: Path, works: tuple[str, ...], **settings: str) -> Figures:
+    """Put load of each kind on a server of the program."""
+    with server(program, **settings) as running:
+        found = {work: running.load(client, work, CLIENTS, LOAD_SECONDS) for work in works}
+        if not settings:
+            found["logs"] = running.load(client, "logs", 4, LOAD_SECONDS)
+    return found
+
+
+def compared(kind: str, theirs: Figures, mine: Figures) -> Iterator[Row]:
+    """Rates and processor time of single operations."""
+    for work in OPERATIONS:
+        bar = BARS[kind][work]
         rates = theirs[work]["rate"], mine[work]["rate"]
-        yield ratio_row(f"{kind}: {what}, {CLIENTS} clients", *rates, "/s", bar, f"≥ {bar}×")
+        yield ratio_row(f"{kind}: {NAMES[work]}, {CLIENTS} clients", *rates, "/s", bar, f"≥ {bar}×")
         yield cost_row("  the same, server CPU each", theirs[work]["cpu"] * 1000, mine[work]["cpu"] * 1000, bar, digits=2)
-    if "logs" in mine:
-        yield ratio_row("log lines, batches of 100", theirs["logs"]["rate"], mine["logs"]["rate"], "/s", 12, "≥ 12×")
+
+
+def operations(ours: Program, original: Program) -> Iterator[Row]:
+    client = original.python
+    theirs, mine = (measured(program, client, OPERATIONS) for program in (original, ours))
+    yield from compared("SQLite", theirs, mine)
+    yield ratio_row("log lines, batches of 100", theirs["logs"]["rate"], mine["logs"]["rate"], "/s", 12, "≥ 12×")
+    command = [str(ours.python), "-m", "uvicorn", "--app-dir", str(HERE), "--no-access-log", "empty_app:app"]
+    with started("uvicorn", command, ours.environment(), ours.home) as running:
+        floor = running.load(client, "nothing", CLIENTS, LOAD_SECONDS)["cpu"]
+    share = mine["set_state"]["cpu"] / floor
+    cells = f"{floor * 1000:.2f} ms", f"{mine['set_state']['cpu'] * 1000:.2f} ms", times(share)
+    yield Row("an empty ASGI app, CPU an answer; `set_state`", *cells, f"≤ {FLOOR_MAX}×", share <= FLOOR_MAX)
+
+
+def operations_on_postgres(ours: Program, original: Program) -> Iterator[Row]:
+    from headrace.testing.services import shared_service
+
+    figures: list[Figures] = []
+    with shared_service("postgres", ours.home / "services") as address:
+        for program, scheme in ((original, "postgresql+asyncpg"), (ours, "postgresql")):
+            with psycopg.connect(f"{address}/postgres", autocommit=True) as admin:
+                admin.execute(f"CREATE DATABASE {program.package}")
+            url = f"{scheme}://{address.partition('://')[2]}/{program.package}"
+            figures.append(measured(program, original.python, OPERATIONS, API_DATABASE_CONNECTION_URL=url))
+    yield from compared("PostgreSQL", *figures)
 
 
 def streams(ours: Program, original: Program) -> Iterator[Row]:
@@ -153,16 +196,22 @@ def streams(ours: Program, original: Program) -> Iterator[Row]:
         with server(program, SERVER_LOGS_STREAM_OUT_ENABLED="true", SERVER_LOGS_STREAM_PUBLISHING_ENABLED="true") as running:
             amounts = (count, count, 20, 20)
             figures[program.package] = {name: running.load(original.python, name, 4, amount) for name, amount in zip(names, amounts, strict=True)}
+            figures[program.package]["from_flow"] = program.work("heard", 20)
     theirs, mine = figures[original.package], figures[ours.package]
     yield ratio_row("events in batches of 100, until queried", theirs["events"]["rate"], mine["events"]["rate"], "/s", 20, "≥ 20×")
     yield ratio_row("events by websocket, until queried", theirs["streamed"]["rate"], mine["streamed"]["rate"], "/s", 20, "≥ 20×")
-    for name, what, bar in (("heard_logs", "log line to subscriber, median", 20), ("heard_events", "event to subscriber, median", 1)):
+    for name, what, bar in (
+        ("from_flow", "log line in a flow to subscriber, median", 20),
+        ("heard_logs", "log line posted to subscriber, median", 1),
+        ("heard_events", "event to subscriber, median", 1),
+    ):
         yield cost_row(what, theirs[name]["median"] * 1000, mine[name]["median"] * 1000, bar, digits=1)
 
 
 def crowd(database: Path, count: int) -> None:
     """Copy the newest flow run until there are `count`: same columns, ids of their own. (Over the API the original would take an hour.)"""
     with sqlite3.connect(database) as connection:
+        connection.create_function("unhex", 1, bytes.fromhex)  # SQLite has it from 3.41 on
         present = connection.execute("SELECT count(*) FROM flow_run").fetchone()[0]
         columns = [row[1] for row in connection.execute("PRAGMA table_info(flow_run)")]
         as_text = connection.execute("SELECT typeof(id) FROM flow_run LIMIT 1").fetchone()[0] == "text"

@@ -10,7 +10,9 @@ import importlib
 import json
 import os
 import resource
+import statistics
 import sys
+import threading
 import time
 
 package = importlib.import_module(sys.argv[1])
@@ -68,6 +70,42 @@ async def gathered(count):
     await asyncio.gather(*[anoop() for _ in range(count)])
 
 
+def heard(count):
+    """Log lines in a flow while another thread subscribes to them; return the median seconds until a line is heard."""
+    from websockets.sync.client import connect
+
+    address = os.environ[f"{package.__name__.upper()}_API_URL"].replace("http://", "ws://")
+    ready, sent, took = threading.Event(), {}, []
+
+    def listen(flow_run_id):
+        with connect(f"{address}/logs/out", subprotocols=["prefect"]) as stream:
+            stream.send(json.dumps({"type": "auth", "token": None}))
+            stream.recv()
+            stream.send(json.dumps({"type": "filter", "filter": {"flow_run_id": {"any_": [flow_run_id]}}}))
+            time.sleep(1)
+            ready.set()
+            while len(took) < count:
+                line = json.loads(stream.recv(timeout=30))["log"]
+                if (began := sent.get(line["message"])) is not None:
+                    took.append(time.perf_counter() - began)
+
+    @flow
+    def talking():
+        logger = package.get_run_logger()
+        listener = threading.Thread(target=listen, args=[str(package.runtime.flow_run.id)])
+        listener.start()
+        ready.wait(30)
+        for number in range(count):
+            message = f"line {number}"
+            sent[message] = time.perf_counter()
+            logger.info(message)
+            time.sleep(0.11 + number * 0.01)  # at no fixed beat of whoever sends in batches
+        listener.join(60)
+
+    talking()
+    return statistics.median(took)
+
+
 def peak_kb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -123,6 +161,9 @@ def visible(flow_run_id, count, states):
 
 def main():
     name, count = sys.argv[2], int(sys.argv[3])
+    if name == "heard":
+        print(json.dumps({"median": heard(count)}))
+        return
     bodies = {body.__name__: body for body in (sequential, submitted, mapped, chained, subflows, gathered)}
     timed(noop_flow_body, 1)  # everything is imported and the store is open
     before_cpu, before_memory, began = time.process_time(), peak_kb(), time.perf_counter()
