@@ -13,6 +13,7 @@ import selectors
 import signal
 import socket
 import sys
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -23,6 +24,24 @@ from headrace.settings.environment import internal_name
 MESSAGE_BYTES_MAX = 4096
 DESCRIPTORS = 4
 """With each request: a file that holds it as JSON, the ends of the pipe for what the run prints (to write, to read), and its lifeline."""
+
+
+_PREPARED = (
+    "asyncio",
+    "concurrent.futures.thread",
+    "headrace.client.http",
+    "headrace.client.spool",
+    "headrace.deploy.steps",
+    "headrace.deploy.steps_pull",
+    "headrace.engine.task_run",
+    "headrace.flows",
+    "headrace.logs.config",
+    "headrace.model.endpoints.deployments",
+    "headrace.model.endpoints.flow_runs",
+    "headrace.model.endpoints.flows",
+    "headrace.tasks",
+)
+"""What is imported before the first fork, so that no run has to."""
 
 
 def serve(channel: socket.socket) -> dict[str, Any] | None:
@@ -97,14 +116,19 @@ def _become(descriptors: list[int]) -> dict[str, Any]:
 
 def _prepare() -> None:
     """Import and build what the first moments of every flow run need."""
+    for name in _PREPARED:
+        __import__(name)
     from headrace.client.codec import decode
+    from headrace.model.deployments import Deployment
     from headrace.model.flow_runs import FlowRun
     from headrace.model.flows import Flow
-    from headrace.model.orchestration import OrchestrationResult
+    from headrace.model.orchestration import OrchestrationResult, SetState
 
-    for shape in (FlowRun, Flow, OrchestrationResult):
+    for shape in (FlowRun, Deployment, Flow, OrchestrationResult, SetState):
         shape.model_rebuild()
-    assert decode
+        with suppress(ValueError):
+            decode(shape, b"{}")  # builds what decoding it needs
+    gc.collect()
     gc.freeze()
 
 

@@ -422,14 +422,15 @@ class BaseWorker(ABC, Generic[C, V, R]):
                 if what == "due":
                     self._asked.set()
                 else:
-                    await self._try(self._cancel_runs)
+                    await self._try(self.cancel_runs)
 
     async def _watch_cancellations(self) -> None:
         while True:
             await asyncio.sleep(get_current_settings().worker.cancellation_poll_seconds)
-            await self._try(self._cancel_runs)
+            await self._try(self.cancel_runs)
 
-    async def _cancel_runs(self) -> None:
+    async def cancel_runs(self) -> None:
+        """Ask which runs of this worker are being cancelled, and stop their infrastructure in the background."""
         for id in await pools.cancelling_runs(list(self._runs)):
             one = self._runs.get(id)
             if one is not None:

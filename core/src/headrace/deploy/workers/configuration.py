@@ -6,7 +6,6 @@ variables are merged one by one at every level.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 COMMAND = "headrace flow-run execute"
 """What runs a flow run anywhere; it finds out which from the environment."""
-PYTHON_COMMAND = (sys.executable, "-m", "headrace.engine")
 
 _COMMON = {
     "name": "Name given to infrastructure created by a worker.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import socket
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from headrace.deploy.children import Child, Launcher, each_line
 from headrace.deploy.workers.base import KILL_GRACE_SECONDS, BaseWorker
 from headrace.deploy.workers.configuration import BaseJobConfiguration, BaseVariables, BaseWorkerResult
-from headrace.deploy.workers.starting import Child, Starter
 from headrace.model.errors import InfrastructureNotAvailable, InfrastructureNotFound
 
 if TYPE_CHECKING:
@@ -79,31 +80,32 @@ class ProcessWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Proces
     async def setup(self) -> None:
         """See `BaseWorker.setup`."""
         await super().setup()
-        self._starter = Starter()
+        self._launcher = Launcher()
         self._children: dict[str, Child] = {}
 
     async def teardown(self, *exc_info: Any) -> None:
         """See `BaseWorker.teardown`."""
         await super().teardown(*exc_info)
-        await self._starter.close()
+        self._launcher.close()
 
     async def sync_with_backend(self) -> None:
         """See `BaseWorker.sync_with_backend`."""
         await super().sync_with_backend()
-        await self._starter.prepare()
+        await self._launcher.warm_up()
 
     async def run(self, flow_run: FlowRun, configuration: ProcessJobConfiguration, task_status: Any = None) -> ProcessWorkerResult:
         """Start the run's process and wait for its end."""
-        command = None if configuration.is_default_command else _words(configuration.command or "")
+        command = None if configuration.is_default_command else _found(configuration.command or "")
         with _folder(configuration.working_dir) as folder:
             env = {name: value for name, value in configuration.env.items() if value is not None}
-            child = await self._starter.start(command, env, folder, is_silent=not configuration.stream_output)
+            child = await self._launcher.start(env, str(folder), command)
             identifier = f"{socket.gethostname()}:{child.pid}"
             self._children[identifier] = child
             try:
                 if task_status is not None:
                     task_status.started(identifier)
-                return ProcessWorkerResult(identifier=str(child.pid), status_code=await child.wait())
+                _, status = await asyncio.gather(each_line(child, print if configuration.stream_output else len), child.wait())
+                return ProcessWorkerResult(identifier=str(child.pid), status_code=status)
             finally:
                 del self._children[identifier]
 
@@ -117,11 +119,11 @@ class ProcessWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Proces
             if host not in ("", socket.gethostname()):
                 raise InfrastructureNotAvailable(f"The process {pid} runs on {host!r}, and this worker on {socket.gethostname()!r}.")
             raise InfrastructureNotFound(f"This worker has no process {pid}: it has ended, or another worker started it.")
-        await child.stop(grace_seconds)
+        await child.end(grace_seconds)
 
 
-def _words(command: str) -> list[str]:
-    """Split a command as a shell would. A `python` or `headrace` that is not found by name is the worker's own."""
+def _found(command: str) -> str:
+    """Return a command with the worker's own interpreter and library where it names `python` or `headrace` alone."""
     words = shlex.split(command, posix=os.name != "nt")
     if not words:
         raise ValueError(f"The command {command!r} is empty. Remove the job variable `command` to let the worker choose.")
@@ -129,13 +131,16 @@ def _words(command: str) -> list[str]:
         words[0] = sys.executable
     elif words[0] == "headrace":
         words[:1] = [sys.executable, "-m", "headrace"]
-    return words
+    return shlex.join(words)
 
 
 @contextmanager
 def _folder(given: Path | None) -> Generator[Path]:
     if given is not None:
-        yield given.expanduser()
+        folder = given.expanduser()
+        if not folder.is_dir():
+            raise NotADirectoryError(f"The working directory {str(folder)!r} does not exist. Create it, or change the job variable `working_dir`.")
+        yield folder
         return
     with tempfile.TemporaryDirectory(prefix="headrace-run-", ignore_cleanup_errors=True) as made:
         yield Path(made)
