@@ -14,12 +14,16 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "api": Command("api:command", "Send a request to the server, as it is."),
     "artifact": Command("artifact:group", "Look at artifacts of runs and delete them.", ("artifacts",)),
+    "automation": Command("automation:group", "Have the server do something when something happens.", ("automations",)),
     "block": Command("block:group", "Register, look at and delete blocks and block types.", ("blocks",)),
     "completion": Command("completion:command", "Print the script that completes commands in your shell."),
     "concurrency-limit": Command("concurrency_limit:group", "Limit how many tasks with a tag run at once.", ("concurrency-limits",)),
     "config": Command("config:group", "View and change settings."),
     "deploy": Command("deploy:command", "Make deployments of flows, as the project file and options say."),
+    "deployment": Command("deployment:group", "Look at deployments, run, schedule, pause and delete them.", ("deployments",)),
+    "event": Command("event:group", "See events as they happen, and emit them.", ("events",)),
     "flow": Command("flow:group", "Look at flows.", ("flows",)),
     "flow-run": Command("flow_run:group", "Look at flow runs, watch, cancel, retry and delete them.", ("flow-runs",)),
     "global-concurrency-limit": Command(
@@ -31,6 +35,7 @@ COMMANDS = {
     "profile": Command("profile:group", "Select and manage profiles.", ("profiles",)),
     "run": Command("run:command", "Run a flow here, now."),
     "server": Command("server:group", "Run the server, look at it and stop it."),
+    "task": Command("task:group", "Run background runs of tasks."),
     "task-run": Command("task_run:group", "Look at task runs.", ("task-runs",)),
     "variable": Command("variable:group", "Get, set and delete variables.", ("variables",)),
     "why": Command("why:command", "Tell why a run does not run, and what would free it."),
