@@ -195,8 +195,8 @@ class Database:
 
         It gets `(topic, ids)` for what a server elsewhere published: the texts of the messages' ids, or the messages themselves where they
         are texts. It gets None when something may have been written of which nothing more is known: look for what is new. That is all that
-        SQLite tells, within 50 ms (200 ms after a quiet time), and it tells of this process's own commits too; PostgreSQL tells it after a lost connection came
-        back. Called in a thread of its own; must not raise.
+        SQLite tells, within 50 ms (200 ms after a quiet time), and it tells of this process's own commits too; PostgreSQL tells it after a
+        lost connection came back. Called in a thread of its own; must not raise.
         """
         from headrace.store.listening import watch_file
 
