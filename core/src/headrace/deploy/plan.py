@@ -98,9 +98,9 @@ def _compare(one: Prepared) -> Difference:
     after = _body_fields(body, existing)
     later = _later(one)
     changes = [Change(field, before.get(field), after[field]) for field in FIELDS if existing is not None and before.get(field) != after[field]]
-    schedules = [_schedule_facts(item) for item in body.schedules]
-    if existing is not None and [_schedule_facts(item) for item in existing.schedules] != schedules:
-        changes.append(Change("schedules", [_schedule_facts(item) for item in existing.schedules], schedules))
+    schedules = _facts(body.schedules)
+    if existing is not None and _facts(existing.schedules) != schedules:
+        changes.append(Change("schedules", _facts(existing.schedules), schedules))
     changes = [change for change in changes if change.field not in later]
     action: Action = "create" if existing is None else "change" if changes or later else "leave"
     now = clock.now()
@@ -108,8 +108,8 @@ def _compare(one: Prepared) -> Difference:
         one.name,
         action,
         tuple(changes),
-        tuple(_firing(item, now) for item in existing.schedules) if existing is not None else (),
-        tuple(_firing(item, now) for item in body.schedules),
+        _firings(existing.schedules, now) if existing is not None else (),
+        _firings(body.schedules, now),
         tuple(_invalid(one, body)),
         later,
         len(one.spec.triggers),
@@ -153,7 +153,7 @@ def _later(one: Prepared) -> tuple[str, ...]:
 
 def fingerprint(fields: dict[str, Any], existing: Deployment | None) -> str:
     """Return a short text that is another one as soon as anything compared of the stored deployment is."""
-    return _hash([fields, [_schedule_facts(one) for one in existing.schedules]]) if existing is not None else "absent"
+    return _hash([fields, _facts(existing.schedules)]) if existing is not None else "absent"
 
 
 def _hash(value: Any) -> str:
@@ -161,6 +161,11 @@ def _hash(value: Any) -> str:
 
 
 # --- schedules
+
+
+def _facts(schedules: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return what is compared of schedules, in an order that does not depend on theirs."""
+    return sorted((_schedule_facts(one) for one in schedules), key=lambda facts: json.dumps(facts, sort_keys=True))
 
 
 def _schedule_facts(item: Any) -> dict[str, Any]:
@@ -177,6 +182,10 @@ def describe(schedule: Schedule) -> str:
     """Return a schedule in a few words."""
     rule = getattr(schedule, "cron", None) or getattr(schedule, "rrule", None) or f"every {getattr(schedule, 'interval', '')}"
     return f"{rule} ({schedule.timezone or 'UTC'})"
+
+
+def _firings(schedules: Sequence[Any], now: datetime) -> tuple[Firing, ...]:
+    return tuple(sorted((_firing(one, now) for one in schedules), key=lambda firing: (firing.schedule, firing.times)))
 
 
 def _firing(item: Any, now: datetime) -> Firing:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from headrace.engine.flow import Flow
     from headrace.model.work_pools import WorkPool
 
+IMAGE_FOLDER = "/opt/headrace"
+"""Where the images that are built for a project hold its folder."""
+
 GIT_CLONE = ("headrace.deployments.steps.git_clone", "headrace.deployments.steps.pull.git_clone", "git_clone")
 
 
@@ -105,6 +108,11 @@ class Checker:
             problems.append(entry.problem((), "The deployment has no name. Give it one, with the key name or with --name."))
         pool = self._checked_pool(entry, spec, problems)
         self._check_steps(entry, spec, problems)
+        if spec.pull is None and not spec.build and "image" in spec.work_pool.job_variables:
+            self.warnings.append(
+                f"Nothing says how the runs of {entry.title} find their code, so they look in {IMAGE_FOLDER} of the image. "
+                "Give pull steps, or pull: [] where the code is found without them."
+            )
         if flow is not None:
             self._check_parameters(entry, spec, flow, problems)
         self._check_schedules(entry, spec, problems)

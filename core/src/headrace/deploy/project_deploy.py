@@ -12,7 +12,7 @@ from uuid import UUID
 from headrace.client.bridge import drive
 from headrace.client.connect import current_client
 from headrace.deploy.project import DeploymentSpec, validated
-from headrace.deploy.project_checks import Prepared, job_variable_problems, parameter_problems
+from headrace.deploy.project_checks import IMAGE_FOLDER, Prepared, job_variable_problems, parameter_problems
 from headrace.deploy.project_source import Problem, ProjectInvalid
 from headrace.deploy.project_values import after_steps
 from headrace.deploy.project_versions import find_version
@@ -20,9 +20,6 @@ from headrace.deploy.steps import run_steps
 from headrace.model.deployments import ConcurrencyLimitConfig, ConcurrencyOptions, Deployment, DeploymentCreate
 from headrace.model.errors import DeploymentApplyError, HeadraceException, ObjectNotFound
 from headrace.model.schedules import DeploymentScheduleCreate
-
-IMAGE_FOLDER = "/opt/headrace"
-"""Where the images that are built for a project hold its folder."""
 
 NO_FLOW = UUID(int=0)
 """Stands for a flow that the server does not know yet."""
@@ -87,13 +84,15 @@ def _schedules(spec: DeploymentSpec, existing: Deployment | None) -> list[Deploy
     if spec.all_schedules is None:
         return [DeploymentScheduleCreate(**{name: getattr(one, name) for name in fields}) for one in stored]
     made: list[DeploymentScheduleCreate] = []
-    for index, schedule in enumerate(spec.all_schedules):
+    left = list(stored)
+    for schedule in spec.all_schedules:
         new = schedule.create()
         if schedule.interval is not None and schedule.anchor_date is None:
-            alike = [one for one in stored if (one.slug == new.slug if new.slug else True)]
-            alike = [one for one in alike if getattr(one.schedule, "interval", None) == schedule.interval and _zone(one) == _zone(new)]
+            alike = [one for one in left if one.slug == new.slug and getattr(one.schedule, "interval", None) == schedule.interval]
+            alike = [one for one in alike if schedule.timezone is None or _zone(one) == _zone(new)]
             if alike:
-                new = new.model_copy(update={"schedule": alike[min(index, len(alike) - 1)].schedule})
+                left.remove(alike[0])
+                new = new.model_copy(update={"schedule": alike[0].schedule})
         made.append(new)
     return made
 

@@ -1,0 +1,186 @@
+"""Beginning projects, and asking for what a deployment lacks."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deploy.git_server import git
+from deploy.projects import deployed, headrace, make_pool, write_flows, write_project
+from headrace.deploy.project_choice import Options, Project, read_project
+from headrace.deploy.wizard import complete, find_flows
+from headrace.deployments.base import configure_project_by_recipe, create_default_headrace_yaml, initialize_project
+
+RECIPES = ["azure", "docker", "docker-azure", "docker-gcs", "docker-git", "docker-s3", "gcs", "git", "local", "s3"]
+FIELDS = {"image_name": "r/i", "tag": "t", "repository": "https://x/y.git", "branch": "b", "bucket": "bkt", "container": "c", "folder": "f"}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_makes_a_project_file_that_can_be_read(recipe: str) -> None:
+    arguments = [part for name, value in FIELDS.items() for part in ("--field", f"{name}={value}")]
+    done = headrace("init", "--recipe", recipe, "--name", "shop", *arguments)
+    assert (done.code, done.err) == (0, "")
+    project = read_project(None, Path.cwd())
+    assert project.name == "headrace.yaml"
+    text = Path("headrace.yaml").read_text()
+    assert "{{ repository }}" not in text and "{{ image_name }}" not in text
+    assert ("{{ build_image.image }}" in text) == recipe.startswith("docker")
+    assert yaml.safe_load(text)["pull"]
+    assert "__pycache__/" in Path(".headraceignore").read_text()
+
+
+def test_files_that_are_there_stay() -> None:
+    Path("prefect.yaml").write_text("name: mine\n")
+    Path(".headraceignore").write_text("mine")
+    done = headrace("init", "--recipe", "local")
+    assert done.code == 1
+    assert "left as it is" in done.err
+    assert not Path("headrace.yaml").exists()
+
+
+def test_missing_fields_are_named() -> None:
+    done = headrace("init", "--recipe", "s3", "--field", "bucket=b")
+    assert (done.code, list(Path.cwd().glob("*.yaml"))) == (2, [])
+    assert "--field folder=VALUE" in done.err
+
+
+def test_unknown_recipe_names_the_near_one() -> None:
+    assert "docker-git" in headrace("init", "--recipe", "docker-gti").err
+    with pytest.raises(ValueError, match="Unknown recipe 'nope'"):
+        configure_project_by_recipe("nope")
+
+
+def test_recipe_is_guessed_from_the_folder(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "remote", "add", "origin", "https://user:pw@host/me/shop.git")
+    (tmp_path / "x").write_text("")
+    git(tmp_path, "add", "x")
+    git(tmp_path, "commit", "--quiet", "-m", "x")
+    assert initialize_project() == [".headraceignore", "headrace.yaml"]
+    (step,) = yaml.safe_load(Path("headrace.yaml").read_text())["pull"]
+    assert step == {"headrace.deployments.steps.git_clone": {"repository": "https://host/me/shop.git", "branch": "main"}}
+
+
+def test_file_is_written_once(tmp_path: Path) -> None:
+    assert create_default_headrace_yaml(str(tmp_path), name="n", contents={"pull": []}) is True
+    assert create_default_headrace_yaml(str(tmp_path)) is False
+    assert yaml.safe_load((tmp_path / "headrace.yaml").read_text())["name"] == "n"
+
+
+def test_file_from_a_recipe_can_be_filled_in_and_deployed() -> None:
+    write_flows()
+    make_pool()
+    headrace("init", "--recipe", "local")
+    text = Path("headrace.yaml").read_text()
+    write_project(
+        text.replace("- name:\n", "- name: x\n").replace("entrypoint:\n", "entrypoint: flows.py:etl\n").replace("    name:\n", "    name: local\n")
+    )
+    assert headrace("deploy").code == 0
+    assert deployed()["x"].work_pool_name == "local"
+
+
+# --- the wizard
+
+
+class Answers:
+    """Answers in the order of the questions; what was asked is kept."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    def choose(self, question: str, choices: Sequence[str]) -> str:
+        self.asked.append(question)
+        answer = self.answers.pop(0)
+        assert answer in choices
+        return answer
+
+    def text(self, question: str, default: str | None = None) -> str:
+        self.asked.append(question)
+        return self.answers.pop(0)
+
+    def yes(self, question: str) -> bool:
+        self.asked.append(question)
+        return self.answers.pop(0) == "y"
+
+
+def no_project() -> Project:
+    return read_project(None, Path.cwd())
+
+
+def test_flows_are_found_without_running_them() -> None:
+    write_flows()
+    for name in (".venv/x.py", "sub/more.py", "broken.py"):
+        Path(name).parent.mkdir(exist_ok=True)
+    Path(".venv/x.py").write_text("@flow\ndef hidden(): ...")
+    Path("sub/more.py").write_text("1 / 0\n@headrace.flow(name='x')\nasync def deep(): ...\n@task\ndef no(): ...")
+    Path("broken.py").write_text("def (")
+    assert find_flows(Path.cwd()) == ["flows.py:etl", "flows.py:second", "sub/more.py:deep"]
+
+
+def test_everything_that_is_missing_is_asked() -> None:
+    write_flows()
+    make_pool()
+    answers = Answers("flows.py:etl", "prod", "local", "y", "cron", "0 4 * * *", "Europe/Rome", "n")
+    options = complete(Options(), no_project(), answers, Path.cwd())
+    assert options == Options(entrypoint="flows.py:etl", names=("prod",), pool="local", schedules=({"cron": "0 4 * * *", "timezone": "Europe/Rome"},))
+
+
+def test_what_is_given_is_not_asked() -> None:
+    answers = Answers("n")
+    given = Options(entrypoint="flows.py:etl", names=("x",), pool="p")
+    assert complete(given, no_project(), answers, Path.cwd()) == given
+    assert answers.asked == ["Shall it run on a schedule?"]
+
+
+def test_pool_can_be_made() -> None:
+    answers = Answers("y", "mine", "n")
+    assert complete(Options(entrypoint="f.py:f", names=("x",)), no_project(), answers, Path.cwd()).pool == "mine"
+
+
+def test_one_of_several_is_chosen() -> None:
+    write_project("deployments:\n- {name: a, entrypoint: 'f.py:f'}\n- {name: b, entrypoint: 'f.py:f'}\n")
+    assert complete(Options(), no_project(), Answers("b"), Path.cwd()).names == ("b",)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a terminal of POSIX")
+def test_questions_are_asked_on_a_terminal() -> None:
+    """With a real terminal: number of the flow, name, pool, no schedule, yes to saving."""
+    write_flows()
+    make_pool()
+    leader, follower = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-m", "headrace", "deploy"], stdin=follower, stdout=follower, stderr=follower)
+    os.close(follower)
+    os.write(leader, b"1\nfrom-terminal\n1\nn\ny\n")
+    shown = b""
+    while True:
+        try:
+            part = os.read(leader, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    os.close(leader)
+    assert process.wait(60) == 0, shown.decode()
+    assert deployed()["from-terminal"].work_pool_name == "local"
+    assert "name: from-terminal" in Path("headrace.yaml").read_text()
+
+
+@pytest.mark.parametrize("command", ["deploy", "plan", "init"])
+def test_help_is_cheap_and_names_every_option(command: str, tmp_path: Path) -> None:
+    code = (
+        "import sys, headrace.cli.main as cli\n"
+        f"cli.main([{command!r}, '--help'])\n"
+        "print(sorted(name for name in sys.modules if name.startswith(('headrace.server', 'headrace.store', 'headrace.engine', 'fastapi', 'yaml'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "--name" in done.stdout
