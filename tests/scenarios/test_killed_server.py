@@ -5,127 +5,19 @@ from __future__ import annotations
 import random
 import signal
 import sqlite3
-import threading
 import time
-import uuid
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from headrace.testing.server import ServerProcess, server_process
+from scenarios.server_load import SLOTS, Load, check
 
 pytestmark = pytest.mark.scenario
 
 KILLS = 20
-CLIENTS = 8
-SLOTS = 3
-
-
-@dataclass
-class Told:
-    """What the server has acknowledged."""
-
-    states: dict[str, list[str]] = field(default_factory=dict)
-    logs: set[str] = field(default_factory=set)
-    events: set[str] = field(default_factory=set)
-    task_runs: set[str] = field(default_factory=set)
-    leases: dict[str, bool] = field(default_factory=dict)
-
-
-class Load:
-    """Clients that work against whichever server is there, and ask again when it goes away."""
-
-    def __init__(self) -> None:
-        self.url: str = ""
-        self.stop = threading.Event()
-        self.told = [Told() for _ in range(CLIENTS)]
-        self.errors: list[str] = []
-        self._threads = [threading.Thread(target=self._work, args=(number,), daemon=True) for number in range(CLIENTS)]
-
-    @contextmanager
-    def running(self) -> Any:
-        for thread in self._threads:
-            thread.start()
-        yield self
-        self.stop.set()
-        for thread in self._threads:
-            thread.join(60)
-            assert not thread.is_alive()
-
-    def _work(self, number: int) -> None:
-        try:
-            with httpx.Client(timeout=20) as http:
-                flow = self.ask(http, "POST", "/flows/", {"name": f"load-{number}"}).json()["id"]
-                while not self.stop.is_set():
-                    self._one_run(http, flow, self.told[number])
-        except Exception as error:  # reported by the test
-            self.errors.append(repr(error))
-
-    def ask(self, http: httpx.Client, method: str, path: str, body: Any = None) -> httpx.Response:
-        """Ask until there is an answer. The server may have done what it was asked for and died before it could say so."""
-        while True:
-            try:
-                answer = http.request(method, f"{self.url}{path}", json=body)
-            except httpx.TransportError:
-                time.sleep(0.02)
-                continue
-            if answer.status_code != 503:
-                return answer
-
-    def _one_run(self, http: httpx.Client, flow: str, told: Told) -> None:
-        key = str(uuid.uuid4())
-        created = self.ask(http, "POST", "/flow_runs/", {"flow_id": flow, "idempotency_key": key, "state": {"type": "PENDING"}})
-        assert created.status_code in (200, 201), created.text
-        run = created.json()["id"]
-        told.states[run] = ["PENDING"]
-        asked = {"slots": 1, "names": ["dam"], "lease_duration": 60, "holder": {"type": "flow_run", "id": run}}
-        taken = self.ask(http, "POST", "/v2/concurrency_limits/increment-with-lease", asked)
-        assert taken.status_code in (200, 423), taken.text
-        self._state(http, run, "RUNNING", told)
-        now = datetime.now(UTC).isoformat()
-        message = str(uuid.uuid4())
-        if self.ask(http, "POST", "/logs/", [{"name": "load", "level": 20, "message": message, "timestamp": now, "flow_run_id": run}]).is_success:
-            told.logs.add(message)
-        event = {"id": str(uuid.uuid4()), "occurred": now, "event": "load.did", "resource": {"prefect.resource.id": f"load.{run}"}}
-        if self.ask(http, "POST", "/events", [event]).is_success:
-            told.events.add(event["id"])
-        task = {"flow_run_id": run, "task_key": "t", "dynamic_key": "0", "state": {"type": "RUNNING"}}
-        told.task_runs.add(self.ask(http, "POST", "/task_runs/", task).json()["id"])
-        if taken.status_code == 200:
-            released = self.ask(http, "POST", "/v2/concurrency_limits/decrement-with-lease", {"lease_id": taken.json()["lease_id"]})
-            assert released.status_code == 204, released.text
-        self._state(http, run, "COMPLETED", told)
-
-    def _state(self, http: httpx.Client, run: str, kind: str, told: Told) -> None:
-        body = {"state": {"type": kind, "state_details": {"transition_id": str(uuid.uuid4())}}}
-        answer = self.ask(http, "POST", f"/flow_runs/{run}/set_state", body)
-        assert answer.is_success, answer.text
-        assert answer.json()["state"]["type"] == kind, answer.text
-        told.states[run].append(kind)
-
-
-def _listed(url: str, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    while True:
-        page = httpx.post(f"{url}{path}", json={**body, "limit": 200, "offset": len(found)}, timeout=30).json()
-        found += page
-        if len(page) < 200:
-            return found
-
-
-def _events(url: str) -> set[str]:
-    body: dict[str, Any] = {"filter": {"event": {"name": ["load.did"]}}, "limit": 50}
-    page = httpx.post(f"{url}/events/filter", json=body, timeout=30).json()
-    found = {event["id"] for event in page["events"]}
-    while page["next_page"]:
-        page = httpx.get(page["next_page"], timeout=30).json()
-        found |= {event["id"] for event in page["events"]}
-    return found
 
 
 @pytest.mark.timeout(280)
@@ -136,11 +28,11 @@ def test_a_server_killed_at_twenty_points_keeps_what_it_acknowledged(home: Path)
 
         def start() -> ServerProcess:
             process = servers.enter_context(server_process())
-            load.url = process.url
+            load.urls = [process.url]
             return process
 
         process = start()
-        assert httpx.post(f"{load.url}/v2/concurrency_limits/", json={"name": "dam", "limit": SLOTS}).status_code == 201
+        assert httpx.post(f"{load.urls[0]}/v2/concurrency_limits/", json={"name": "dam", "limit": SLOTS}).status_code == 201
         with load.running():
             for _ in range(KILLS):
                 time.sleep(chance.uniform(0.2, 1.2))
@@ -148,20 +40,9 @@ def test_a_server_killed_at_twenty_points_keeps_what_it_acknowledged(home: Path)
                 process = start()
             time.sleep(0.5)
         assert load.errors == []
-        _check(load.url, load.told)
-        taken = httpx.get(f"{load.url}/v2/concurrency_limits/dam").json()["active_slots"]
+        check(load.urls[0], load.told, KILLS)
+        taken = httpx.get(f"{load.urls[0]}/v2/concurrency_limits/dam").json()["active_slots"]
         with sqlite3.connect(home / "headrace.db") as database:
             # A slot is held by a living lease or by nobody. A lease whose grant was lost with the answer ends by itself.
             [held] = database.execute("SELECT COUNT(*) FROM concurrency_lease WHERE expires > ?", (time.time() * 1_000_000,)).fetchone()
         assert taken == held <= SLOTS
-
-
-def _check(url: str, told: list[Told]) -> None:
-    stored = {run["id"]: run for run in _listed(url, "/flow_runs/filter", {})}
-    acknowledged = {run: states for one in told for run, states in one.states.items()}
-    assert len(acknowledged) > KILLS
-    assert {run: stored.get(run, {}).get("state_type") for run in acknowledged} == {run: states[-1] for run, states in acknowledged.items()}
-    assert {run["state_type"] for run in stored.values()} == {"COMPLETED"}  # none is stuck: each client finished its last run
-    assert {line for one in told for line in one.logs} <= {line["message"] for line in _listed(url, "/logs/filter", {})}
-    assert {task for one in told for task in one.task_runs} <= {task["id"] for task in _listed(url, "/task_runs/filter", {})}
-    assert {event for one in told for event in one.events} <= _events(url)
