@@ -30,7 +30,7 @@ def command(method: str, path: str, data: str | None, headers: tuple[str, ...], 
     from headrace.client.bridge import drive
     from headrace.client.connect import current_client
     from headrace.client.http import HttpClient
-    from headrace.model.errors import HeadraceHTTPStatusError, ObjectAlreadyExists, ObjectNotFound, ServerUnreachable
+    from headrace.model.errors import HeadraceException, HeadraceHTTPStatusError, ServerUnreachable
 
     client = current_client()
     if not isinstance(client, HttpClient):
@@ -42,21 +42,21 @@ def command(method: str, path: str, data: str | None, headers: tuple[str, ...], 
     if verbose:
         click.echo(f"> {method} {client.url}{target}", err=True)
     try:
-        answer = drive(client.send(method.upper(), target, content, _head(headers, content)))
+        answer = drive(client.send(method.upper(), target, content, _head(headers)))
     except ServerUnreachable as error:
         fail(str(error), code=UNREACHABLE)
-    except (ObjectNotFound, ObjectAlreadyExists) as error:
-        fail(str(error), code=REFUSED_REQUEST)
     except HeadraceHTTPStatusError as error:
         status = getattr(error, "status_code", None) or 500
         fail(str(error), code=NOT_PERMITTED if status in (401, 403) else FAULT if status >= 500 else REFUSED_REQUEST)
+    except HeadraceException as error:
+        fail(str(error), code=REFUSED_REQUEST)
     if verbose:
         click.echo(f"< {answer.status}", err=True)
     _print(answer.body)
 
 
-def _head(headers: tuple[str, ...], content: bytes | None) -> str:
-    lines = ["Content-Type: application/json"] if content is not None else []
+def _head(headers: tuple[str, ...]) -> str:
+    lines: list[str] = []
     for header in headers:
         name, colon, value = header.partition(":")
         if not colon or not name.strip() or "\n" in header or "\r" in header:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import click
@@ -43,6 +44,9 @@ def _load(entrypoint: str) -> Any:
 
     if ":" not in entrypoint:
         raise click.UsageError(f"{entrypoint!r} names no task. Name one as path/to/file.py:task.")
+    script = entrypoint.rpartition(":")[0]
+    if script.endswith(".py") and not Path(script).is_file():
+        fail(f"There is no file {script!r}, which {entrypoint!r} names.")
     try:
         found = import_object(entrypoint)
     except ScriptError as error:
