@@ -1,12 +1,13 @@
-"""Front desk: flows. Finding them by entrypoint is imported when it is used, since code that only defines flows does not need it."""
+"""Front desk: flows. What needs more than the engine is imported when it is used, since code that only defines flows does not need it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headrace.engine.flow import Flow, FlowStateHook, flow
+from headrace.engine.flow import Flow, FlowDecorator, FlowStateHook, flow
 
 if TYPE_CHECKING:
+    from headrace.deploy.child import load_flow_from_flow_run
     from headrace.deploy.flow_methods import FlowMethods
     from headrace.deploy.loading import (
         is_entrypoint_async,
@@ -17,29 +18,30 @@ if TYPE_CHECKING:
         safe_load_flow_from_entrypoint,
         select_flow,
     )
+    from headrace.deploy.serving import aserve, serve
 
 __all__ = [
     "Flow",
+    "FlowDecorator",
     "FlowMethods",
     "FlowStateHook",
+    "aserve",
     "flow",
     "is_entrypoint_async",
     "load_flow_arguments_from_entrypoint",
     "load_flow_from_entrypoint",
+    "load_flow_from_flow_run",
     "load_function_and_convert_to_flow",
     "load_placeholder_flow",
     "safe_load_flow_from_entrypoint",
     "select_flow",
+    "serve",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "FlowMethods":
-        from headrace.deploy.flow_methods import FlowMethods
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from headrace.deploy import flow_door
 
-        return FlowMethods
-    if name in __all__:
-        from headrace.deploy import loading
-
-        return getattr(loading, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(flow_door, name)

@@ -146,6 +146,10 @@ async def aload_flow_from_flow_run(
     return load_flow_from_entrypoint(deployment.entrypoint, use_placeholder_flow=use_placeholder_flow)
 
 
+load_flow_from_flow_run = aload_flow_from_flow_run
+"""Under its documented name. It is a coroutine function there too."""
+
+
 async def _enter_code(deployment: Deployment, flow_run: FlowRun, ignore_storage: bool, storage_base_path: str | None) -> None:
     if deployment.pull_steps and not ignore_storage:
         from headrace.deploy.steps import arun_steps

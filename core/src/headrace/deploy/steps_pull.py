@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from headrace.client.bridge import blocking
@@ -37,16 +37,16 @@ async def apull_from_remote_storage(url: str, **settings: Any) -> dict[str, Any]
         raise ValueError(f"{url!r} has no scheme. Write the whole address, as s3://bucket/folder.")
     name = "-".join(part for part in (parts.netloc, *parts.path.strip("/").split("/")) if part) or parts.scheme
     target = Path.cwd() / name
-    await offload(_copy, url, settings, target)
+    await offload(copy_folder, url, settings, target)
     return {"directory": str(target)}
 
 
-def _copy(url: str, settings: dict[str, Any], target: Path) -> None:
+def copy_folder(url: str, settings: dict[str, Any], target: Path) -> None:
+    """Copy the folder at `url` to `target`. Raises `ImportError` when the package for it is missing, `RuntimeError` when nothing is there."""
     import fsspec  # pyright: ignore[reportMissingTypeStubs]  # it has none
 
-    core: Any = fsspec.core
-    system, path = core.url_to_fs(url, **settings)
-    source = path.rstrip("/")
+    found: tuple[Any, str] = cast("Any", fsspec).core.url_to_fs(url, **settings)
+    system, source = found[0], found[1].rstrip("/")
     if not system.isdir(source):
         raise NothingPulled(f"There is no folder at {url}. Push the code there first, or correct the address.")
     target.mkdir(parents=True, exist_ok=True)

@@ -97,6 +97,8 @@ class Flow(FlowMethods, Generic[P, R]):
         self.on_cancellation_hooks: list[Callable[..., Any]] = hooks["on_cancellation"]
         self.on_crashed_hooks: list[Callable[..., Any]] = hooks["on_crashed"]
         self.on_running_hooks: list[Callable[..., Any]] = hooks["on_running"]
+        self.origin: Any = None
+        """Where the flow was read from, when that was a source elsewhere: `deploy/storage.py` says."""
         self._bound: Any = None
         self._parameters: ParameterSchema | None = None
         self._file_version: str | None = None
@@ -214,7 +216,7 @@ class Flow(FlowMethods, Generic[P, R]):
         hooks = {option: list(getattr(self, f"{option}_hooks")) for option in _HOOKS}
         merged: dict[str, Any] = {**self._options, **hooks, **options}
         copy = type(self)(self._source, **merged)
-        copy._bound = self._bound
+        copy._bound, copy.origin = self._bound, self.origin
         return copy
 
     def on_completion(self, fn: FlowStateHook) -> FlowStateHook:

@@ -1,0 +1,5 @@
+"""Front desk: runners of served deployments."""
+
+from headrace.deploy.runner import Runner
+
+__all__ = ["Runner"]

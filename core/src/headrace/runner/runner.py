@@ -1,0 +1,5 @@
+"""Front desk: the runner under its documented path."""
+
+from headrace.deploy.runner import Runner
+
+__all__ = ["Runner"]
