@@ -1,6 +1,6 @@
 """Front desk: futures."""
 
-from headrace.deploy.background_futures import HeadraceDistributedFuture
+from headrace.deploy.background_futures import HeadraceDistributedFuture, HeadraceFlowRunFuture
 from headrace.engine.futures import (
     DoneAndNotDoneFutures,
     HeadraceConcurrentFuture,
@@ -17,6 +17,7 @@ __all__ = [
     "DoneAndNotDoneFutures",
     "HeadraceConcurrentFuture",
     "HeadraceDistributedFuture",
+    "HeadraceFlowRunFuture",
     "HeadraceFuture",
     "HeadraceFutureList",
     "HeadraceTaskRunFuture",

@@ -1,20 +1,20 @@
-"""Futures of runs that task workers run, and the thread that hears of their ends."""
+"""Futures of runs that others run: task workers, and whoever runs deployments. And the thread that hears of their ends."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from uuid import UUID
 from weakref import WeakSet
 
-from headrace.client.bridge import drive
+from headrace.client.bridge import blocking, drive, in_blocking_run
 from headrace.client.connect import current_client
 from headrace.data.state_results import aget_state_result
 from headrace.engine.futures import HeadraceFuture
-from headrace.model.endpoints.task_runs import FILTER_TASK_RUNS, READ_TASK_RUN
-from headrace.model.errors import HeadraceException, UpstreamTaskError
+from headrace.model.endpoints.task_runs import FILTER_TASK_RUNS
+from headrace.model.errors import HeadraceException, ObjectNotFound, UpstreamTaskError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,19 +30,30 @@ ASK_SECONDS_MAX = 0.5
 """How often the server is asked for runs that are waited for: soon at first, then less and less often."""
 
 
-class HeadraceDistributedFuture(HeadraceFuture[R]):
-    """A task run that a task worker runs. It can be pickled, and made of a run's id: `HeadraceDistributedFuture(task_run_id)`."""
+class RemoteFuture(HeadraceFuture[R]):
+    """A run that is read from the server. It can be pickled."""
 
     __slots__ = ("_id", "_name", "_read_failure")
+    what: ClassVar[str] = "task run"
 
-    def __init__(self, task_run_id: UUID, name: str | None = None) -> None:
+    def __init__(self, id: UUID, name: str | None = None) -> None:
         super().__init__(cast("Any", None))
-        self._id = task_run_id
+        self._id = id
         self._name = name
         self._read_failure: BaseException | None = None
 
+    @classmethod
+    def states(cls, client: Client, ids: list[UUID]) -> dict[UUID, State | None]:
+        """Return the states of these runs; those that do not exist are left out."""
+        from headrace.model.run_filters import TaskRunFilter, TaskRunFilterId
+        from headrace.model.run_queries import TaskRunQuery
+
+        wanted = TaskRunFilter(id=TaskRunFilterId(any_=ids))
+        return {run.id: run.state for run in drive(client.call(FILTER_TASK_RUNS, TaskRunQuery(task_runs=wanted)))}
+
     @property
-    def task_run_id(self) -> UUID:
+    def id(self) -> UUID:
+        """The id of the run."""
         return self._id
 
     @property
@@ -51,10 +62,13 @@ class HeadraceDistributedFuture(HeadraceFuture[R]):
 
     @property
     def state(self) -> State:
-        """The state of the task run, asked of the server until it has ended. Raises `ObjectNotFound` when it was deleted."""
+        """The state of the run, asked of the server until it has ended. Raises `ObjectNotFound` when it was deleted."""
         self._seen = True
         if self._state is None:
-            state = drive(current_client().call(READ_TASK_RUN, id=self._id)).state
+            found = self.states(current_client(), [self._id])
+            if self._id not in found:
+                raise _gone(self)
+            state = found[self._id]
             if state is None or not has_ended(state):
                 return cast("State", state)
             self.end(state)
@@ -88,7 +102,7 @@ class HeadraceDistributedFuture(HeadraceFuture[R]):
             return
 
     async def result_async(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
-        """Wait, and return the task's value; as `result`."""
+        """Wait, and return the run's value; as `result`."""
         await self.wait_async(timeout)
         return await self._value(timeout, raise_on_failure)
 
@@ -99,7 +113,7 @@ class HeadraceDistributedFuture(HeadraceFuture[R]):
     async def _value(self, timeout: float | None, raise_on_failure: bool) -> R:
         self._seen = True
         if not self._done:
-            raise TimeoutError(f"Task run {self.name!r} did not end within {timeout} seconds; it goes on.")
+            raise TimeoutError(f"{self.what.capitalize()} {self.name!r} did not end within {timeout} seconds; it goes on.")
         if self._read_failure is not None:
             raise self._read_failure
         state = self._state
@@ -128,7 +142,61 @@ class HeadraceDistributedFuture(HeadraceFuture[R]):
         return type(self), (self._id, self._name)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(task_run_id={str(self._id)!r})"
+        return f"{type(self).__name__}({str(self._id)!r})"
+
+
+class HeadraceDistributedFuture(RemoteFuture[R]):
+    """A task run that a task worker runs; can be made of its id: `HeadraceDistributedFuture(task_run_id)`."""
+
+    __slots__ = ()
+
+    def __init__(self, task_run_id: UUID, name: str | None = None) -> None:
+        super().__init__(task_run_id, name)
+
+    @property
+    def task_run_id(self) -> UUID:
+        return self._id
+
+
+class HeadraceFlowRunFuture(RemoteFuture[R]):
+    """A flow run that a deployment's worker or server runs; made of its id: `HeadraceFlowRunFuture(flow_run_id)`.
+
+    Its result can be read here only if the flow keeps it where both can reach it.
+    """
+
+    __slots__ = ()
+    what = "flow run"
+
+    def __init__(self, flow_run_id: UUID, name: str | None = None) -> None:
+        super().__init__(flow_run_id, name)
+
+    @property
+    def flow_run_id(self) -> UUID:
+        """The id of the flow run."""
+        return self._id
+
+    @classmethod
+    def states(cls, client: Client, ids: list[UUID]) -> dict[UUID, State | None]:
+        from headrace.model.endpoints.flow_runs import FILTER_FLOW_RUNS
+        from headrace.model.run_filters import FlowRunFilter, FlowRunFilterId
+        from headrace.model.run_queries import FlowRunQuery
+
+        wanted = FlowRunFilter(id=FlowRunFilterId(any_=ids))
+        return {run.id: run.state for run in drive(client.call(FILTER_FLOW_RUNS, FlowRunQuery(flow_runs=wanted)))}
+
+    async def aresult(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
+        """Wait, and return the flow's value. Raises `TimeoutError`, and what the flow raised; see `HeadraceFuture.result`."""
+        if in_blocking_run():
+            self.wait(timeout)
+        else:
+            await self.wait_async(timeout)
+        return await self._value(timeout, raise_on_failure)
+
+    result = blocking(aresult)  # pyright: ignore[reportAssignmentType]  # as documented, to be awaited inside an event loop
+
+
+def _gone(future: RemoteFuture[Any]) -> ObjectNotFound:
+    return ObjectNotFound(help_message=f"The {future.what} {future.id} does not exist any more, or never did.")
 
 
 def has_ended(state: State) -> bool:
@@ -136,11 +204,11 @@ def has_ended(state: State) -> bool:
     return state.is_final() or state.name == "NotReady"
 
 
-def _end(future: HeadraceDistributedFuture[Any], state: State | None, failure: BaseException | None = None) -> None:
+def _end(future: RemoteFuture[Any], state: State | None, failure: BaseException | None = None) -> None:
     try:
         future.end(state, failure)
     except Exception:  # the border to users' callbacks
-        logging.getLogger("headrace.futures").exception("A callback of task run %s raised.", future.name)
+        logging.getLogger("headrace.futures").exception("A callback of the %s %s raised.", future.what, future.name)
 
 
 class _Watcher:
@@ -148,15 +216,15 @@ class _Watcher:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._watched: dict[int, tuple[Client, WeakSet[HeadraceDistributedFuture[Any]]]] = {}
+        self._watched: dict[tuple[int, type], tuple[Client, WeakSet[RemoteFuture[Any]]]] = {}
         self._thread: threading.Thread | None = None
         self._pause = ASK_SECONDS_MIN
 
-    def watch(self, future: HeadraceDistributedFuture[Any]) -> None:
+    def watch(self, future: RemoteFuture[Any]) -> None:
         """End `future` when its run has ended."""
         client = current_client()
         with self._changed:
-            _, futures = self._watched.setdefault(id(client), (client, WeakSet()))
+            _, futures = self._watched.setdefault((id(client), type(future)), (client, WeakSet()))
             futures.add(future)
             self._pause = ASK_SECONDS_MIN
             if self._thread is None or not self._thread.is_alive():  # after a fork it is gone
@@ -175,25 +243,18 @@ class _Watcher:
                 for first in range(0, len(futures), ASKED_AT_ONCE_MAX):
                     self._ask(client, futures[first : first + ASKED_AT_ONCE_MAX])
 
-    def _ask(self, client: Client, futures: list[HeadraceDistributedFuture[Any]]) -> None:
-        from headrace.model.run_filters import TaskRunFilter, TaskRunFilterId
-        from headrace.model.run_queries import TaskRunQuery
-
+    def _ask(self, client: Client, futures: list[RemoteFuture[Any]]) -> None:
         open_ones = [future for future in futures if not future.done]
-        wanted = TaskRunFilter(id=TaskRunFilterId(any_=[future.task_run_id for future in open_ones]))
         try:
-            runs = drive(client.call(FILTER_TASK_RUNS, TaskRunQuery(task_runs=wanted))) if open_ones else []
+            found = type(futures[0]).states(client, [future.id for future in open_ones]) if open_ones else {}
         except (HeadraceException, OSError):
             return  # the server is away; it is asked again
-        found = {run.id: run for run in runs}
         for future in open_ones:
-            run = found.get(future.task_run_id)
-            if run is None:
-                from headrace.model.errors import ObjectNotFound
-
-                _end(future, None, ObjectNotFound(help_message=f"The task run {future.task_run_id} does not exist any more, or never did."))
-            elif run.state is not None and has_ended(run.state):
-                _end(future, run.state)
+            state = found.get(future.id)
+            if future.id not in found:
+                _end(future, None, _gone(future))
+            elif state is not None and has_ended(state):
+                _end(future, state)
         with self._changed:
             for _, kept in self._watched.values():
                 for future in futures:
