@@ -55,6 +55,10 @@ class Load:
             thread.join(60)
             assert not thread.is_alive()
 
+    def are_working(self) -> bool:
+        """Say whether any client is still at its last run."""
+        return any(thread.is_alive() for thread in self._threads)
+
     def _work(self, number: int) -> None:
         try:
             with httpx.Client(timeout=20) as http:
