@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -69,7 +69,7 @@ def _planned(plan_file: Path, options: Options) -> tuple[Options, Path | None]:
     if options != Options():
         raise click.UsageError("--plan deploys what was planned: give the other options to `headrace plan`.")
     plan = read_plan(plan_file)
-    kept = {name: tuple(value) if isinstance(value, list) else value for name, value in plan["options"].items()}
+    kept: dict[str, Any] = {name: tuple(cast("list[Any]", value)) if isinstance(value, list) else value for name, value in plan["options"].items()}
     return replace(Options(), **kept), Path(plan["file"]) if plan["file"] else None
 
 

@@ -87,16 +87,16 @@ def create_default_headrace_yaml(path: str, name: str | None = None, contents: d
     if any((folder / one).exists() for one in (PROJECT_FILE, "prefect.yaml")):
         return False
     steps = cast("dict[str, Any]", configure_project_by_recipe("local")) if contents is None else dict(contents)
-    variables = steps.pop("job_variables", None) or {}
+    variables: dict[str, Any] = steps.pop("job_variables", None) or {}
     (folder / PROJECT_FILE).write_text(_file_text(name or folder.resolve().name, steps, variables), encoding="utf-8")
     return True
 
 
 def _file_text(name: str, steps: dict[str, Any], variables: dict[str, Any]) -> str:
     empty: dict[str, Any] = dict.fromkeys(("name", "version", "description", "entrypoint", "schedules"))
-    pool = {"name": None, "work_queue_name": None, "job_variables": variables}
-    deployment = {**empty, "tags": [], "parameters": {}, "work_pool": pool}
-    values = {**{key: steps.get(key) for key in ("build", "push", "pull")}, "deployments": [deployment]}
+    pool: dict[str, Any] = {"name": None, "work_queue_name": None, "job_variables": variables}
+    deployment: dict[str, Any] = {**empty, "tags": [], "parameters": {}, "work_pool": pool}
+    values: dict[str, Any] = {**{key: steps.get(key) for key in ("build", "push", "pull")}, "deployments": [deployment]}
     rest = {key: value for key, value in steps.items() if key not in values}
     parts = [f"# How the flows of this project are deployed. See `headrace deploy --help`.\n{_dumped({'name': name, **rest})}"]
     parts += [f"# {_COMMENTS[key]}\n{_dumped({key: value})}" for key, value in values.items()]

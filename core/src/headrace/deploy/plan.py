@@ -200,7 +200,7 @@ def _invalid(one: Prepared, body: DeploymentCreate) -> list[str]:
     """Return what of the parameters of kept schedules the flow does not take any more."""
     if not body.enforce_parameter_schema or one.spec.all_schedules is not None:
         return []
-    schema = cast("dict[str, Any]", body.parameter_openapi_schema or {})
+    schema = body.parameter_openapi_schema or {}
     found: list[str] = []
     for schedule in body.schedules:
         for _, message in parameter_problems(schema, {**body.parameters, **schedule.parameters}, is_complete=schedule.active):

@@ -162,14 +162,16 @@ class ProjectHead(Model):
 
 def check_head(source: Source) -> list[Problem]:
     """Return what is wrong with the file as a whole and with the steps that all its deployments share."""
-    if not isinstance(source.data, dict):
+    loaded: Any = source.data
+    if not isinstance(loaded, dict):
         return [source.problem((), "A project file is a mapping with keys such as deployments, pull and build.")]
-    _, problems = validated(ProjectHead, source.data, source, ())
-    entries: Any = cast("dict[str, Any]", source.data).get("deployments")
+    data = cast("dict[str, Any]", loaded)
+    _, problems = validated(ProjectHead, data, source, ())
+    entries: Any = data.get("deployments")
     for index, entry in enumerate(cast("list[Any]", entries) if isinstance(entries, list) else ()):
         if not isinstance(entry, dict):
             problems.append(source.problem(("deployments", index), "A deployment is a mapping with keys such as name and entrypoint."))
-    return problems + step_problems(cast("dict[str, Any]", source.data), source, ())
+    return problems + step_problems(data, source, ())
 
 
 def step_problems(data: dict[str, Any], source: Source, path: Path_) -> list[Problem]:
@@ -212,11 +214,11 @@ def _told(error: ValidationError, data: Any, source: Source, path: Path_) -> lis
 def _real_path(loc: tuple[int | str, ...], data: Any, is_missing: bool) -> Path_:
     """Leave out of pydantic's path what names a member of a union, and is no key of the data."""
     found: list[str | int] = []
-    level = data
+    level: Any = data
     for index, part in enumerate(loc):
         is_key = isinstance(level, dict) and part in level
         if is_key or (isinstance(level, list) and isinstance(part, int) and part < len(cast("list[Any]", level))):
-            level = level[part]
+            level = cast("Any", level)[part]
             found.append(part)
         elif is_missing and index == len(loc) - 1:
             found.append(part)

@@ -284,7 +284,7 @@ def job_variable_problems(pool: WorkPool, variables: dict[str, Any]) -> list[tup
             known = near(base, declared) or f"It knows: {', '.join(declared)}."
             found.append((name, f"The work pool {pool.name!r} of type {pool.type!r} has no job variable {base!r}. {known}"))
         elif base == name and not find_placeholders(value) and not _is_reference(value):
-            schema = {**template["variables"], "required": []}
+            schema: dict[str, Any] = {**template["variables"], "required": []}
             found += [(name, f"{text}, as the work pool {pool.name!r} wants it.") for text in schema_problems(schema, {name: value})]
     return found
 

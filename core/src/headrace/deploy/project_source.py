@@ -80,7 +80,7 @@ def read_source(file: Path, shown_as: str | None = None) -> Source:
     source = Source(shown_as or file.name)
     try:
         text = file.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = cast("Any", yaml).compose(text, Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ProjectInvalid([Problem(str(file), "", f"The project file cannot be read: {reason}.")]) from error

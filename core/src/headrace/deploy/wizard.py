@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import yaml
 
@@ -129,5 +129,5 @@ def save(entry: Entry, project: Project, folder: Path) -> Path:
 
 
 def _indent(text: str) -> int:
-    node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    node = cast("Any", yaml).compose(text, Loader=yaml.SafeLoader)
     return next(value.start_mark.column for key, value in node.value if key.value == "deployments")
