@@ -145,31 +145,23 @@ class PostgresTransaction(Transaction):
     def _flush(self) -> PGresult:
         """Send what was kept back and return the last answer."""
         statements, self._waiting = self._waiting, []
-        for _ in range(STALE_TRIES_MAX):
+        tries = STALE_TRIES_MAX
+        while True:
             try:
                 found = self._link.exchange(statements)
                 self._is_begun = True
                 return found
-            except psycopg.OperationalError as error:
-                if self._is_begun or not self._link.is_lost:
-                    self._is_begun = True
-                    self._fail(error)
-                    raise
-                lost = error
-                self._pool.discard(self._link)
-                self._pool.forget_idle()
-                self._has_link = False
-                self._pool, self._link = self._database.take()
-                self._has_link = True
             except psycopg.Error as error:
-                self._is_begun = True
-                self._fail(error)
-                raise
-        self._fail(lost)
-        raise lost
-
-    def _fail(self, error: psycopg.Error) -> None:
-        postgres_failures.reraise(error, self._database.options.place)
+                tries -= 1
+                if self._is_begun or not self._link.is_lost or not tries:
+                    self._is_begun = True
+                    postgres_failures.reraise(error, self._database.options.place)
+                    raise
+            self._has_link = False
+            self._pool.discard(self._link)
+            self._pool.forget_idle()
+            self._pool, self._link = self._database.take()
+            self._has_link = True
 
 
 class PostgresDatabase(Database):
