@@ -17,19 +17,13 @@ __all__ = ["MaterializingTask", "Task", "TaskMethods", "TaskOptions", "exponenti
 
 def __getattr__(name: str) -> Any:
     if name == "task_input_hash":
-        from headrace.data.caching import task_input_hash
-
-        return task_input_hash
-    if name == "MaterializingTask":
-        from headrace.engine.materialize import MaterializingTask
-
-        return MaterializingTask
-    if name == "TaskMethods":
-        from headrace.deploy.task_methods import TaskMethods
-
-        return TaskMethods
-    if name == "TaskOptions":
-        from headrace.engine.task_options import TaskOptions
-
-        return TaskOptions
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from headrace.data.caching import task_input_hash as found
+    elif name == "TaskMethods":
+        from headrace.deploy.task_methods import TaskMethods as found
+    elif name == "MaterializingTask":
+        from headrace.engine.materialize import MaterializingTask as found
+    elif name == "TaskOptions":
+        from headrace.engine.task_options import TaskOptions as found
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return found
