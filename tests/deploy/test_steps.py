@@ -150,7 +150,7 @@ def test_what_a_step_requires_is_installed(tmp_path: Path, monkeypatch: pytest.M
 
 def test_requirement_that_is_an_option_is_refused() -> None:
     with pytest.raises(ValueError, match="names no package"):
-        run_step({"no_such_package.step": {"requires": "--index-url=http://evil.example"}})
+        run_step({"no_such_package.step": {"requires": "--editable=http://evil.example"}})
 
 
 def test_events_tell_how_pull_steps_ended() -> None:
