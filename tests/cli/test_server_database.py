@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from headrace.cli.server_database import group
 from headrace.server.database import database_in_force
 from headrace.store.schema import HEAD
@@ -71,6 +73,28 @@ def test_unknown_revision_is_told(database: str) -> None:
     assert told.exit_code == 1
     assert "'7777'" in told.output
     assert HEAD in told.output
+
+
+def test_a_newer_schema_is_left_alone_until_it_is_stamped(database: str) -> None:
+    add_flow()
+    made = database_in_force()
+    with made.write() as tx:
+        tx.sql("UPDATE alembic_version SET version_num = '9999'")
+    made.close()
+    told = run("upgrade", "-y")
+    assert told.exit_code == 1
+    assert "by a newer headrace: its schema is '9999'" in told.output
+    assert f"said to be at {HEAD}" in run("stamp", "head").output
+    assert flows() == ["kept"]
+
+
+def test_a_database_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_SERVER_DATABASE_CONNECTION_URL", "postgresql://bob:s3cret@127.0.0.1:1/mill")
+    for words in (("upgrade", "-y"), ("reset", "-y")):
+        told = run(*words)
+        assert told.exit_code == 1
+        assert "The database 'mill' at 127.0.0.1:1 does not answer" in told.output
+        assert "s3cret" not in told.output
 
 
 def test_every_command_has_help() -> None:

@@ -63,6 +63,8 @@ def test_a_database_that_cannot_be_opened_keeps_the_server_from_starting(tmp_pat
     assert ended.returncode == 1
     assert f"{file} is not a database" in ended.stderr
     assert "Traceback" not in ended.stderr
+    assert ended.stderr.count("Error") == 1
+    assert "listens" not in ended.stderr
 
 
 def test_several_processes_need_postgresql() -> None:

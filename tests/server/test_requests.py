@@ -42,6 +42,9 @@ REFUSALS = [
     ("GET", "/nope", 404, {"detail": "Not Found"}),
     ("GET", "/metrics", 404, {"detail": "Not Found"}),
     ("GET", "/flows/not-a-uuid", 404, {"detail": "Not Found"}),
+    ("GET", f"/flows/{MISSING}", 404, {"detail": "Flow not found"}),
+    ("GET", f"/flow_runs/{MISSING}", 404, {"detail": "Flow run not found"}),
+    ("DELETE", f"/task_runs/{MISSING}", 404, {"detail": "Task not found"}),
     ("GET", "/flows/filter", 405, {"detail": "Method Not Allowed"}),
     ("GET", "/csrf-token?client=abc", 422, {"detail": "CSRF protection is disabled."}),
     ("GET", f"/flow_runs/{MISSING}/graph-v2", 404, {"exception_message": f"Flow run {MISSING} not found"}),
@@ -54,6 +57,28 @@ def test_refusals_have_the_documented_shape(http: httpx.Client) -> None:
     for method, path, status, body in REFUSALS:
         answer = http.request(method, path, json={"limit": 201, "state": {"type": "RUNNING"}})
         assert (answer.status_code, answer.json()) == (status, body)
+
+
+def test_what_was_missing_is_told_beside_the_documented_words(http: httpx.Client) -> None:
+    assert http.get(f"/flows/{MISSING}").headers["x-headrace-reason"] == f"no flow has the id {MISSING}."
+    assert "\n" not in http.get("/flows/name/no%0Asuch").headers["x-headrace-reason"]
+
+
+def test_what_was_not_said_of_retries_is_null(http: httpx.Client, flow: dict[str, Any], run: dict[str, Any]) -> None:
+    assert (run["empirical_policy"]["retries"], run["empirical_policy"]["retry_delay"]) == (None, None)
+    http.post(f"/flow_runs/{run['id']}/set_state", json={"state": {"type": "RUNNING"}})
+    http.post(f"/flow_runs/{run['id']}/set_state", json={"state": {"type": "PAUSED", "state_details": {"pause_key": "p"}}})
+    assert http.get(f"/flow_runs/{run['id']}").json()["empirical_policy"]["retries"] is None
+    older = made(http, "/flow_runs/", {"flow_id": flow["id"], "empirical_policy": {"max_retries": 2}})
+    assert older["empirical_policy"]["retries"] == 2
+
+
+def test_states_have_their_timestamp_and_the_ids_of_their_runs(http: httpx.Client, run: dict[str, Any]) -> None:
+    task = made(http, "/task_runs/", {"flow_run_id": run["id"], "task_key": "t", "dynamic_key": "0", "task_inputs": {}})
+    refused = http.post(f"/task_runs/{task['id']}/set_state", json={"state": {"type": "RUNNING"}}).json()
+    assert refused["status"] == "ABORT"
+    assert not {"created", "updated"} & set(refused["state"])
+    assert (refused["state"]["state_details"]["flow_run_id"], refused["state"]["state_details"]["task_run_id"]) == (run["id"], task["id"])
 
 
 VERSIONS = {

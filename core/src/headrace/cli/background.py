@@ -75,13 +75,17 @@ class Background:
             self._fail_running()
         self.home.mkdir(parents=True, exist_ok=True)
         with open(self.log, "ab") as log:
+            before = log.tell()
             process = subprocess.Popen(
                 [sys.executable, "-m", "headrace", *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         deadline = clock.monotonic() + seconds_max
         while not is_up():
             if process.poll() is not None:
-                fail(f"The {self.name} ended with status {process.returncode} before it was ready.\n{self._end_of_log()}", f"Its log is {self.log}.")
+                fail(
+                    f"The {self.name} ended with status {process.returncode} before it was ready.\n{self._end_of_log(before)}",
+                    f"Its log is {self.log}.",
+                )
             if clock.monotonic() > deadline:
                 process.terminate()
                 fail(f"The {self.name} was not ready within {seconds_max:.0f} seconds and was ended.", f"Its log is {self.log}.", 8)
@@ -108,6 +112,6 @@ class Background:
         told = f" (process {found[0]}{', ' + found[1] if found[1] else ''})" if found else ""
         fail(f"A {self.name} of this home runs in the background already{told}.", f"`headrace {self.name} stop` ends it.")
 
-    def _end_of_log(self) -> str:
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    def _end_of_log(self, start: int) -> str:
+        lines = self.log.read_bytes()[start:].decode("utf-8", "replace").splitlines()
         return "\n".join(lines[-_LOG_LINES_SHOWN:])

@@ -114,11 +114,15 @@ def _listen_and_serve(without_services: bool, workers: int) -> None:
     port: int = bound.getsockname()[1]
     if api.auth_string is None and not serving.is_local(api.host):
         click.echo(f"Warning: everybody who can reach {api.host}:{port} can use this server. Set HEADRACE_SERVER_API_AUTH_STRING.", err=True)
-    click.echo(f"The headrace server listens at {_url(port)} (Ctrl-C stops it).", err=True)
+
+    def tell() -> None:
+        click.echo(f"The headrace server listens at {_url(port)} (Ctrl-C stops it).", err=True)
+
     if workers > 1:
+        tell()
         serving.serve_several(bound, workers)
     else:
-        serving.serve(bound, "web" if without_services else "all")
+        serving.serve(bound, "web" if without_services else "all", tell)
 
 
 def _start_in_background(context: click.Context) -> None:
@@ -172,7 +176,7 @@ def status(wait: bool, timeout: int, output: str | None) -> None:
     if output:
         emit(told, output)
     elif health is not None:
-        click.echo(f"The server at {url} answers (version {health}).")
+        click.echo(f"The server at {url} answers{'' if health == '?' else f' (to clients of version {health})'}.")
     if health is None:
         fail(f"No server answers at {url}.", "Start one with `headrace server start`.", 8 if wait else 7)
 

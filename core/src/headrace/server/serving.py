@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Literal
@@ -101,10 +101,11 @@ def application_in_force(mode: Literal["all", "web"]) -> Application:
     return Application(database_in_force(), options_in_force(), mode)
 
 
-def serve(bound: socket.socket, mode: Literal["all", "web"]) -> None:
+def serve(bound: socket.socket, mode: Literal["all", "web"], when_opened: Callable[[], None] = lambda: None) -> None:
     """Serve the settings in force at `bound` until a signal says to stop. Raises what keeps the server from starting."""
     log_to_stderr()
     app = application_in_force(mode)
+    app.when_opened = when_opened
     run(server_of(app), app, bound)
     if app.failure is not None:
         raise app.failure

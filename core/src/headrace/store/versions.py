@@ -9,19 +9,19 @@ from headrace.store import migrations
 from headrace.store.address import is_postgres
 from headrace.store.database import Database
 from headrace.store.migrations import Step
-from headrace.store.schema import BASE, POSTGRES_SCRIPT, creation_script
+from headrace.store.schema import BASE, POSTGRES_SCRIPT, creation_script, refuse_unknown
 
 if TYPE_CHECKING:
     from headrace.store.postgresql import PostgresDatabase
 
 
 def current(database: Database) -> str | None:
-    """Return the version of the schema: a revision, "base" when every table was taken away again, None when there never was one."""
-    if is_postgres(database.url):
-        from headrace.store import postgres_opening
+    """Return the version of the schema: a revision, "base" when every table was taken away again, None when there never was one.
 
-        with _postgres(database).connect() as raw:
-            return postgres_opening.version(raw)
+    Raises `StoreError` when the database cannot be reached.
+    """
+    if is_postgres(database.url):
+        return _current_on_postgres(_postgres(database))
     from headrace.store import opening
 
     with closing(database.connect()) as link:
@@ -31,8 +31,10 @@ def current(database: Database) -> str | None:
 def move(database: Database, step: Step, revision: str) -> None:
     """Run the migrations up or down to `revision` ("head", "base", "-1", …); "stamp" writes it down and changes nothing else.
 
-    Other processes that do the same are waited for. All or nothing is done. Raises `StoreError`.
+    Other processes that do the same are waited for. All or nothing is done. Raises `StoreError`, also for a schema newer than this headrace.
     """
+    if step != "stamp":
+        refuse_unknown(current(database) or BASE, f"The database {_postgres(database).options.place if is_postgres(database.url) else database.path}")
     if is_postgres(database.url):
         from headrace.store.postgres_opening import changing
 
@@ -76,6 +78,19 @@ def draft(message: str, *, autogenerate: bool = False) -> str:
     `autogenerate` puts in it what the tables have and the newest revision has not.
     """
     return migrations.draft(message, autogenerate)
+
+
+def _current_on_postgres(database: PostgresDatabase) -> str | None:
+    import psycopg
+
+    from headrace.store import postgres_failures, postgres_opening
+
+    try:
+        with database.connect() as raw:
+            return postgres_opening.version(raw)
+    except psycopg.Error as error:
+        postgres_failures.reraise(error, database.options.place)
+        raise
 
 
 def _postgres(database: Database) -> PostgresDatabase:

@@ -93,11 +93,16 @@ def _command(step: Step, config: Config, revision: str, sql: bool = False) -> No
     from alembic.util import CommandError
 
     try:
-        getattr(command, step)(config, revision, sql=sql)
+        if step == "stamp":
+            command.stamp(config, revision, sql=sql, purge=not sql)  # whatever stands there now, known or not
+        else:
+            getattr(command, step)(config, revision, sql=sql)
     except CommandError as error:
         from headrace.store.schema import REVISIONS
 
-        raise StoreError(f"The schema cannot go to the revision {revision!r}: {error} There are: base, {', '.join(REVISIONS)}.") from error
+        raise StoreError(
+            f"The schema cannot go to the revision {revision!r}: {str(error).rstrip('.')}. There are: base, {', '.join(REVISIONS)}."
+        ) from error
 
 
 @contextmanager
