@@ -13,9 +13,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from headrace.client.orchestration import SyncHeadraceClient, get_client
+from headrace.client.schemas.filters import FlowFilter, LogFilter, TaskRunFilter
+from headrace.settings import HEADRACE_API_AUTH_STRING, HEADRACE_API_URL, temporary_settings
 from headrace.testing.server import ServerProcess, server_process
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -130,3 +134,27 @@ def eventually(look: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> An
             return seen
         time.sleep(LOOK_AGAIN_SECONDS)
     raise AssertionError(f"Nothing to see after {seconds:.0f} s.")
+
+
+@pytest.fixture
+def ours(server: ServerProcess, server_settings: dict[str, str]) -> Iterator[SyncHeadraceClient]:
+    """Our own client of the same server."""
+    secret = server_settings.get("HEADRACE_SERVER_API_AUTH_STRING")
+    with temporary_settings({HEADRACE_API_URL: server.url, **({HEADRACE_API_AUTH_STRING: secret} if secret else {})}):
+        yield get_client(sync_client=True)
+
+
+def task_runs_of(ours: SyncHeadraceClient, flow_run_id: UUID) -> list[Any]:
+    return ours.read_task_runs(task_run_filter=TaskRunFilter.model_validate({"flow_run_id": {"any_": [flow_run_id]}}))
+
+
+def all_completed(runs: list[Any], count: int) -> list[Any] | None:
+    return runs if len(runs) == count and all(run.state_name == "Completed" for run in runs) else None
+
+
+def lines_of(ours: SyncHeadraceClient, flow_run_id: UUID) -> list[str]:
+    return [line.message for line in ours.read_logs(LogFilter.model_validate({"flow_run_id": {"any_": [flow_run_id]}}))]
+
+
+def runs_of(ours: SyncHeadraceClient, flow: str) -> list[Any]:
+    return ours.read_flow_runs(flow_filter=FlowFilter.model_validate({"name": {"any_": [flow]}}))

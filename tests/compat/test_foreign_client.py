@@ -4,51 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
 
-from compat.conftest import Foreigner, eventually
-from headrace.client.orchestration import SyncHeadraceClient, get_client
-from headrace.client.schemas.filters import (
-    ArtifactFilter,
-    ArtifactFilterKey,
-    DeploymentFilter,
-    FlowFilter,
-    LogFilter,
-    TaskRunFilter,
-)
-from headrace.settings import HEADRACE_API_AUTH_STRING, HEADRACE_API_URL, temporary_settings
-from headrace.testing.server import ServerProcess
+from compat.conftest import Foreigner, all_completed, eventually, lines_of, runs_of, task_runs_of
+from headrace.client.orchestration import SyncHeadraceClient
+from headrace.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, DeploymentFilter
 
 
-@pytest.fixture
-def ours(server: ServerProcess, server_settings: dict[str, str]) -> Iterator[SyncHeadraceClient]:
-    """Our own client of the same server."""
-    secret = server_settings.get("HEADRACE_SERVER_API_AUTH_STRING")
-    with temporary_settings({HEADRACE_API_URL: server.url, **({HEADRACE_API_AUTH_STRING: secret} if secret else {})}):
-        yield get_client(sync_client=True)
-
-
-def task_runs_of(ours: SyncHeadraceClient, flow_run_id: UUID) -> list[Any]:
-    return ours.read_task_runs(task_run_filter=TaskRunFilter.model_validate({"flow_run_id": {"any_": [flow_run_id]}}))
-
-
-def all_completed(runs: list[Any], count: int) -> list[Any] | None:
-    return runs if len(runs) == count and all(run.state_name == "Completed" for run in runs) else None
-
-
-def lines_of(ours: SyncHeadraceClient, flow_run_id: UUID) -> list[str]:
-    return [line.message for line in ours.read_logs(LogFilter.model_validate({"flow_run_id": {"any_": [flow_run_id]}}))]
-
-
-def runs_of(ours: SyncHeadraceClient, flow: str) -> list[Any]:
-    return ours.read_flow_runs(flow_filter=FlowFilter.model_validate({"name": {"any_": [flow]}}))
-
-
+@pytest.mark.usefixtures("database")
 def test_a_flow_with_tasks_and_log_lines(user: Foreigner, ours: SyncHeadraceClient) -> None:
     run_id = UUID(user.script("hello")["id"])
     run = ours.read_flow_run(run_id)
@@ -61,6 +27,7 @@ def test_a_flow_with_tasks_and_log_lines(user: Foreigner, ours: SyncHeadraceClie
     assert sum("adding" in line for line in lines) == 3
 
 
+@pytest.mark.usefixtures("database")
 def test_retries_a_cached_task_and_a_subflow(user: Foreigner, ours: SyncHeadraceClient) -> None:
     told = user.script("retries_cache_subflow")
     assert told["state"] == "Failed" and told["parent"]["cached"] == "Cached"
@@ -85,6 +52,7 @@ def test_artifacts_and_variables(user: Foreigner, ours: SyncHeadraceClient) -> N
     assert {a.type for a in ours.read_artifacts()} >= {"markdown", "table", "progress"}
 
 
+@pytest.mark.usefixtures("database")
 def test_blocks_with_secrets(user: Foreigner, ours: SyncHeadraceClient) -> None:
     assert user.script("blocks") == {"refused": True, "user": "ada"}
     hidden = ours.read_block_document_by_name("ada", "login", include_secrets=False)
@@ -107,6 +75,7 @@ def test_pause_and_resume_with_input(user: Foreigner, ours: SyncHeadraceClient) 
     assert ours.read_flow_run(paused.id).state_name == "Completed"
 
 
+@pytest.mark.usefixtures("database")
 def test_concurrency_limits(user: Foreigner, ours: SyncHeadraceClient) -> None:
     assert user.script("concurrency") == {"most": 1}
     limits = {limit.name: limit for limit in ours.read_global_concurrency_limits(limit=10, offset=0)}
@@ -149,6 +118,7 @@ def test_deploy_and_a_process_worker(user: Foreigner, ours: SyncHeadraceClient, 
     worker.wait(40)
 
 
+@pytest.mark.usefixtures("database")
 def test_events_out_and_in(user: Foreigner, ours: SyncHeadraceClient) -> None:
     heard = user.script("events")["heard"]
     assert sorted(heard) == ["mill.turned.0", "mill.turned.1", "mill.turned.2"]
@@ -158,6 +128,7 @@ def test_log_lines_are_heard(user: Foreigner) -> None:
     assert user.script("logs") == {"heard": "the wheel turns"}
 
 
+@pytest.mark.usefixtures("database")
 def test_background_tasks(user: Foreigner, ours: SyncHeadraceClient) -> None:
     user.start_script("background")
     told = user.script("delay")
