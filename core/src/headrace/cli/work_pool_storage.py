@@ -43,7 +43,7 @@ def local(work_pool_name: str, folder: str) -> None:
 
     path = str(Path(folder).expanduser().resolve())
     functions = "headrace._experimental.bundles"
-    _store(work_pool_name, {f"{functions}.upload_to_folder": {"folder": path}}, {f"{functions}.execute_from_folder": {"folder": path}})
+    _store(work_pool_name, {f"{functions}.upload": {"folder": path}}, {f"{functions}.execute": {"folder": path}})
     click.echo(f"Bundles of work pool {work_pool_name!r} are kept in {path}")
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headrace.testing.lock_contract import LockContract
     from headrace.testing.plugin_contract import PluginContract
+    from headrace.testing.worker_contract import WorkerContract
 
-__all__ = ["LockContract", "PluginContract"]
+__all__ = ["LockContract", "PluginContract", "WorkerContract"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,4 +21,8 @@ def __getattr__(name: str) -> Any:
         from headrace.testing.lock_contract import LockContract
 
         return LockContract
+    if name == "WorkerContract":
+        from headrace.testing.worker_contract import WorkerContract
+
+        return WorkerContract
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ import logging
 import random
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias, TypeVar, cast
@@ -304,7 +304,8 @@ class BaseWorker(ABC, Generic[C, V, R]):
         if self._work_pool is None:
             complaint = f"There is no work pool {self._work_pool_name!r}. Create it with `headrace work-pool create`, or let the worker create it."
         elif self._work_pool.type != self.type:
-            complaint = f"The work pool {self._work_pool_name!r} is of type {self._work_pool.type!r}, and this worker of type {self.type!r}: it takes no runs."
+                f"The work pool {self._work_pool_name!r} is of type {self._work_pool.type!r} and this worker of type {self.type!r}: "
+                "it takes no runs. Start a worker of the pool's type, or name another pool."
         elif self._work_pool.is_paused:
             self._say(f"The work pool {self._work_pool_name!r} is paused: no runs come until it is resumed.")
         self._complaint = complaint
@@ -346,11 +347,20 @@ class BaseWorker(ABC, Generic[C, V, R]):
             self._was_full = len(new) >= free
             new = new[:free]
         for flow_run in new:
-            one = self._runs[flow_run.id] = OneRun(self, flow_run, self.get_flow_run_logger(flow_run))
-            task = asyncio.ensure_future(one.conduct())
-            self._tasks.add(task)
-            task.add_done_callback(lambda task, id=flow_run.id: self._ended(task, id))
+            one = OneRun(self, flow_run, self.get_flow_run_logger(flow_run))
+            self._follow(one, one.conduct())
         return new
+
+    def begin(self, flow_run: FlowRun, configuration: C) -> None:
+        """Start a run that was given to this worker directly; it goes on in the background."""
+        one = OneRun(self, flow_run, self.get_flow_run_logger(flow_run))
+        self._follow(one, one.conduct_submitted(configuration))
+
+    def _follow(self, one: OneRun, work: Coroutine[Any, Any, None]) -> None:
+        self._runs[one.id] = one
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(lambda task: self._ended(task, one.id))
 
     def _ended(self, task: asyncio.Task[None], id: UUID) -> None:
         self._tasks.discard(task)

@@ -73,6 +73,18 @@ class OneRun:
         finally:
             self._claims.taken.discard(self.id)
 
+    async def conduct_submitted(self, configuration: BaseJobConfiguration) -> None:
+        """See a run through that was given to this worker directly, with its configuration."""
+        try:
+            state = self.flow_run.state
+            if state is not None and state.is_scheduled() and (await self._claims.take(self.flow_run)).status is not SetStateStatus.ACCEPT:
+                return
+            await self._claims.tell(self.id, InfrastructurePending())
+            self.configuration = configuration
+            await self._watch(configuration)
+        finally:
+            self._claims.taken.discard(self.id)
+
     async def _take(self) -> tuple[Deployment | None, Flow] | None:
         """Take the run and read what it belongs to. None when another has it, or there is nothing to run."""
         reading = asyncio.gather(_deployment(self.flow_run), current_client().call(READ_FLOW, id=self.flow_run.flow_id), return_exceptions=True)

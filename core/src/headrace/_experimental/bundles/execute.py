@@ -1,0 +1,8 @@
+"""Front desk: `python -m headrace._experimental.bundles.execute`, for bundles in a shared folder."""
+
+from headrace.deploy.bundles_folder import execute
+
+__all__ = ["execute"]
+
+if __name__ == "__main__":
+    execute()

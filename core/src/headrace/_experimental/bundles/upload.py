@@ -1,0 +1,8 @@
+"""Front desk: `python -m headrace._experimental.bundles.upload`, for bundles in a shared folder."""
+
+from headrace.deploy.bundles_folder import upload
+
+__all__ = ["upload"]
+
+if __name__ == "__main__":
+    upload()
