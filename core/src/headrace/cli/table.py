@@ -24,7 +24,7 @@ COMMANDS = {
     "deploy": Command("deploy:command", "Make deployments of flows, as the project file and options say."),
     "deployment": Command("deployment:group", "Look at deployments, run, schedule, pause and delete them.", ("deployments",)),
     "event": Command("event:group", "See events as they happen, and emit them.", ("events",)),
-    "flow": Command("flow:group", "Look at flows.", ("flows",)),
+    "flow": Command("flow:group", "Look at flows, and serve them.", ("flows",)),
     "flow-run": Command("flow_run:group", "Look at flow runs, watch, cancel, retry and delete them.", ("flow-runs",)),
     "global-concurrency-limit": Command(
         "global_concurrency_limit:group", "Limit what uses a name at once, anywhere.", ("global-concurrency-limits", "gcl")

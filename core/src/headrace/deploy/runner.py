@@ -25,7 +25,7 @@ from headrace.deploy.runner_health import serving_health
 from headrace.deploy.runner_run import HeldRun
 from headrace.deploy.workers.claims import Claims
 from headrace.deploy.workers.stopping import stop_on_signals
-from headrace.engine.logs import get_logger
+from headrace.engine.logs import get_logger, setup
 from headrace.model import clock
 from headrace.model.entrypoints import EntrypointType
 from headrace.model.errors import HeadraceException, ObjectNotFound
@@ -137,6 +137,7 @@ class Runner:
 
     @asynccontextmanager
     async def _started(self, webserver: bool) -> AsyncGenerator[None]:
+        setup()
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self.room = asyncio.Semaphore(self.limit) if self.limit is not None else _Unlimited()
