@@ -26,24 +26,6 @@ DESCRIPTORS = 4
 """With each request: a file that holds it as JSON, the ends of the pipe for what the run prints (to write, to read), and its lifeline."""
 
 
-_PREPARED = (
-    "asyncio",
-    "concurrent.futures.thread",
-    "headrace.client.http",
-    "headrace.client.spool",
-    "headrace.deploy.steps",
-    "headrace.deploy.steps_pull",
-    "headrace.engine.task_run",
-    "headrace.flows",
-    "headrace.logs.config",
-    "headrace.model.endpoints.deployments",
-    "headrace.model.endpoints.flow_runs",
-    "headrace.model.endpoints.flows",
-    "headrace.tasks",
-)
-"""What is imported before the first fork, so that no run has to."""
-
-
 def serve(channel: socket.socket) -> dict[str, Any] | None:
     """Fork a process for each request, and tell what becomes of them. Returns the request in the forked process, None when nobody asks any more."""
     wake, woken = socket.socketpair()
@@ -116,8 +98,22 @@ def _become(descriptors: list[int]) -> dict[str, Any]:
 
 def _prepare() -> None:
     """Import and build what the first moments of every flow run need."""
-    for name in _PREPARED:
-        __import__(name)
+    import asyncio
+    import concurrent.futures.thread
+
+    import headrace.client.http
+    import headrace.client.spool
+    import headrace.deploy.steps
+    import headrace.deploy.steps_pull
+    import headrace.engine.task_run
+    import headrace.flows
+    import headrace.logs.config
+    import headrace.model.endpoints.deployments
+    import headrace.model.endpoints.flow_runs
+    import headrace.model.endpoints.flows
+    import headrace.tasks
+
+    assert asyncio and concurrent.futures.thread and headrace  # imported so that no run has to
     from headrace.client.codec import decode
     from headrace.model.deployments import Deployment
     from headrace.model.flow_runs import FlowRun

@@ -304,8 +304,10 @@ class BaseWorker(ABC, Generic[C, V, R]):
         if self._work_pool is None:
             complaint = f"There is no work pool {self._work_pool_name!r}. Create it with `headrace work-pool create`, or let the worker create it."
         elif self._work_pool.type != self.type:
+            complaint = (
                 f"The work pool {self._work_pool_name!r} is of type {self._work_pool.type!r} and this worker of type {self.type!r}: "
                 "it takes no runs. Start a worker of the pool's type, or name another pool."
+            )
         elif self._work_pool.is_paused:
             self._say(f"The work pool {self._work_pool_name!r} is paused: no runs come until it is resumed.")
         self._complaint = complaint
