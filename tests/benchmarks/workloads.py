@@ -92,7 +92,8 @@ def heard(count):
     @flow
     def talking():
         logger = package.get_run_logger()
-        listener = threading.Thread(target=listen, args=[str(package.runtime.flow_run.id)])
+        own_id = importlib.import_module(f"{package.__name__}.runtime").flow_run.id
+        listener = threading.Thread(target=listen, args=[str(own_id)])
         listener.start()
         ready.wait(30)
         for number in range(count):
