@@ -14,8 +14,8 @@ import yaml
 
 from deploy.git_server import git
 from deploy.projects import deployed, headrace, make_pool, write_flows, write_project
-from headrace.deploy.project_choice import Options, Project, read_project
-from headrace.deploy.wizard import complete, find_flows
+from headrace.deploy.project.choice import Options, Project, read_project
+from headrace.deploy.project.wizard import complete, find_flows
 from headrace.deployments.base import configure_project_by_recipe, create_default_headrace_yaml, initialize_project
 
 RECIPES = ["azure", "docker", "docker-azure", "docker-gcs", "docker-git", "docker-s3", "gcs", "git", "local", "s3"]

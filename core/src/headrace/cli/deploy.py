@@ -14,9 +14,9 @@ from headrace.cli.exits import REFUSED
 from headrace.cli.render import emit, fail, output_option
 
 if TYPE_CHECKING:
-    from headrace.deploy.project_checks import Prepared
-    from headrace.deploy.project_choice import Options, Project
-    from headrace.deploy.project_deploy import Made
+    from headrace.deploy.project.apply import Made
+    from headrace.deploy.project.checks import Prepared
+    from headrace.deploy.project.choice import Options, Project
 
 
 @click.command("deploy")
@@ -31,8 +31,8 @@ def command(context: click.Context, plan_file: Path | None, save: bool, output: 
     Everything is checked first, and nothing is changed on the server while something is wrong. `headrace plan` tells what would change.
     """
     from headrace.cli.config import is_interactive
-    from headrace.deploy.project_choice import read_project
-    from headrace.deploy.project_deploy import apply, run_build
+    from headrace.deploy.project.apply import apply, run_build
+    from headrace.deploy.project.choice import read_project
 
     options, file = read_options(given), given["file"]
     with problems_told():
@@ -57,14 +57,14 @@ def command(context: click.Context, plan_file: Path | None, save: bool, output: 
 
 def _asked(options: Options, project: Project) -> Options:
     from headrace.cli.asking_deployment import TerminalAsker
-    from headrace.deploy.wizard import complete
+    from headrace.deploy.project.wizard import complete
 
     return complete(options, project, TerminalAsker(), Path.cwd())
 
 
 def _planned(plan_file: Path, options: Options) -> tuple[Options, Path | None]:
-    from headrace.deploy.plan import read_plan
-    from headrace.deploy.project_choice import Options
+    from headrace.deploy.project.choice import Options
+    from headrace.deploy.project.plan import read_plan
 
     if options != Options():
         raise click.UsageError("--plan deploys what was planned: give the other options to `headrace plan`.")
@@ -74,7 +74,7 @@ def _planned(plan_file: Path, options: Options) -> tuple[Options, Path | None]:
 
 
 def _check_plan(plan_file: Path, prepared: Sequence[Prepared]) -> None:
-    from headrace.deploy.plan import check_still_true, compare, read_plan
+    from headrace.deploy.project.plan import check_still_true, compare, read_plan
 
     check_still_true(read_plan(plan_file), compare(prepared))
 
@@ -97,7 +97,7 @@ def _tell(made: Sequence[Made], output: str | None) -> None:
 
 
 def _save(prepared: Sequence[Prepared], project: Project) -> None:
-    from headrace.deploy.wizard import save
+    from headrace.deploy.project.wizard import save
 
     for one in prepared:
         if not one.entry.is_new:

@@ -13,8 +13,8 @@ import click
 from headrace.cli.render import fail
 
 if TYPE_CHECKING:
-    from headrace.deploy.project_checks import Prepared
-    from headrace.deploy.project_choice import Options, Project
+    from headrace.deploy.project.checks import Prepared
+    from headrace.deploy.project.choice import Options, Project
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -65,7 +65,7 @@ def deployment_options(command: CommandT) -> CommandT:
 def read_options(given: dict[str, Any]) -> Options:
     """Return what the command line says of the deployment. Raises a usage error for values that cannot be read."""
     from headrace.cli.running import read_parameters
-    from headrace.deploy.project_choice import Options
+    from headrace.deploy.project.choice import Options
 
     if given["collision_strategy"] and not given["concurrency_limit"]:
         raise click.UsageError("--collision-strategy says what becomes of runs beyond a limit: give --concurrency-limit too.")
@@ -132,8 +132,8 @@ def _triggers(text: str) -> list[dict[str, Any]]:
 
 def prepare(options: Options, project: Project, skip_remotes: bool) -> list[Prepared]:
     """Choose the deployments and check all about them. Raises `ProjectInvalid`."""
-    from headrace.deploy.project_checks import Checker
-    from headrace.deploy.project_choice import choose
+    from headrace.deploy.project.checks import Checker
+    from headrace.deploy.project.choice import choose
     from headrace.settings import get_current_settings
 
     checker = Checker(Path.cwd(), get_current_settings().deployments.default_work_pool_name, skip_remotes)
@@ -147,7 +147,7 @@ def prepare(options: Options, project: Project, skip_remotes: bool) -> list[Prep
 @contextmanager
 def problems_told() -> Generator[None]:
     """Turn what is wrong with a project into lines on stderr and exit status 1."""
-    from headrace.deploy.project_source import ProjectInvalid
+    from headrace.deploy.project.source import ProjectInvalid
 
     try:
         yield

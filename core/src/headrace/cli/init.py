@@ -18,7 +18,7 @@ def command(name: str | None, recipe: str | None, fields: tuple[str, ...]) -> No
     """
     from headrace.cli.asking_deployment import TerminalAsker
     from headrace.cli.config import is_interactive
-    from headrace.deploy.init import git_remote, guess_recipe, initialize_project, recipe_inputs, recipe_names
+    from headrace.deploy.project.init import git_remote, guess_recipe, initialize_project, recipe_inputs, recipe_names
 
     given: dict[str, str] = {}
     for field in fields:

@@ -15,7 +15,7 @@ from headrace.cli.render import emit, output_option
 from headrace.cli.runs import local
 
 if TYPE_CHECKING:
-    from headrace.deploy.plan import Difference, Firing
+    from headrace.deploy.project.plan import Difference, Firing
 
 _SIGNS = {"create": "+", "change": "~", "leave": "="}
 _SHOWN_MAX = 100
@@ -32,8 +32,8 @@ def command(context: click.Context, out: Path | None, exit_code: bool, output: s
 
     Takes the options of `headrace deploy`. No step is run, and nothing is changed. Exits with 1 when something could not be deployed.
     """
-    from headrace.deploy.plan import as_data, compare
-    from headrace.deploy.project_choice import read_project
+    from headrace.deploy.project.choice import read_project
+    from headrace.deploy.project.plan import as_data, compare
 
     options = read_options(given)
     with problems_told():

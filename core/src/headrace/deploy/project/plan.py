@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from headrace.deploy.project_checks import Prepared, parameter_problems
-from headrace.deploy.project_deploy import desired, read_existing
+from headrace.deploy.project.apply import desired, read_existing
+from headrace.deploy.project.checks import Prepared, parameter_problems
 from headrace.model import clock
 from headrace.model.deployments import Deployment, DeploymentCreate
 from headrace.model.errors import HeadraceException, MissingExtra

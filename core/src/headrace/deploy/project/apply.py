@@ -11,11 +11,11 @@ from uuid import UUID
 
 from headrace.client.bridge import drive
 from headrace.client.connect import current_client
-from headrace.deploy.project import DeploymentSpec, validated
-from headrace.deploy.project_checks import IMAGE_FOLDER, Prepared, job_variable_problems, parameter_problems
-from headrace.deploy.project_source import Problem, ProjectInvalid
-from headrace.deploy.project_values import after_steps
-from headrace.deploy.project_versions import find_version
+from headrace.deploy.project.checks import IMAGE_FOLDER, Prepared, job_variable_problems, parameter_problems
+from headrace.deploy.project.shapes import DeploymentSpec, validated
+from headrace.deploy.project.source import Problem, ProjectInvalid
+from headrace.deploy.project.values import after_steps
+from headrace.deploy.project.versions import find_version
 from headrace.deploy.steps import run_steps
 from headrace.model.deployments import ConcurrencyLimitConfig, ConcurrencyOptions, Deployment, DeploymentCreate
 from headrace.model.errors import DeploymentApplyError, HeadraceException, ObjectNotFound

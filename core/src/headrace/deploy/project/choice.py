@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from headrace.data.collections import deep_merge
-from headrace.deploy.project import STEP_KEYS, check_head
-from headrace.deploy.project_source import FILE_NAMES, Path_, Problem, ProjectInvalid, Source, find_file, read_source
+from headrace.deploy.project.shapes import STEP_KEYS, check_head
+from headrace.deploy.project.source import FILE_NAMES, Path_, Problem, ProjectInvalid, Source, find_file, read_source
 from headrace.model.errors import near
 
 

@@ -12,8 +12,8 @@ import yaml
 
 from headrace.client.bridge import drive
 from headrace.client.connect import current_client
-from headrace.deploy.init import PROJECT_FILE
-from headrace.deploy.project_choice import Entry, Options, Project
+from headrace.deploy.project.choice import Entry, Options, Project
+from headrace.deploy.project.init import PROJECT_FILE
 
 FILES_MAX = 500
 """Files that are looked through for flows."""

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from headrace.client.bridge import drive
 from headrace.client.connect import current_client
-from headrace.deploy.project_choice import Entry
-from headrace.deploy.project_source import Path_, Problem
+from headrace.deploy.project.choice import Entry
+from headrace.deploy.project.source import Path_, Problem
 from headrace.deploy.templating import (
     GONE,
     KEPT,

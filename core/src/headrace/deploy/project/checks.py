@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 from headrace.client.bridge import drive
 from headrace.client.connect import current_client
 from headrace.deploy.loading import load_flow_from_entrypoint
-from headrace.deploy.project import DeploymentSpec, validated
-from headrace.deploy.project_choice import Entry
-from headrace.deploy.project_source import Path_, Problem, ProjectInvalid
-from headrace.deploy.project_values import before_steps, settled
+from headrace.deploy.project.choice import Entry
+from headrace.deploy.project.shapes import DeploymentSpec, validated
+from headrace.deploy.project.source import Path_, Problem, ProjectInvalid
+from headrace.deploy.project.values import before_steps, settled
 from headrace.deploy.steps import Step, find_function, parse_step
 from headrace.deploy.steps_git import GitError, is_reachable, repository_at
 from headrace.deploy.templating import PlaceholderType, aresolve_stored, find_placeholders
