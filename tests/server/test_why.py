@@ -14,8 +14,7 @@ from headrace.model import clock, ids
 from headrace.model.concurrency import ConcurrencyLimitCreate, TagSlots
 from headrace.model.deployments import DeploymentCreate
 from headrace.model.endpoints import concurrency as limits
-from headrace.model.endpoints import deployments as deployments
-from headrace.model.endpoints import flow_runs, holding, task_runs, work_pools, work_queues, workers
+from headrace.model.endpoints import deployments, flow_runs, holding, task_runs, work_pools, work_queues, workers
 from headrace.model.endpoints.flows import CREATE_FLOW
 from headrace.model.flow_runs import FlowRunCreate
 from headrace.model.flows import FlowCreate

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -70,10 +70,10 @@ def emit_one(event: str, resources: tuple[str, ...], resource_id: str | None, re
         labels["prefect.resource.id"] = resource_id
     if not labels.get("prefect.resource.id"):
         raise click.UsageError("An event is about something: give --resource-id, or -r prefect.resource.id=ID.")
-    others = _json(related, "--related", (dict, list))
+    others: Any = _json(related, "--related", (dict, list))
     told = _json(payload, "--payload", (dict,))
     try:
-        made = emit_event(event, labels, related=[others] if isinstance(others, dict) else others, payload=told)
+        made = emit_event(event, labels, related=_listed(others), payload=told)
     except ValidationError as error:
         fail("; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors()), code=2)
     spool().flush()
@@ -106,4 +106,8 @@ def _json(text: str | None, option: str, kinds: tuple[type, ...]) -> Any:
     if not isinstance(found, kinds):
         wanted = "an object" if kinds == (dict,) else "an object or a list"
         raise click.BadParameter(f"It must be {wanted}, not {type(found).__name__}.", param_hint=option)
-    return cast("Any", found)
+    return found
+
+
+def _listed(found: Any) -> list[Any]:
+    return list(found) if isinstance(found, list) else [] if found is None else [found]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # what the user wrote

@@ -107,12 +107,13 @@ def _portable(expr: Any) -> Any:
             raise StopVisiting
         if isinstance(value, HeadraceFutureList):
             return list(cast("list[Any]", value))
-        if isinstance(value, HeadraceFuture) and not isinstance(value, HeadraceDistributedFuture):
+        if isinstance(value, HeadraceFuture) and type(cast("object", value)) is not HeadraceDistributedFuture:
             future = cast("HeadraceFuture[Any]", value)
             raise StopVisiting(future.result(raise_on_failure=not isinstance(annotation, allow_failure)))
         return value
 
-    return visit_collection(expr, visit, return_data=True, context={})
+    portable: Any = visit_collection(expr, visit, return_data=True, context={})
+    return portable
 
 
 def _pickled_context() -> bytes | None:
@@ -121,7 +122,7 @@ def _pickled_context() -> bytes | None:
 
     context = {name: value for name, value in serialize_context().items() if name != "settings_context"}
     try:
-        return cast("bytes", cloudpickle.dumps(context))  # pyright: ignore[reportUnknownMemberType]  # untyped
+        return cloudpickle.dumps(context)  # pyright: ignore[reportUnknownMemberType]  # untyped
     except Exception:  # noqa: BLE001  # pickling runs users' code, and the run does not need it
         return None
 
@@ -159,8 +160,9 @@ def _key(identifier: UUID) -> str:
 
 
 def _is_plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return type(value) is dict and all(type(key) is str and _is_plain(one) for key, one in cast("dict[Any, Any]", value).items())
-    if isinstance(value, list):
-        return type(value) is list and all(map(_is_plain, cast("list[Any]", value)))
-    return value is None or type(value) in (str, int, bool, float)
+    kind: type = type(value)
+    if kind is dict:
+        return all(type(key) is str and _is_plain(one) for key, one in cast("dict[Any, Any]", value).items())
+    if kind is list:
+        return all(map(_is_plain, cast("list[Any]", value)))
+    return kind in (str, int, bool, float, type(None))

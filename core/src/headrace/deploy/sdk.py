@@ -209,7 +209,8 @@ def _signature(schema: Mapping[str, Any], defaulted: set[str] | None) -> tuple[s
     `defaulted`: what the deployment has values for; None: everything may be left out.
     """
     properties: dict[str, Any] = schema.get("properties") or {}
-    required = set() if defaulted is None else set(cast("list[str]", schema.get("required") or ())) - defaulted
+    needed = cast("list[str]", schema.get("required") or [])
+    required: set[str] = set() if defaulted is None else set(needed) - defaulted
     taken = {"self"}
     names = {given: _unique(_identifier(given), taken) for given in properties}
     if not names:

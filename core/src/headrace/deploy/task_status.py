@@ -20,9 +20,7 @@ class StatusServer:
         self._server: asyncio.Server | None = None
 
     @classmethod
-    async def start(
-        cls, status: Callable[[], dict[str, Any]], port: int, host: str = "0.0.0.0"
-    ) -> StatusServer:  # documented: for probes from outside
+    async def start(cls, status: Callable[[], dict[str, Any]], port: int, host: str = "0.0.0.0") -> StatusServer:
         """Listen. Raises `OSError` when the port is taken."""
         server = cls(status)
         server._server = await asyncio.start_server(server._answer, host, port, limit=HEAD_BYTES_MAX)

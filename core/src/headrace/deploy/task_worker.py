@@ -283,7 +283,8 @@ class TaskWorker:
         except Exception as error:  # noqa: BLE001  # unpickling runs users' code
             await self._refuse(task_run, f"its parameters cannot be read: {type(error).__name__}: {error}")
             return
-        parameters, wait_for, context = document.get("parameters") or {}, document.get("wait_for"), _context(document.get("context"))
+        parameters: Any = document.get("parameters") or {}
+        wait_for, context = document.get("wait_for"), _context(document.get("context"))
         await self._await_upstream(task_run, (parameters, wait_for))
         if self._is_stopping and self._loop is not None:
             raise asyncio.CancelledError  # it goes back to the queue

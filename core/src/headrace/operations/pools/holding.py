@@ -141,8 +141,8 @@ def _with_places(tx: Transaction, facts: Facts, queue_id: UUID, now: datetime) -
     lately = _polled_after(now)
     foreman = get_current_settings().server.services.foreman
     online, seen = tx.sql(
-        "SELECT COALESCE(SUM(CASE WHEN status = 'ONLINE' AND last_heartbeat_time >= ? - COALESCE(heartbeat_interval_seconds, ?) * ? THEN 1 ELSE 0 END), 0),"
-        " MAX(last_heartbeat_time) FROM worker WHERE work_pool_id = ?",
+        "SELECT COALESCE(SUM(CASE WHEN status = 'ONLINE' AND last_heartbeat_time >= ? - COALESCE(heartbeat_interval_seconds, ?) * ?"
+        " THEN 1 ELSE 0 END), 0), MAX(last_heartbeat_time) FROM worker WHERE work_pool_id = ?",
         (
             clock.to_us(now),
             foreman.fallback_heartbeat_interval_seconds,
@@ -227,8 +227,8 @@ def _lease_holders(tx: Transaction, limit: Limit, now: datetime) -> tuple[Holder
     found: list[Holder] = []
     for kind, id, since in rows:
         table = {"flow_run": "flow_run", "task_run": "task_run"}.get(kind)
-        run = tx.sql_one(f"SELECT name, state_name FROM {table} WHERE id = ?", (id,)) if table else None
-        found.append(_holder(kind.replace("_", "-"), id, *(run or (None, None)), since))
+        name, state = (tx.sql_one(f"SELECT name, state_name FROM {table} WHERE id = ?", (id,)) if table else None) or (None, None)
+        found.append(_holder(kind.replace("_", "-"), id, name, state, since))
     return tuple(found)
 
 
