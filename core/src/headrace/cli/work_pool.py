@@ -95,7 +95,7 @@ def read_template(path: Path | None) -> dict[str, Any] | None:
         fail(f"The base job template in {str(path)!r} cannot be read: {error}", "It is a JSON file, as `get-default-base-job-template` writes it.", 2)
     if not isinstance(found, dict):
         fail(f"The base job template in {str(path)!r} is no JSON object.", "`headrace work-pool get-default-base-job-template` writes one.", 2)
-    return found  # pyright: ignore[reportUnknownVariableType]  # JSON
+    return cast("dict[str, Any]", found)
 
 
 def default_template(kind: str) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def _reason(error: ValueError) -> str:
     if not callable(problems):
         return str(error)
     listed = cast("list[dict[str, Any]]", problems())
-    return "; ".join(f"{'.'.join(map(str, one['loc']))} {one['input']!r}: {one['msg']}" for one in listed)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # pydantic's list
+    return "; ".join(f"{'.'.join(map(str, one['loc']))} {one['input']!r}: {one['msg']}" for one in listed)
 
 
 @group.command("ls")

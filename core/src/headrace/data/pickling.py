@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
 def dumps(value: Any) -> bytes:
@@ -17,3 +22,18 @@ def loads(content: bytes) -> Any:
     import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # it has none
 
     return cloudpickle.loads(content)
+
+
+@contextmanager
+def by_value(modules: Sequence[ModuleType]) -> Generator[None]:
+    """Pickle what is defined in these modules with its code, not by its name, while the block lasts."""
+    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # it has none
+
+    tool: Any = cloudpickle
+    for module in modules:
+        tool.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        for module in modules:
+            tool.unregister_pickle_by_value(module)

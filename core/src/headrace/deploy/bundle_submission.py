@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from headrace.client.connect import current_client
 from headrace.client.orchestration import get_client
@@ -189,7 +189,7 @@ def bind_flow_to_infrastructure(
     bound.worker_cls = worker_cls
     bound.job_variables = dict(job_variables or {})
     if launcher is None or isinstance(launcher, dict):
-        bound.launcher = cast("BundleLauncher | None", launcher)
+        bound.launcher = launcher
     else:
         bound.launcher = BundleLauncher(upload=list(launcher), execution=list(launcher))
     return bound

@@ -10,8 +10,8 @@ import sys
 import sysconfig
 import tempfile
 from base64 import b64decode, b64encode
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import chdir, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
@@ -52,7 +52,7 @@ def create_bundle_for_flow_run(flow: Flow[..., Any], flow_run: FlowRun, context:
 
     Modules beside the flow's file travel by value; installed packages are named in `dependencies`, for the other side to install.
     """
-    with _local_modules_by_value(flow):
+    with pickling.by_value(_local_modules(flow)):
         bundle = SerializedBundle(
             function=_packed(flow, f"The flow {flow.name!r}"),
             context=_packed(context or {}, "The context of the flow run"),
@@ -79,7 +79,7 @@ def execute_bundle_in_subprocess(bundle: SerializedBundle, env: Mapping[str, str
     """Run a bundle in a process of its own and return that; `process.join()` waits. `env`: more variables for it; `cwd`: the folder it works in."""
     flow = extract_flow_from_bundle(bundle)
     run = FlowRun.model_validate(bundle["flow_run"])
-    with chdir(cwd or "."), _local_modules_by_value(flow):
+    with chdir(cwd or "."), pickling.by_value(_local_modules(flow)):
         return run_flow_in_subprocess(flow, run, env=env, context=_unpacked(bundle["context"]))
 
 
@@ -156,21 +156,6 @@ def _installed() -> list[str]:
         if one.read_text("direct_url.json") is None and one.metadata["Name"]:
             found.add(f"{one.metadata['Name']}=={one.version}")
     return sorted(found, key=str.lower)
-
-
-@contextmanager
-def _local_modules_by_value(flow: Flow[..., Any]) -> Generator[None]:
-    """Pickle the modules beside the flow's file by value while the block lasts."""
-    import cloudpickle  # pyright: ignore[reportMissingTypeStubs]  # it has none
-
-    modules = _local_modules(flow)
-    for module in modules:
-        cloudpickle.register_pickle_by_value(module)  # pyright: ignore[reportUnknownMemberType]  # untyped
-    try:
-        yield
-    finally:
-        for module in modules:
-            cloudpickle.unregister_pickle_by_value(module)  # pyright: ignore[reportUnknownMemberType]  # untyped
 
 
 def _local_modules(flow: Flow[..., Any]) -> list[ModuleType]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from headrace.client.connect import current_client
@@ -101,7 +101,7 @@ class OneRun:
             if isinstance(problem, BaseException):
                 await self._crash(problem)
                 return None
-        return deployment, flow  # pyright: ignore[reportReturnType]  # no exceptions from here on
+        return cast("tuple[Deployment | None, Flow]", (deployment, flow))
 
     async def _prepare(self, deployment: Deployment | None, flow: Flow) -> BaseJobConfiguration | None:
         """Make the configuration and tell that the infrastructure is on its way. None when that is as far as it goes."""

@@ -3,6 +3,3 @@
 from headrace.deploy.bundles_folder import execute
 
 __all__ = ["execute"]
-
-if __name__ == "__main__":
-    execute()

@@ -3,6 +3,3 @@
 from headrace.deploy.bundles_folder import upload
 
 __all__ = ["upload"]
-
-if __name__ == "__main__":
-    upload()
