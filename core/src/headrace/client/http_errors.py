@@ -38,7 +38,7 @@ def error_of(answer: Answer, method: str, url: str) -> HeadraceException:
         return ObjectLimitReached(text)
     if status == 403 and "rotected" in text:
         return ProtectedBlockError(text)
-    return HeadraceHTTPStatusError(f"{method} {url} was answered with status {status}: {text}{_advice(answer)}", status)
+    return HeadraceHTTPStatusError(f"{method} {url} was answered with status {status}: {text.rstrip('.')}.{_advice(answer)}", status)
 
 
 def _advice(answer: Answer) -> str:

@@ -27,75 +27,84 @@ ALIASES = {
 
 
 @hookspec
-def headrace_blocks() -> Iterable[Offer]:  # pyright: ignore[reportReturnType]  # specifications have no body
+def headrace_blocks() -> Iterable[Offer]:
     """Offer block types: subclasses of `headrace.blocks.core.Block`, named by their slug.
 
     Called at the first question about a block type that is not built in. No register step follows.
     """
+    ...
 
 
 @hookspec
-def headrace_workers() -> Iterable[Offer]:  # pyright: ignore[reportReturnType]  # specifications have no body
+def headrace_workers() -> Iterable[Offer]:
     """Offer workers: subclasses of `headrace.workers.base.BaseWorker`, named by their type.
 
     Called when a worker is started and when a work pool's base job template is asked for.
     """
+    ...
 
 
 @hookspec
-def headrace_task_runners() -> Iterable[Offer]:  # pyright: ignore[reportReturnType]  # specifications have no body
+def headrace_task_runners() -> Iterable[Offer]:
     """Offer task runners: subclasses of `headrace.task_runners.TaskRunner`, named by a short word such as `dask`.
 
     Called when a task runner is named in settings; a flow that imports the class needs no offer.
     """
+    ...
 
 
 @hookspec
-def headrace_deployment_steps() -> Iterable[Offer]:  # pyright: ignore[reportReturnType]  # specifications have no body
+def headrace_deployment_steps() -> Iterable[Offer]:
     """Offer steps for the build, push and pull sections of a deployment: callables, named by their dotted path.
 
     Called when a project file names a step that is not built in.
     """
+    ...
 
 
 @hookspec
-def headrace_serializers() -> Iterable[Offer]:  # pyright: ignore[reportReturnType]  # specifications have no body
+def headrace_serializers() -> Iterable[Offer]:
     """Offer result serializers: subclasses of `headrace.serializers.Serializer`, named by their type.
 
     Called when a result or a setting names a serializer that is not built in.
     """
+    ...
 
 
 @hookspec
-def headrace_filesystems() -> Iterable[Offer]:  # pyright: ignore[reportReturnType]  # specifications have no body
+def headrace_filesystems() -> Iterable[Offer]:
     """Offer filesystems: subclasses of `headrace.filesystems.ReadableFileSystem` or a sibling, named by their slug.
 
     Called when result storage or deployment storage is named by its type.
     """
+    ...
 
 
 @hookspec
-def headrace_actions() -> Iterable[Offer]:  # pyright: ignore[reportReturnType]  # specifications have no body
+def headrace_actions() -> Iterable[Offer]:
     """Offer actions of automations: classes, named by the action's type.
 
     Called by the server when an automation with an unknown action type is stored or performed.
     """
+    ...
 
 
 @hookspec
-def headrace_server_backends() -> Iterable[Offer]:  # pyright: ignore[reportReturnType]  # specifications have no body
+def headrace_server_backends() -> Iterable[Offer]:
     """Offer parts of the server: message bus, lease store, lock manager; classes or modules, named by what settings say.
 
     Called once when a server starts whose settings name something else than the built-in backend.
     """
+    ...
 
 
 @hookspec
-def headrace_commands() -> Iterable[Offer]:  # pyright: ignore[reportReturnType]  # specifications have no body
+def headrace_commands() -> Iterable[Offer]:
     """Offer command groups of the `headrace` program: click commands, named by the word that calls them.
 
     Called when the program is given a word that is not built in, or lists its commands.
     """
+    ...
 
 
 @hookspec
@@ -119,8 +128,9 @@ def headrace_database_connection(context: DatabaseContext, connection_url: str, 
 
 
 @hookspec
-def headrace_diagnose() -> Iterable[Check]:  # pyright: ignore[reportReturnType]  # specifications have no body
+def headrace_diagnose() -> Iterable[Check]:
     """Answer `headrace plugins doctor` with checks of the plugin's own, such as "credentials found".
 
     Called in the doctor's process, within its time limit; SDKs may be imported here.
     """
+    ...
