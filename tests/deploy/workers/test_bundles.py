@@ -83,6 +83,14 @@ def test_a_step_is_a_command_of_its_module() -> None:
         convert_step_to_command({"a": {}, "b": {}}, "k")
 
 
+def test_options_of_a_bound_flow_change_and_its_pool_stays() -> None:
+    bound = bind_flow_to_infrastructure(twice, "pool", ProcessWorker, job_variables={"env": {"A": "1"}}, launcher=["python"])
+    changed = bound.with_options(name="thrice", job_variables={})
+    assert (changed.name, changed.work_pool, changed.job_variables) == ("thrice", "pool", {})
+    assert changed.launcher == bound.launcher == {"upload": ["python"], "execution": ["python"]}
+    assert bound.name == "twice"
+
+
 def test_a_bound_flow_runs_on_the_pool_and_gives_its_value() -> None:
     with running_server() as url, temporary_settings({"HEADRACE_API_URL": url}):
         bound = bind_flow_to_infrastructure(twice, "pool", ProcessWorker)

@@ -115,6 +115,11 @@ class InfrastructureBoundFlow(Flow[..., Any]):
             return future.state
         return future.result()
 
+    def with_options(self, **options: Any) -> InfrastructureBoundFlow:
+        """Return a copy with these options changed; see `Flow.with_options`. `job_variables` and `launcher` may change too, the pool may not."""
+        own = {name: options.pop(name, getattr(self, name)) for name in ("job_variables", "launcher")}
+        return bind_flow_to_infrastructure(self._plain().with_options(**options), self.work_pool, self.worker_cls, **own)
+
     def submit(self, *args: Any, **kwargs: Any) -> HeadraceFlowRunFuture[Any]:
         """Run the flow on the infrastructure by a worker of this process, without waiting for it; return its future."""
         return self._submitted(self.bind(args, kwargs), None)
