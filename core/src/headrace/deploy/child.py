@@ -152,7 +152,7 @@ load_flow_from_flow_run = aload_flow_from_flow_run
 
 async def _enter_code(deployment: Deployment, flow_run: FlowRun, ignore_storage: bool, storage_base_path: str | None) -> None:
     if deployment.pull_steps and not ignore_storage:
-        from headrace.deploy.steps import arun_steps
+        from headrace.deploy.steps.run import arun_steps
 
         outputs = await arun_steps(deployment.pull_steps, print_function=logger.info, deployment=deployment, flow_run=flow_run, logger=logger)
         if outputs.get("directory"):

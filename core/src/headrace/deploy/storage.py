@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, cast, runtime_checkable
 from urllib.parse import urlsplit
 
-from headrace.deploy.steps_git import GitError, Repository, Wanted, clone, repository_at, run_git
-from headrace.deploy.steps_pull import copy_folder
+from headrace.deploy.steps.git import GitError, Repository, Wanted, clone, repository_at, run_git
+from headrace.deploy.steps.pull import copy_folder
 from headrace.model.errors import BlockNotSavedError
 from headrace.objects.offload import call_either, offload
 
@@ -120,7 +120,7 @@ class GitRepository:
 
     async def is_sparsely_checked_out(self) -> bool:
         """Say whether the clone has some folders alone."""
-        return (await self._asked("config", "--get", "core.sparseCheckout")).strip() == "true"
+        return (await self._asked("config", "--default", "false", "--get", "core.sparseCheckout")).strip() == "true"
 
     async def is_shallow_clone(self) -> bool:
         """Say whether the clone lacks the history."""

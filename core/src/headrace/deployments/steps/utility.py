@@ -1,5 +1,5 @@
 """Steps that are useful while a deployment is built, pushed or pulled."""
 
-from headrace.deploy.steps_shell import RunShellScriptResult, pip_install_requirements, run_shell_script
+from headrace.deploy.steps.shell import RunShellScriptResult, pip_install_requirements, run_shell_script
 
 __all__ = ["RunShellScriptResult", "pip_install_requirements", "run_shell_script"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 from headrace.client.bridge import blocking
+from headrace.data.importing import from_qualified_name
 from headrace.model.errors import HeadraceException
 from headrace.objects.offload import call_either, offload
 
@@ -43,9 +44,7 @@ async def apull_from_remote_storage(url: str, **settings: Any) -> dict[str, Any]
 
 def copy_folder(url: str, settings: dict[str, Any], target: Path) -> None:
     """Copy the folder at `url` to `target`. Raises `ImportError` when the package for it is missing, `RuntimeError` when nothing is there."""
-    import fsspec  # pyright: ignore[reportMissingTypeStubs]  # it has none
-
-    found: tuple[Any, str] = cast("Any", fsspec).core.url_to_fs(url, **settings)
+    found: tuple[Any, str] = from_qualified_name("fsspec.core.url_to_fs")(url, **settings)  # the package has no types
     system, source = found[0], found[1].rstrip("/")
     if not system.isdir(source):
         raise NothingPulled(f"There is no folder at {url}. Push the code there first, or correct the address.")

@@ -98,7 +98,7 @@ def _install(step: Step) -> None:
 
     from packaging.requirements import InvalidRequirement, Requirement
 
-    from headrace.deploy.steps_shell import install
+    from headrace.deploy.steps.shell import install
 
     packages = [own_name(one) for one in step.requires]
     for one in packages:

@@ -1,0 +1,1 @@
+"""Steps of deployments: running them, and those that headrace brings."""
