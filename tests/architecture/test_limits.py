@@ -16,7 +16,7 @@ ROOM_LINES_MAX = 6_000
 """Of a room, or of each folder of a room that is divided by noun: see core/docs/decisions/sizes.md."""
 CORE_LINES_MAX = 65_000
 
-DIVIDED_ROOMS = {"deploy", "model", "operations"}
+DIVIDED_ROOMS = {"cli", "deploy", "model", "operations"}
 
 TYPE_IGNORES_MAX = 108
 """Exceptions to the type checker in core. May only fall."""

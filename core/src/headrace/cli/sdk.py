@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from headrace.cli.deployments import complete_deployments
+from headrace.cli.deployments.finding import complete_deployments
 from headrace.cli.render import fail
 from headrace.cli.runs import complete_flows
 

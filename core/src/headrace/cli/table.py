@@ -22,7 +22,7 @@ COMMANDS = {
     "concurrency-limit": Command("concurrency_limit:group", "Limit how many tasks with a tag run at once.", ("concurrency-limits",)),
     "config": Command("config:group", "View and change settings."),
     "deploy": Command("deploy:command", "Make deployments of flows, as the project file and options say."),
-    "deployment": Command("deployment:group", "Look at deployments, run, schedule, pause and delete them.", ("deployments",)),
+    "deployment": Command("deployments.commands:group", "Look at deployments, run, schedule, pause and delete them.", ("deployments",)),
     "event": Command("event:group", "See events as they happen, and emit them.", ("events",)),
     "flow": Command("flow:group", "Look at flows, and serve them.", ("flows",)),
     "flow-run": Command("flow_run:group", "Look at flow runs, watch, cancel, retry and delete them.", ("flow-runs",)),

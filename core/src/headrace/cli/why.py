@@ -39,7 +39,7 @@ def _find(run: str) -> Holding:
     from headrace.model.errors import ObjectNotFound
 
     if "/" in run:
-        from headrace.cli.deployments import find_deployment
+        from headrace.cli.deployments.finding import find_deployment
 
         return call(WHY_DEPLOYMENT, id=find_deployment(run).id)
     try:

@@ -9,7 +9,7 @@ from uuid import UUID
 import click
 
 from headrace.cli.asking import confirm_delete
-from headrace.cli.deployments import complete_deployments, find_deployment, list_deployments
+from headrace.cli.deployments.finding import complete_deployments, find_deployment, list_deployments
 from headrace.cli.render import emit, fail, output_option
 from headrace.cli.runs import call
 

@@ -1,0 +1,1 @@
+"""`headrace deployment`: flows that a server runs."""
