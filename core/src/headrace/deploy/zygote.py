@@ -103,8 +103,8 @@ def _prepare() -> None:
 
     import headrace.client.http
     import headrace.client.spool
-    import headrace.deploy.steps.run
     import headrace.deploy.steps.pull
+    import headrace.deploy.steps.run
     import headrace.engine.task_run
     import headrace.flows
     import headrace.logs.config

@@ -16,7 +16,7 @@ from headrace.deploy.project.shapes import DeploymentSpec, validated
 from headrace.deploy.project.source import Problem, ProjectInvalid
 from headrace.deploy.project.values import after_steps
 from headrace.deploy.project.versions import find_version
-from headrace.deploy.steps import run_steps
+from headrace.deploy.steps.run import run_steps
 from headrace.model.deployments import ConcurrencyLimitConfig, ConcurrencyOptions, Deployment, DeploymentCreate
 from headrace.model.errors import DeploymentApplyError, HeadraceException, ObjectNotFound
 from headrace.model.schedules import DeploymentScheduleCreate

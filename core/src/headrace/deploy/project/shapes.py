@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from headrace.deploy.project.source import Path_, Problem, Source
-from headrace.deploy.steps import parse_step
+from headrace.deploy.steps.run import parse_step
 from headrace.model.base import Action, Model
 from headrace.model.deployment_triggers import DeploymentTriggerTypes
 from headrace.model.deployments import ConcurrencyLimitConfig
