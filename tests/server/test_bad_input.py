@@ -17,6 +17,7 @@ BODIES: list[tuple[str, str, bytes]] = [
     ("POST", "/flows/", b"[" * 100_000),
     ("POST", "/flows/", b'{"name": "x", "labels": {"a": NaN}}'),
     ("POST", "/flows/", b'{"name": "x", "labels": {"a": Infinity}}'),
+    ("POST", "/variables/", b'{"name": "x", "value": 1e400}'),
     ("POST", "/flows/", b'{"name": null}'),
     ("POST", "/flows/", b"null"),
     ("POST", "/flows/", b""),
@@ -49,6 +50,7 @@ def test_no_body_makes_the_server_fail(http: httpx.Client) -> None:
     for method, path, body in BODIES:
         answer = http.request(method, path, content=body)
         assert 400 <= answer.status_code < 500, (path, body[:100], answer.text)
+        json.loads(answer.text, parse_constant=pytest.fail)  # NaN and Infinity are no JSON
     assert http.get("/ready").status_code == 200
 
 

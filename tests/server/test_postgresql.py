@@ -41,3 +41,18 @@ def test_several_processes_answer_at_one_port() -> None:
     with server_process("--workers", "2") as server:
         assert create_at_once(server.url) == {201: 2, 200: 46}
         assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("/block_types/", {"name": "T", "slug": "t"}, "already exists"),
+        ("/work_pools/", {"name": "p", "type": "process"}, "already exists"),
+        ("/variables/", {"name": "v", "value": 1}, "already exists"),
+    ],
+)
+def test_what_many_name_alike_is_made_once_and_the_others_hear_that_it_exists(path: str, body: dict[str, object], said: str) -> None:
+    with server_process("--workers", "2") as server, ThreadPoolExecutor(12) as clients:
+        answers = list(clients.map(lambda _: httpx.post(f"{server.url}{path}", json=body, timeout=60), range(24)))
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 23}
+    assert all(said in answer.json()["detail"] for answer in answers if answer.status_code == 409), {answer.text for answer in answers}

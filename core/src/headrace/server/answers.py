@@ -21,6 +21,7 @@ from headrace.model.errors import (
     ObjectUnsupported,
     ProtectedBlockError,
     SlotsUnavailable,
+    StoreConflict,
     StoreError,
 )
 
@@ -59,6 +60,7 @@ def message(status: int, text: str, headers: Headers = ()) -> Answer:
 NOT_FOUND = detail(404, "Not Found")
 UNAUTHORIZED = message(401, "Unauthorized")
 UNAVAILABLE = message(503, "Service Unavailable", ((b"retry-after", b"1"),))
+CONFLICT = detail(409, "Data integrity conflict. This usually means that a unique or foreign key constraint was violated.")
 
 
 def invalid(errors: list[dict[str, Any]], body: Any, *, is_secret: bool) -> Answer:
@@ -68,7 +70,7 @@ def invalid(errors: list[dict[str, Any]], body: Any, *, is_secret: bool) -> Answ
         {
             "exception_message": "Invalid request received.",
             "exception_detail": to_jsonable_python(told, fallback=lambda _: {}, inf_nan_mode="null"),
-            "request_body": None if is_secret else body,
+            "request_body": None if is_secret else to_jsonable_python(body, inf_nan_mode="null"),
         },
         422,
     )
@@ -106,11 +108,13 @@ def of_error(error: BaseException, *, missing_is_message: bool = False) -> Answe
             return detail(422, "A number or a time in the request is beyond the range that can be stored.")
         case UnicodeEncodeError() | PydanticSerializationError():
             return detail(422, "A text in the request is not valid Unicode, so it cannot be stored.")
+        case StoreConflict():  # somebody else wrote it first
+            return CONFLICT
         case StoreError():
             logger.error("%s", error)
             return UNAVAILABLE
         case _ if is_conflict(error):
-            return detail(409, "Data integrity conflict. This usually means that a unique or foreign key constraint was violated.")
+            return CONFLICT
         case _:
             logger.error("A request failed: %s", type(error).__name__, exc_info=error)
             return message(500, "Internal Server Error")

@@ -242,7 +242,7 @@ class Application:
         if methods:
             return detail(405, "Method Not Allowed", ((b"allow", ", ".join(sorted(methods)).encode()),))
         other = path[:-1] if path.endswith("/") else path + "/"
-        if path == "/" or other == "/" or routes.find(scope["method"], other) == frozenset():
+        if path[:1] != "/" or path == "/" or other == "/" or routes.find(scope["method"], other) == frozenset():
             return NOT_FOUND
         host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
         query = scope["query_string"].decode("latin-1")

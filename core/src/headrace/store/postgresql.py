@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from headrace.model import clock, ids
 from headrace.model.caller import EMBEDDED, Caller
-from headrace.model.errors import StoreContention, StoreError, StoreUnavailable
+from headrace.model.errors import StoreConflict, StoreContention, StoreError, StoreUnavailable
 from headrace.store import listening, postgres_failures, postgres_opening
 from headrace.store.address import PostgresOptions, postgres_options
 from headrace.store.database import Database, Row, Transaction
@@ -211,10 +211,15 @@ class PostgresDatabase(Database):
         tx.leave()
 
     def transact(self, work: Callable[[Transaction], T], caller: Caller = EMBEDDED) -> T:
+        is_second = False
         for attempt in range(1, CONTENTION_TRIES_MAX):
             try:
                 with self.write(caller) as tx:
                     return work(tx)
+            except StoreConflict:  # another one wrote it first, perhaps: done again, `work` finds it there and says so in its own words
+                if is_second:
+                    raise
+                is_second = True
             except StoreContention:
                 clock.sleep(random.random() * CONTENTION_SECONDS_MAX * attempt / CONTENTION_TRIES_MAX)
         return super().transact(work, caller)
