@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from headrace.deploy.storage import RunnerStorage
     from headrace.engine.flow import Flow
+    from headrace.model.automations import AutomationCore, AutomationCreate
     from headrace.model.work_pools import WorkPool
 
 S = TypeVar("S")
@@ -282,7 +283,6 @@ class RunnerDeployment(Model):
         return [{"headrace.deployments.steps.set_working_directory": {"directory": folder}}]
 
     async def _send(self, body: dict[str, Any]) -> UUID:
-        from headrace.model.automations import AutomationCreate
         from headrace.model.endpoints.automations import CREATE_AUTOMATION, DELETE_OWNED_AUTOMATIONS
         from headrace.model.endpoints.deployments import CREATE_DEPLOYMENT
         from headrace.model.endpoints.flows import CREATE_FLOW
@@ -302,10 +302,16 @@ class RunnerDeployment(Model):
             await client.call(DELETE_OWNED_AUTOMATIONS, resource_id=resource)
             for trigger in self.triggers:
                 trigger.set_deployment_id(id)
-                await client.call(CREATE_AUTOMATION, AutomationCreate(**trigger.as_automation().model_dump(exclude_unset=True)))
+                await client.call(CREATE_AUTOMATION, _shaped(trigger.as_automation()))
         except (InvalidRequest, HeadraceHTTPStatusError) as error:
             raise DeploymentApplyError(f"The deployment {self.full_name!r} is registered, but not its triggers: {error}") from error
         return id
+
+
+def _shaped(automation: AutomationCore) -> AutomationCreate:
+    from headrace.model.automations import AutomationCreate
+
+    return AutomationCreate(**{name: getattr(automation, name) for name in automation.model_fields_set})
 
 
 # --- what is checked, and found out --------------------------------------------------------------------------------------------

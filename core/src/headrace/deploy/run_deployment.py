@@ -19,7 +19,7 @@ from headrace.engine.ports import ASYNC, BLOCKING
 from headrace.model import clock
 from headrace.model.deployments import Deployment, DeploymentFlowRunCreate
 from headrace.model.endpoints.deployments import CREATE_RUN_OF_DEPLOYMENT, FILTER_DEPLOYMENTS, READ_DEPLOYMENT, READ_DEPLOYMENT_BY_NAME
-from headrace.model.errors import FlowRunWaitTimeout, ObjectNotFound, near
+from headrace.model.errors import FlowRunWaitTimeout, ObjectAlreadyExists, ObjectNotFound, ParameterTypeError, near
 from headrace.model.states import StateCreate, StateDetails, StateType
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ async def arun_deployment(
     None waits for ever. `poll_interval`: seconds between two looks at most. `idempotency_key`: a second call with it returns the first run.
     Inside a flow or task the run is shown as its subflow, unless `as_subflow` is False.
 
-    Raises `ConfigurationError` without a server, `ObjectNotFound`, `ValueError` for a negative `timeout`, and `InvalidRequest` for parameters
-    that the deployment does not take.
+    Raises `ConfigurationError` without a server, `ObjectNotFound`, `ValueError` for a negative `timeout`, and `ParameterTypeError` for
+    parameters that the deployment does not take.
     """
     if timeout is not None and timeout < 0:
         raise ValueError(f"`timeout` must be positive, or 0 so as not to wait; it is {timeout}.")
@@ -71,7 +71,7 @@ async def arun_deployment(
         job_variables=job_variables,
     )
     try:
-        run = await client.call(CREATE_RUN_OF_DEPLOYMENT, body, id=deployment.id)
+        run = await _create(client, deployment, body)
         if timeout != 0:
             try:
                 run = await wait_for_flow_run(run.id, timeout=timeout, poll_interval=poll_interval, client=client)
@@ -91,6 +91,13 @@ async def arun_deployment(
 
 
 run_deployment = blocking(arun_deployment)
+
+
+async def _create(client: Client, deployment: Deployment, body: DeploymentFlowRunCreate) -> FlowRun:
+    try:
+        return await client.call(CREATE_RUN_OF_DEPLOYMENT, body, id=deployment.id)
+    except ObjectAlreadyExists as error:  # the documented status of a run whose parameters do not fit
+        raise ParameterTypeError(f"No run of deployment {deployment.name!r} was made. {error}") from error
 
 
 async def _find(client: Client, name: str | UUID) -> Deployment:

@@ -146,9 +146,12 @@ def returned_states(value: Any) -> list[State]:
             return future
         if is_state(one):
             found.append(one)
+        if isinstance(one, Record):  # a stored run has a state too, which is not what this run returns
+            raise StopVisiting(one)
         return one
 
-    from headrace.data.collections import visit_collection
+    from headrace.data.collections import StopVisiting, visit_collection
+    from headrace.model.base import Record
 
     visit_collection(value, see)
     return found
@@ -157,8 +160,11 @@ def returned_states(value: Any) -> list[State]:
 def returned_values(value: Any) -> Any:
     """Return what a run returned with values in the place of its states and submitted runs, however deep. All of them have completed."""
     from headrace.data.collections import StopVisiting, visit_collection
+    from headrace.model.base import Record
 
     def see(one: Any) -> Any:
+        if isinstance(one, Record):
+            raise StopVisiting(one)
         if isinstance(one, HeadraceFutureList):
             return list(cast("list[Any]", one))
         if isinstance(one, HeadraceFuture):
