@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headrace.client.bridge import drive
-from headrace.client.connect import current_client
+from headrace.client.connect import current_client, forget_client
+from headrace.client.spool import close_process_spool
 from headrace.deploy.sdk import NoDeploymentsError, generate_sdk
 from headrace.model.deployments import DeploymentCreate
 from headrace.model.endpoints.deployments import CREATE_DEPLOYMENT
@@ -19,7 +21,10 @@ from headrace.model.endpoints.flows import CREATE_FLOW
 from headrace.model.endpoints.work_pools import CREATE_WORK_POOL
 from headrace.model.flows import FlowCreate
 from headrace.model.work_pools import WorkPoolCreate
+from headrace.settings.in_force import process
+from headrace.store.database import Database
 from headrace.testing.cli import invoke
+from headrace.testing.server import running_server
 
 
 def call(endpoint: Any, body: Any = None, **parameters: Any) -> Any:
@@ -65,7 +70,18 @@ SCHEMA = {
 
 
 @pytest.fixture
-def deployments() -> None:
+def deployments(home: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[None, None, None]:
+    """Have a server with two deployments."""
+    with running_server(Database(f"sqlite:///{home.parent / 'server.db'}")) as url:
+        monkeypatch.setenv("HEADRACE_API_URL", url)
+        process.context = process.chosen_profile = None
+        _deploy()
+        yield
+        close_process_spool()
+        forget_client()
+
+
+def _deploy() -> None:
     flow = call(CREATE_FLOW, FlowCreate(name="my-etl")).id
     variables = {"type": "object", "properties": {"image": {"type": "string"}}}
     call(

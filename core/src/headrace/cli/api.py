@@ -17,7 +17,7 @@ NOT_PERMITTED, REFUSED_REQUEST, UNREACHABLE = 3, 4, 7
 
 
 @click.command("api")
-@click.argument("method", type=click.Choice(METHODS, case_sensitive=False))
+@click.argument("method", metavar="METHOD", type=click.Choice(METHODS, case_sensitive=False))
 @click.argument("path")
 @click.option("--data", default=None, metavar="JSON|@FILE", help="The body; without it, what is piped in, or {} for POST, PUT and PATCH.")
 @click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header. Repeatable.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,8 @@ def group() -> None:
 @click.option("--run-once", is_flag=True, help="End after one event.")
 def stream(form: str, output_file: Path | None, run_once: bool) -> None:
     """Print each event of the server as it happens, one a line, those of the last minute first."""
+    import asyncio
+
     asyncio.run(_stream(form, output_file, run_once))
 
 
