@@ -158,10 +158,11 @@ def test_one_flow_needs_no_file(client: str) -> None:
 def test_options_are_put_into_what_the_file_says() -> None:
     make_pool()
     write_project(
-        "deployments:\n- name: a\n  entrypoint: flows.py:etl\n  parameters: {n: 1}\n  work_pool: {name: local, job_variables: {env: {B: '2'}}}\n"
+        "deployments:\n- name: a\n  entrypoint: flows.py:etl\n  parameters: {n: 1}\n"
+        "  work_pool: {name: local, job_variables: {env: {B: 2, C: true}}}\n"
     )
-    assert headrace("deploy", "-jv", "env.A=one", "--param", "label=q").code == 0
-    assert deployed()["a"].job_variables == {"env": {"A": "one", "B": "2"}}
+    assert headrace("deploy", "-jv", "env.A=1", "--param", "label=q").code == 0
+    assert deployed()["a"].job_variables == {"env": {"A": "1", "B": "2", "C": "true"}}
     assert deployed()["a"].parameters == {"n": 1, "label": "q"}
 
 

@@ -84,13 +84,23 @@ class ScheduleSpec(Action):
         )
 
 
+def _with_environment_of_text(given: Any) -> Any:
+    """Write numbers and truth values in `env` as text, as YAML and `env.A=1` on the command line mean them."""
+    variables = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    env: Any = variables.get("env")
+    if not isinstance(env, dict):
+        return cast("Any", given)
+    pairs = cast("dict[str, Any]", env).items()
+    return {**variables, "env": {key: json.dumps(one) if isinstance(one, bool) else _as_text(one) for key, one in pairs}}
+
+
 class WorkPoolSpec(Action):
     """The pool of a deployment. `type`, where given, must be the type that the pool has."""
 
     name: Text | None = None
     type: str | None = None
     work_queue_name: Text | None = None
-    job_variables: dict[str, Any] = Field(default_factory=dict)
+    job_variables: Annotated[dict[str, Any], BeforeValidator(_with_environment_of_text)] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
