@@ -1,6 +1,7 @@
 """How fast one idle process worker starts runs: `python tests/benchmarks/dispatch.py`. Prints one line of JSON.
 
-`start_seconds`: from `create_flow_run` to Running, the median of several runs one after another; `twenty_seconds`: until 20 runs created at once ended.
+`start_seconds`: from `create_flow_run` to Running, the median of several runs one after another; `twenty_seconds`: until 20 runs that were
+created at once have ended.
 """
 
 from __future__ import annotations
