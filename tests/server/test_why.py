@@ -243,3 +243,14 @@ def test_a_paused_deployment_makes_no_runs(world: World) -> None:
     assert (only(found).code, only(found).command) == ("deployment-paused", "headrace deployment resume f/d")
     ask(deployments.RESUME_DEPLOYMENT, id=deployment)
     assert only(ask(holding.WHY_DEPLOYMENT, id=deployment)).code == "no-schedule"
+
+
+@pytest.mark.usefixtures("database")
+def test_it_is_told_on_each_kind_of_database() -> None:
+    test_a_limited_tag_holds_task_runs_and_shows_in_their_flow_run(World())
+    world = World()
+    world.pool(concurrency_limit=1)
+    holder = world.run(world.deployment(concurrency_limit=1), "RUNNING")
+    found = why(world.run(world.deployment()))
+    assert found.causes[0].code == "pool-limit"
+    assert [one.id for one in found.causes[0].holders] == [holder]

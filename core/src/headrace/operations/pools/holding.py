@@ -18,7 +18,7 @@ from headrace.model.states import StateDetails, StateType
 from headrace.model.task_runs import TaskRun
 from headrace.operations.conditions import field_of
 from headrace.operations.limits.slot_holders import slot_holders
-from headrace.operations.limits.slots import Limit, find_limit, limits_named
+from headrace.operations.limits.slots import LIMITS, Limit, find_limit, limit_out
 from headrace.operations.pools.pool_rows import SLOT_STATES, pool_with_id, queue_with_id
 from headrace.operations.runs.flow_runs import read_flow_run
 from headrace.operations.runs.task_runs import read_task_run
@@ -233,10 +233,13 @@ def _lease_holders(tx: Transaction, limit: Limit, now: datetime) -> tuple[Holder
 
 
 def _full_tags(tx: Transaction, run: TaskRun, now: datetime) -> Sequence[Limited]:
-    limits = limits_named(tx, [TAG_PREFIX + tag for tag in run.tags], now) if run.tags else []
+    if not run.tags:
+        return []
+    names = [TAG_PREFIX + tag for tag in run.tags]
+    rows = tx.sql(f"{LIMITS} WHERE l.name IN ({', '.join('?' * len(names))}) ORDER BY l.name", (clock.to_us(now), *names))
     full: list[Limited] = []
-    for limit in limits:
-        if has_room(limit.room, 1, now):
+    for limit in map(limit_out, rows):
+        if not limit.active or has_room(limit.room, 1, now):
             continue
         holders = _lease_holders(tx, limit, now)
         if all(holder.id != run.id for holder in holders):
