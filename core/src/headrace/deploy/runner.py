@@ -52,6 +52,9 @@ class Runner:
     runner's health, where `HEADRACE_RUNNER_SERVER_*` says. Raises `ValueError` for a name with `/` or `%`.
     """
 
+    last_polled: datetime | None = None
+    """When the server was asked for runs last."""
+
     def __init__(
         self,
         name: str | None = None,
@@ -73,7 +76,6 @@ class Runner:
         self.limit: int | None = settings.process_limit if limit is NotSet else limit  # pyright: ignore[reportAttributeAccessIssue]  # NotSet is excluded
         self.pause_on_shutdown = pause_on_shutdown
         self.webserver = webserver or settings.server.enable
-        self.last_polled: datetime | None = None
         self.is_stopping = False
         self.storage_folder: Path | None = None
         self.deployments: dict[UUID, RunnerDeployment] = {}
