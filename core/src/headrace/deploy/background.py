@@ -110,7 +110,7 @@ def _portable(expr: Any) -> Any:
         if isinstance(value, HeadraceFuture) and type(cast("object", value)) is not HeadraceDistributedFuture:
             future = cast("HeadraceFuture[Any]", value)
             raise StopVisiting(future.result(raise_on_failure=not isinstance(annotation, allow_failure)))
-        return value
+        return cast("Any", value)
 
     portable: Any = visit_collection(expr, visit, return_data=True, context={})
     return portable
@@ -160,7 +160,7 @@ def _key(identifier: UUID) -> str:
 
 
 def _is_plain(value: Any) -> bool:
-    kind: type = type(value)
+    kind: Any = type(value)
     if kind is dict:
         return all(type(key) is str and _is_plain(one) for key, one in cast("dict[Any, Any]", value).items())
     if kind is list:
