@@ -55,7 +55,8 @@ def serve(channel: socket.socket) -> dict[str, Any] | None:
                     return _become(descriptors)
                 for descriptor in descriptors:
                     os.close(descriptor)
-                channel.send(json.dumps({"began": pid}).encode())
+                with suppress(OSError):  # whoever asked is dead; what it asked for is done all the same
+                    channel.send(json.dumps({"began": pid}).encode())
 
 
 def _wake(number: int, frame: FrameType | None) -> None:
@@ -70,7 +71,8 @@ def _tell_of_ended(channel: socket.socket) -> None:
             return
         if pid == 0:
             return
-        channel.send(json.dumps({"ended": pid, "status": os.waitstatus_to_exitcode(status)}).encode())
+        with suppress(OSError):
+            channel.send(json.dumps({"ended": pid, "status": os.waitstatus_to_exitcode(status)}).encode())
 
 
 def _become(descriptors: list[int]) -> dict[str, Any]:
