@@ -160,7 +160,7 @@ def _key(identifier: UUID) -> str:
 
 
 def _is_plain(value: Any) -> bool:
-    kind: Any = type(value)
+    kind = cast("Any", type(value))
     if kind is dict:
         return all(type(key) is str and _is_plain(one) for key, one in cast("dict[Any, Any]", value).items())
     if kind is list:
