@@ -103,19 +103,15 @@ def _prepare() -> None:
     import asyncio
     import concurrent.futures.thread
 
-    import headrace.client.http
-    import headrace.client.spool
-    import headrace.deploy.steps.pull
-    import headrace.deploy.steps.run
-    import headrace.engine.task_run
-    import headrace.flows
-    import headrace.logs.config
-    import headrace.model.endpoints.deployments
-    import headrace.model.endpoints.flow_runs
-    import headrace.model.endpoints.flows
-    import headrace.tasks
+    from headrace import flows, tasks
+    from headrace.client import http, spool
+    from headrace.deploy.steps import pull, run
+    from headrace.engine import task_run
+    from headrace.logs import config
+    from headrace.model.endpoints import deployments, flow_runs
 
-    assert asyncio and concurrent.futures.thread and headrace  # imported so that no run has to
+    imported = (asyncio, concurrent.futures.thread, flows, tasks, http, spool, pull, run, task_run, config, deployments, flow_runs)
+    assert imported  # so that no run has to
     from headrace.client.codec import decode
     from headrace.model.deployments import Deployment
     from headrace.model.flow_runs import FlowRun
