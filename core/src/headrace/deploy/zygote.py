@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 from headrace.deploy.child import LIFELINE, run_flow_run_of_environment
@@ -98,8 +98,8 @@ def _become(descriptors: list[int]) -> dict[str, Any]:
     return request
 
 
-def _prepare() -> None:
-    """Import and build what the first moments of every flow run need."""
+def _prepare() -> tuple[ModuleType, ...]:
+    """Import and build what the first moments of every flow run need, and return the modules."""
     import asyncio
     import concurrent.futures.thread
 
@@ -111,7 +111,6 @@ def _prepare() -> None:
     from headrace.model.endpoints import deployments, flow_runs
 
     imported = (asyncio, concurrent.futures.thread, flows, tasks, http, spool, pull, run, task_run, config, deployments, flow_runs)
-    assert imported  # so that no run has to
     from headrace.client.codec import decode
     from headrace.model.deployments import Deployment
     from headrace.model.flow_runs import FlowRun
@@ -124,6 +123,7 @@ def _prepare() -> None:
             decode(shape, b"{}")  # builds what decoding it needs
     gc.collect()
     gc.freeze()
+    return imported
 
 
 def main() -> None:
