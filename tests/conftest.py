@@ -39,6 +39,32 @@ def database(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.Mon
     forget_client()
 
 
+NEEDS_SERVER = {"postgres_url", "empty_postgres_url", "postgres_server", "running_server", "server"}
+"""Fixtures that take the extra `server`."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer `--minimal`, which leaves out what needs an extra: `nox -s minimal` has installed none."""
+    parser.addoption("--minimal", action="store_true", help="leave out tests that need the extra `server`")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs the extra `server`, if that was asked for."""
+    if not config.getoption("--minimal"):
+        return
+    left_out = [item for item in items if _needs_server(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
+
+
+def _needs_server(item: pytest.Item) -> bool:
+    assert isinstance(item, pytest.Function)
+    values = map(str, item.callspec.params.values()) if hasattr(item, "callspec") else ()
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    is_marked = item.get_closest_marker("needs_server") is not None
+    return is_marked or folder == "server" or not {"http", "postgres"}.isdisjoint(values) or not NEEDS_SERVER.isdisjoint(item.fixturenames)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run tests that use the fixture `client` over both clients, those marked `embedded` over the one alone that has a database here."""
     if "client" in metafunc.fixturenames:

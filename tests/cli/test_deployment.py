@@ -63,7 +63,9 @@ def test_a_run_is_created_with_its_parameters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"), [("-p txt=1", "no parameter 'txt'. Did you mean 'text'?"), ("-p n=abc", "n"), ("", "n")], ids=["unknown", "unfit", "missing"]
+    ("options", "words"),
+    [("-p txt=1", "no parameter 'txt'. Did you mean 'text'?"), ("-p n=abc", "n"), ("", "n")],
+    ids=["unknown", "unfit", "missing"],
 )
 def test_wrong_parameters_create_no_run(options: str, words: str) -> None:
     done = invoke(f"deployment run etl/daily {options}")

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from headrace.client.connect import current_client
 from headrace.client.orchestration import get_client
@@ -152,7 +152,7 @@ class InfrastructureBoundFlow(Flow[..., Any]):
             return HeadraceFlowRunFuture(run.id)
 
     def _plain(self) -> Flow[..., Any]:
-        flow: Flow[..., Any] = Flow.__new__(Flow)
+        flow = cast("Flow[..., Any]", Flow.__new__(Flow))
         flow.__dict__.update(self.__dict__)
         for name in ("work_pool", "job_variables", "worker_cls", "launcher"):
             flow.__dict__.pop(name, None)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Iterable
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 from headrace.client.websocket import Reconnecting, http_to_ws
@@ -58,7 +58,7 @@ async def due_work(
                     what = json.loads(await socket.recv()).get("type")
                     pause = RETRY_FIRST_SECONDS
                     if what in ("due", "cancelling"):
-                        yield cast("Work", what)
+                        yield what
             except (ConnectionClosed, ServerUnreachable, HeadraceHTTPStatusError, OSError) as error:
                 logger.debug("The server cannot tell of work now (%s); connecting again in %s seconds.", error, pause)
                 await connection.drop()

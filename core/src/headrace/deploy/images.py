@@ -73,7 +73,10 @@ class DockerImage:
         return f"{self.name}:{self.tag}"
 
     def build(self) -> None:
-        """Build the image. Raises `PluginNotInstalled` when nothing can, `BuildError`, and `FileExistsError` when "auto" would replace a Dockerfile."""
+        """Build the image.
+
+        Raises `PluginNotInstalled` when nothing can, `BuildError`, and `FileExistsError` when "auto" would replace a Dockerfile.
+        """
         engine = _engine()
         written = _write_dockerfile() if self.dockerfile == AUTO else None
         try:

@@ -8,8 +8,8 @@ from uuid import UUID
 import click
 
 from headrace.cli.asking import confirm_delete
-from headrace.cli.deployments.schedules import group as schedule_group
 from headrace.cli.deployments.finding import complete_deployments, find_deployment, flow_names, list_deployments, start_time
+from headrace.cli.deployments.schedules import group as schedule_group
 from headrace.cli.render import emit, fail, output_option
 from headrace.cli.runs import call, complete_flows, local
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from headrace.model import clock
 from headrace.model.endpoints import work_queues as endpoints
 from headrace.model.errors import ObjectAlreadyExists, ObjectNotFound
-from headrace.model.work_pools import DEFAULT_QUEUE
+from headrace.model.work_pools import AGENT_POOL, DEFAULT_QUEUE
 from headrace.model.work_queues import (
     ConcurrencyStatusQuery,
     FilterWorkQueues,
@@ -72,7 +72,7 @@ def read_work_queue(tx: Transaction, *, id: UUID) -> WorkQueue:
 def read_work_queue_by_name(tx: Transaction, *, name: str) -> WorkQueue:
     """Return the queue of that name that belongs to no pool in particular. Raises `ObjectNotFound`."""
     try:
-        return find_queue(tx, pool_rows.AGENT_POOL, name)
+        return find_queue(tx, AGENT_POOL, name)
     except ObjectNotFound as error:
         raise ObjectNotFound(f"Work queue {name!r} not found.") from error
 

@@ -22,9 +22,7 @@ PATIENCE = timedelta(minutes=15)
 """How long a flow run is waited for whose pace is not known yet, since it sent one heartbeat only."""
 
 
-def crash_silent_owners(
-    tx: Transaction, now: datetime, limit: int, *, timeout: timedelta, patience: timedelta = INFRASTRUCTURE_PATIENCE
-) -> int:
+def crash_silent_owners(tx: Transaction, now: datetime, limit: int, *, timeout: timedelta, patience: timedelta = INFRASTRUCTURE_PATIENCE) -> int:
     """Mark the unfinished runs of processes that were silent for `timeout` as Crashed. Return how many processes these were.
 
     What a worker took and did not begin is scheduled again; infrastructure that it began to make has `patience` to come.
