@@ -385,3 +385,9 @@ def test_listener_says_when_it_may_have_missed_something(database: Database, pos
     assert heard.get(timeout=10) is None  # too long for a notice: look for yourself
     assert heard.get(timeout=10) == ("events", ["short"])
     end()
+
+
+def test_a_number_that_no_column_holds_is_refused_as_by_sqlite(database: Database) -> None:
+    with pytest.raises(OverflowError, match="out of range"), database.write() as tx:
+        tx.sql(INSERT, (ids.new().bytes, 2**90, 1, "a"))
+    assert names(database) == []

@@ -20,10 +20,15 @@ _REFUSED = (
 
 
 def reraise(error: BaseException, place: str) -> None:
-    """Raise a `StoreError` in place of the driver's error about the database `place`; return for every other."""
+    """Raise a `StoreError` in place of the driver's error about the database `place`; return for every other.
+
+    A number that no column holds raises `OverflowError`, as it does with SQLite.
+    """
     if not isinstance(error, psycopg.Error):
         return
     said = " ".join((error.diag.message_primary or str(error)).split()).rstrip(".?") or type(error).__name__
+    if isinstance(error, errors.NumericValueOutOfRange):
+        raise OverflowError(said) from error
     if isinstance(error, psycopg.IntegrityError):
         raise StoreConflict(said) from error
     if isinstance(error, _CONTENTION):
