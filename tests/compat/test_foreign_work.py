@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 from pathlib import Path
 from typing import Any
@@ -145,12 +146,20 @@ def test_command_line_for_automations_events_and_limits(user: Foreigner, ours: S
     assert not ours.read_automation(kept.id).enabled
     user.cli("--no-prompt", "automation", "delete", "stop-the-mill")
     assert ours.read_automations_by_name("stop-the-mill") == []
+    user.variables["PYTHONUNBUFFERED"] = "1"  # it does not flush what it prints into a pipe
     listening = user.start(str(user.python.parent / "prefect"), "event", "stream", "--format", "json")
     said = listening.stdout
     assert said is not None
     assert "Subscribing" in said.readline()
-    user.cli("event", "emit", "mill.bell", "--resource-id", "mill.1")
-    assert any('"event":"mill.bell"' in line for line in said)
+    heard: list[bytes] = []
+
+    def has_heard() -> bool:
+        user.cli("event", "emit", "mill.bell", "--resource-id", "mill.1")
+        while select.select([said], [], [], 1.0)[0]:
+            heard.append(os.read(said.fileno(), 65_536))
+        return b'"event":"mill.bell"' in b"".join(heard)
+
+    eventually(has_heard)
     user.cli("gcl", "create", "dam", "--limit", "3")
     user.cli("gcl", "update", "dam", "--limit", "4")
     user.cli("gcl", "disable", "dam")
