@@ -17,6 +17,7 @@ import httpx
 
 CLIENTS = 8
 SLOTS = 3
+PROGRESS_SECONDS_MAX = 30.0
 
 
 @dataclass
@@ -54,6 +55,16 @@ class Load:
         for thread in self._threads:
             thread.join(60)
             assert not thread.is_alive()
+
+    def wait_for_progress(self) -> None:
+        """Wait until as many further states were acknowledged as there are clients: each kill then meets work, however slow the machine."""
+        wanted, deadline = self._states() + CLIENTS, time.monotonic() + PROGRESS_SECONDS_MAX
+        while self._states() < wanted and not self.errors:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def _states(self) -> int:
+        return sum(len(states) for told in self.told for states in list(told.states.values()))
 
     def are_working(self) -> bool:
         """Say whether any client is still at its last run."""

@@ -35,7 +35,8 @@ def test_a_server_killed_at_twenty_points_keeps_what_it_acknowledged(home: Path)
         assert httpx.post(f"{load.urls[0]}/v2/concurrency_limits/", json={"name": "dam", "limit": SLOTS}).status_code == 201
         with load.running():
             for _ in range(KILLS):
-                time.sleep(chance.uniform(0.2, 1.2))
+                load.wait_for_progress()
+                time.sleep(chance.uniform(0, 0.6))
                 process.stop(signal.SIGKILL)
                 process = start()
             time.sleep(0.5)

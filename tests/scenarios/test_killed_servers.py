@@ -129,7 +129,8 @@ def test_whatever_is_killed_nothing_is_lost_and_nothing_is_done_twice(postgres_u
         with subscribers[0].running(), subscribers[1].running():
             with load.running():
                 for number in range(KILLS):
-                    time.sleep(chance.uniform(0.2, 1.2))
+                    load.wait_for_progress()
+                    time.sleep(chance.uniform(0, 0.6))
                     place = number % 3
                     world.kill(place)
                     world.start(place)
