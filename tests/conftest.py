@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Generator
 from pathlib import Path
@@ -39,13 +40,25 @@ def database(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.Mon
     forget_client()
 
 
-NEEDS_SERVER = {"postgres_url", "empty_postgres_url", "postgres_server", "running_server", "server"}
+NEEDS_SERVER = {"postgres_url", "empty_postgres_url", "postgres_server", "running_server", "server", "shared_server"}
 """Fixtures that take the extra `server`."""
+
+OF_SERVER = re.compile(r"^\s*(?:from|import) (?:headrace\.server|headrace\.testing\.server|croniter|dateutil|psycopg|uvicorn)\b", re.MULTILINE)
+"""Imports that take it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Offer `--minimal`, which leaves out what needs an extra: `nox -s minimal` has installed none."""
     parser.addoption("--minimal", action="store_true", help="leave out tests that need the extra `server`")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out modules that import what the extra `server` brings, if that was asked for."""
+    if not config.getoption("--minimal"):
+        return None
+    if collection_path.is_dir():
+        return True if collection_path.name == "server" else None
+    return True if collection_path.suffix == ".py" and OF_SERVER.search(collection_path.read_text(encoding="utf-8")) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -60,9 +73,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _needs_server(item: pytest.Item) -> bool:
     assert isinstance(item, pytest.Function)
     values = map(str, item.callspec.params.values()) if hasattr(item, "callspec") else ()
-    folder = item.path.relative_to(Path(__file__).parent).parts[0]
     is_marked = item.get_closest_marker("needs_server") is not None
-    return is_marked or folder == "server" or not {"http", "postgres"}.isdisjoint(values) or not NEEDS_SERVER.isdisjoint(item.fixturenames)
+    return is_marked or not {"http", "postgres"}.isdisjoint(values) or not NEEDS_SERVER.isdisjoint(item.fixturenames)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -9,12 +9,13 @@ import pytest
 from headrace.client.connect import forget_client
 from headrace.client.spool import close_process_spool
 from headrace.settings.in_force import process
-from headrace.testing.server import server_process
 
 
 @pytest.fixture(scope="module")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[str, None, None]:
     """Run a server for the tests of a module, in a home of its own, and give its address."""
+    from headrace.testing.server import server_process  # needs an extra, which not every test here does
+
     home = tmp_path_factory.mktemp("server-home")
     with server_process(environment={"HEADRACE_HOME": str(home), "HEADRACE_LOGGING_LEVEL": "ERROR"}) as server:
         yield server.url
