@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import sys
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -261,8 +262,6 @@ def test_names_lead_to_objects_and_back(tmp_path: Path) -> None:
 
 
 def test_script_that_raises_is_wrapped(tmp_path: Path) -> None:
-    import sys
-
     script = tmp_path / "broken.py"
     script.write_text("raise ValueError('inside')")
     before = list(sys.path)
@@ -270,6 +269,14 @@ def test_script_that_raises_is_wrapped(tmp_path: Path) -> None:
         load_script_as_module(str(script))
     assert isinstance(caught.value.user_exc, ValueError)
     assert sys.path == before
+
+
+def test_a_script_is_run_as_it_stands_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    script = tmp_path / "edited.py"
+    for value in (1, 2, 3):  # edits of one length, in one second
+        script.write_text(f"found = {value}\n")
+        assert load_script_as_module(str(script)).found == value
 
 
 def test_lazy_import_fails_at_first_use_or_at_once() -> None:
