@@ -8,7 +8,7 @@ import re
 import tokenize
 from collections import Counter
 
-from architecture.tree import ROOMS, Module, core_modules, product_modules
+from architecture.tree import ROOMS, Module, core_modules, is_printed, product_modules
 
 FUNCTION_LINES_MAX = 70
 MODULE_LINES_MAX = 600
@@ -42,7 +42,8 @@ def test_functions_are_short() -> None:
 
 
 def test_modules_are_short() -> None:
-    assert [f"{module.where}: {module.lines}" for module in product_modules() if module.lines > MODULE_LINES_MAX] == []
+    by_hand = [module for module in product_modules() if not is_printed(module)]
+    assert [f"{module.where}: {module.lines}" for module in by_hand if module.lines > MODULE_LINES_MAX] == []
 
 
 def test_rooms_are_small() -> None:

@@ -76,8 +76,8 @@ def core_modules() -> list[Module]:
     return modules_below(PACKAGE)
 
 
-def is_table_of_data(module: Module) -> bool:
-    """Say whether a module is printed from other sources, as the scripts of the database's first schema are: no limits of size hold."""
+def is_printed(module: Module) -> bool:
+    """Say whether a module is printed from other sources, as the scripts of the database's schema are: it may be long."""
     return module.path.is_relative_to(PACKAGE / "store" / "migrations" / "versions")
 
 
@@ -90,9 +90,8 @@ def plugin_modules() -> dict[str, list[Module]]:
 
 @cache
 def product_modules() -> list[Module]:
-    """Return what is written by hand and shipped: core and plugins."""
-    modules = core_modules() + [module for modules in plugin_modules().values() for module in modules]
-    return [module for module in modules if not is_table_of_data(module)]
+    """Return what is shipped: core and plugins."""
+    return core_modules() + [module for modules in plugin_modules().values() for module in modules]
 
 
 @cache

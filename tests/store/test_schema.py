@@ -22,7 +22,6 @@ FIRST = Path(migrations.__file__).parent / "versions/0001_first_schema.py"
 HEADER = '''"""The first schema. Printed from the tables by tests/store/test_schema.py."""
 
 # fmt: off
-# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -33,29 +32,38 @@ from headrace.store import types
 
 revision = "0001"
 down_revision = None
-
-
-def upgrade() -> None:
+'''
+FOOTER = '''def upgrade() -> None:
     """Make every table."""
+    for make in TABLES.values():
+        make()
+
+
+def downgrade() -> None:
+    """Drop every table, with its indexes."""
+    for table in reversed(TABLES):
+        op.drop_table(table)
 '''
 
 
 def first_revision() -> str:
-    """Print the first revision from the tables."""
+    """Print the first revision from the tables: a function for each, those that others refer to first. Indexes go with their table."""
     from alembic.autogenerate import render_python_code
     from alembic.migration import MigrationContext
     from alembic.operations import ops
     from sqlalchemy import create_engine
 
-    up, down = ops.UpgradeOps(), ops.DowngradeOps()
-    for table in load_all().sorted_tables:  # those that others refer to come first
-        indexes = sorted(table.indexes, key=lambda index: str(index.name))
-        up.ops += [ops.CreateTableOp.from_table(table), *map(ops.CreateIndexOp.from_index, indexes)]
-        down.ops[:0] = [*map(ops.DropIndexOp.from_index, reversed(indexes)), ops.DropTableOp.from_table(table)]
+    tables = load_all().sorted_tables
+    functions: list[str] = []
     with create_engine("sqlite://").connect() as connection:
         context = MigrationContext.configure(connection)
-        texts = [_code(render_python_code(found, migration_context=context, user_module_prefix="types.")) for found in (up, down)]
-    return f'{HEADER}{texts[0]}\n\n\ndef downgrade() -> None:\n    """Drop every table."""\n{texts[1]}\n'
+        for table in tables:
+            indexes = sorted(table.indexes, key=lambda index: str(index.name))
+            made = ops.UpgradeOps([ops.CreateTableOp.from_table(table), *map(ops.CreateIndexOp.from_index, indexes)])
+            code = _code(render_python_code(made, migration_context=context, user_module_prefix="types."))
+            functions.append(f"def _{table.name}() -> None:\n{code}\n")
+    listed = "".join(f'    "{table.name}": _{table.name},\n' for table in tables)
+    return "\n\n".join([HEADER, *functions, f"TABLES = {{\n{listed}}}\n", FOOTER])
 
 
 def _code(text: str) -> str:

@@ -1,7 +1,6 @@
 """The first schema. Printed from the tables by tests/store/test_schema.py."""
 
 # fmt: off
-# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -14,8 +13,7 @@ revision = "0001"
 down_revision = None
 
 
-def upgrade() -> None:
-    """Make every table."""
+def _artifact() -> None:
     op.create_table('artifact',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -32,6 +30,9 @@ def upgrade() -> None:
     op.create_index('ix_artifact__flow_run_id', 'artifact', ['flow_run_id'], unique=False, sqlite_where=sa.text('flow_run_id IS NOT NULL'), postgresql_where=sa.text('flow_run_id IS NOT NULL'))
     op.create_index('ix_artifact__key_id', 'artifact', ['key', 'id'], unique=False, sqlite_where=sa.text('"key" IS NOT NULL'), postgresql_where=sa.text('"key" IS NOT NULL'))
     op.create_index('ix_artifact__task_run_id', 'artifact', ['task_run_id'], unique=False, sqlite_where=sa.text('task_run_id IS NOT NULL'), postgresql_where=sa.text('task_run_id IS NOT NULL'))
+
+
+def _automation() -> None:
     op.create_table('automation',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -43,6 +44,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_automation'))
     )
     op.create_index('ix_automation__name', 'automation', ['name'], unique=False)
+
+
+def _block_type() -> None:
     op.create_table('block_type',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -57,6 +61,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_block_type'))
     )
     op.create_index('uq_block_type__slug', 'block_type', ['slug'], unique=True)
+
+
+def _concurrency_lease() -> None:
     op.create_table('concurrency_lease',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -67,6 +74,9 @@ def upgrade() -> None:
     )
     op.create_index('ix_concurrency_lease__expires', 'concurrency_lease', ['expires'], unique=False, sqlite_where=sa.text('expires IS NOT NULL'), postgresql_where=sa.text('expires IS NOT NULL'))
     op.create_index('ix_concurrency_lease__holder_id', 'concurrency_lease', ['holder_id'], unique=False, sqlite_where=sa.text('holder_id IS NOT NULL'), postgresql_where=sa.text('holder_id IS NOT NULL'))
+
+
+def _concurrency_limit() -> None:
     op.create_table('concurrency_limit',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -81,12 +91,18 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_concurrency_limit'))
     )
     op.create_index('uq_concurrency_limit__name', 'concurrency_limit', ['name'], unique=True)
+
+
+def _configuration() -> None:
     op.create_table('configuration',
     sa.Column('key', sa.Text(), nullable=False),
     sa.Column('value', types.Json(), nullable=True),
     sa.Column('updated', types.Timestamp(), nullable=False),
     sa.PrimaryKeyConstraint('key', name=op.f('pk_configuration'))
     )
+
+
+def _csrf_token() -> None:
     op.create_table('csrf_token',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -98,6 +114,9 @@ def upgrade() -> None:
     )
     op.create_index('ix_csrf_token__expiration', 'csrf_token', ['expiration'], unique=False)
     op.create_index('uq_csrf_token__client', 'csrf_token', ['client'], unique=True)
+
+
+def _event_resources() -> None:
     op.create_table('event_resources',
     sa.Column('event_id', types.Id(), nullable=False),
     sa.Column('position', sa.Integer(), nullable=False),
@@ -108,6 +127,9 @@ def upgrade() -> None:
     sqlite_with_rowid=False
     )
     op.create_index('ix_event_resources__resource_id', 'event_resources', ['resource_id'], unique=False)
+
+
+def _events() -> None:
     op.create_table('events',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('occurred', types.Timestamp(), nullable=False),
@@ -122,6 +144,9 @@ def upgrade() -> None:
     op.create_index('ix_events__event_occurred', 'events', ['event', 'occurred'], unique=False)
     op.create_index('ix_events__occurred', 'events', ['occurred'], unique=False)
     op.create_index('ix_events__resource_id_occurred', 'events', ['resource_id', 'occurred'], unique=False)
+
+
+def _flow() -> None:
     op.create_table('flow',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -133,6 +158,9 @@ def upgrade() -> None:
     sa.UniqueConstraint('name', name=op.f('uq_flow__name')),
     sqlite_with_rowid=False
     )
+
+
+def _flow_run_state() -> None:
     op.create_table('flow_run_state',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('flow_run_id', types.Id(), nullable=False),
@@ -146,6 +174,9 @@ def upgrade() -> None:
     sqlite_with_rowid=False
     )
     op.create_index('ix_flow_run_state__flow_run_id', 'flow_run_state', ['flow_run_id', 'timestamp'], unique=False)
+
+
+def _log() -> None:
     op.create_table('log',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('timestamp', types.Timestamp(), nullable=False),
@@ -159,6 +190,9 @@ def upgrade() -> None:
     op.create_index('ix_log__flow_run_id', 'log', ['flow_run_id', 'timestamp'], unique=False)
     op.create_index('ix_log__task_run_id', 'log', ['task_run_id', 'timestamp'], unique=False, sqlite_where=sa.text('task_run_id IS NOT NULL'), postgresql_where=sa.text('task_run_id IS NOT NULL'))
     op.create_index('ix_log__timestamp', 'log', ['timestamp'], unique=False)
+
+
+def _saved_search() -> None:
     op.create_table('saved_search',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -168,6 +202,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_saved_search'))
     )
     op.create_index('uq_saved_search__name', 'saved_search', ['name'], unique=True)
+
+
+def _sign_of_life() -> None:
     op.create_table('sign_of_life',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('kind', sa.Text(), nullable=False),
@@ -178,6 +215,9 @@ def upgrade() -> None:
     sqlite_with_rowid=False
     )
     op.create_index('ix_sign_of_life__kind_seen', 'sign_of_life', ['kind', 'seen'], unique=False)
+
+
+def _task_queue() -> None:
     op.create_table('task_queue',
     sa.Column('task_run_id', types.Id(), nullable=False),
     sa.Column('task_key', sa.Text(), nullable=False),
@@ -190,6 +230,9 @@ def upgrade() -> None:
     )
     op.create_index('ix_task_queue__claim_id', 'task_queue', ['claim_id'], unique=False, sqlite_where=sa.text('claim_id IS NOT NULL'), postgresql_where=sa.text('claim_id IS NOT NULL'))
     op.create_index('ix_task_queue__task_key_available', 'task_queue', ['task_key', 'available'], unique=False)
+
+
+def _task_run() -> None:
     op.create_table('task_run',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -222,6 +265,9 @@ def upgrade() -> None:
     op.create_index('ix_task_run__expected_start_time', 'task_run', ['expected_start_time'], unique=False)
     op.create_index('ix_task_run__flow_run_id', 'task_run', ['flow_run_id', 'task_key', 'dynamic_key'], unique=False)
     op.create_index('ix_task_run__unfinished', 'task_run', ['flow_run_id'], unique=False, sqlite_where=sa.text('end_time IS NULL'), postgresql_where=sa.text('end_time IS NULL'))
+
+
+def _task_run_cache() -> None:
     op.create_table('task_run_cache',
     sa.Column('cache_key', sa.Text(), nullable=False),
     sa.Column('task_run_id', types.Id(), nullable=False),
@@ -230,6 +276,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('cache_key', name=op.f('pk_task_run_cache')),
     sqlite_with_rowid=False
     )
+
+
+def _task_run_state() -> None:
     op.create_table('task_run_state',
     sa.Column('task_run_id', types.Id(), nullable=False),
     sa.Column('id', types.Id(), nullable=False),
@@ -242,6 +291,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('task_run_id', 'id', name=op.f('pk_task_run_state')),
     sqlite_with_rowid=False
     )
+
+
+def _task_worker() -> None:
     op.create_table('task_worker',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('client_id', sa.Text(), nullable=False),
@@ -250,6 +302,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_task_worker')),
     sqlite_with_rowid=False
     )
+
+
+def _variable() -> None:
     op.create_table('variable',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -260,6 +315,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_variable'))
     )
     op.create_index('uq_variable__name', 'variable', ['name'], unique=True)
+
+
+def _work_pool() -> None:
     op.create_table('work_pool',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -278,6 +336,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_work_pool'))
     )
     op.create_index('uq_work_pool__name', 'work_pool', ['name'], unique=True)
+
+
+def _automation_related_resource() -> None:
     op.create_table('automation_related_resource',
     sa.Column('automation_id', types.Id(), nullable=False),
     sa.Column('resource_id', sa.Text(), nullable=False),
@@ -286,6 +347,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('automation_id', 'resource_id', name=op.f('pk_automation_related_resource'))
     )
     op.create_index('ix_automation_related_resource__resource_id', 'automation_related_resource', ['resource_id'], unique=False)
+
+
+def _block_schema() -> None:
     op.create_table('block_schema',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -300,6 +364,9 @@ def upgrade() -> None:
     )
     op.create_index('ix_block_schema__block_type_id', 'block_schema', ['block_type_id'], unique=False)
     op.create_index('uq_block_schema__checksum_version', 'block_schema', ['checksum', 'version'], unique=True)
+
+
+def _concurrency_slot() -> None:
     op.create_table('concurrency_slot',
     sa.Column('limit_id', types.Id(), nullable=False),
     sa.Column('lease_id', types.Id(), nullable=False),
@@ -310,6 +377,9 @@ def upgrade() -> None:
     sqlite_with_rowid=False
     )
     op.create_index('ix_concurrency_slot__lease_id', 'concurrency_slot', ['lease_id'], unique=False)
+
+
+def _flow_run() -> None:
     op.create_table('flow_run',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -361,6 +431,9 @@ def upgrade() -> None:
     op.create_index('ix_flow_run__state_type_next_scheduled_start_time', 'flow_run', ['state_type', 'next_scheduled_start_time'], unique=False)
     op.create_index('ix_flow_run__work_queue_id_state_type', 'flow_run', ['work_queue_id', 'state_type', 'next_scheduled_start_time'], unique=False, sqlite_where=sa.text('work_queue_id IS NOT NULL'), postgresql_where=sa.text('work_queue_id IS NOT NULL'))
     op.create_index('uq_flow_run__flow_id_idempotency_key', 'flow_run', ['flow_id', 'idempotency_key'], unique=True, sqlite_where=sa.text('idempotency_key IS NOT NULL'), postgresql_where=sa.text('idempotency_key IS NOT NULL'))
+
+
+def _work_queue() -> None:
     op.create_table('work_queue',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -381,6 +454,9 @@ def upgrade() -> None:
     )
     op.create_index('ix_work_queue__status_last_polled', 'work_queue', ['status', 'last_polled'], unique=False)
     op.create_index('uq_work_queue__work_pool_id_name', 'work_queue', ['work_pool_id', 'name'], unique=True)
+
+
+def _worker() -> None:
     op.create_table('worker',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -395,6 +471,9 @@ def upgrade() -> None:
     )
     op.create_index('ix_worker__status_last_heartbeat_time', 'worker', ['status', 'last_heartbeat_time'], unique=False)
     op.create_index('uq_worker__work_pool_id_name', 'worker', ['work_pool_id', 'name'], unique=True)
+
+
+def _block_document() -> None:
     op.create_table('block_document',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -411,6 +490,9 @@ def upgrade() -> None:
     )
     op.create_index('ix_block_document__block_schema_id', 'block_document', ['block_schema_id'], unique=False)
     op.create_index('uq_block_document__block_type_id_name', 'block_document', ['block_type_id', 'name'], unique=True)
+
+
+def _deployment() -> None:
     op.create_table('deployment',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -447,6 +529,9 @@ def upgrade() -> None:
     op.create_index('ix_deployment__status_last_polled', 'deployment', ['status', 'last_polled'], unique=False)
     op.create_index('ix_deployment__work_queue_id', 'deployment', ['work_queue_id'], unique=False)
     op.create_index('uq_deployment__flow_id_name', 'deployment', ['flow_id', 'name'], unique=True)
+
+
+def _flow_run_input() -> None:
     op.create_table('flow_run_input',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -459,6 +544,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_flow_run_input'))
     )
     op.create_index('uq_flow_run_input__flow_run_id_key', 'flow_run_input', ['flow_run_id', 'key'], unique=True)
+
+
+def _block_document_reference() -> None:
     op.create_table('block_document_reference',
     sa.Column('parent_document_id', types.Id(), nullable=False),
     sa.Column('name', sa.Text(), nullable=False),
@@ -468,6 +556,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('parent_document_id', 'name', name=op.f('pk_block_document_reference'))
     )
     op.create_index('ix_block_document_reference__reference_document_id', 'block_document_reference', ['reference_document_id'], unique=False)
+
+
+def _deployment_schedule() -> None:
     op.create_table('deployment_schedule',
     sa.Column('id', types.Id(), nullable=False),
     sa.Column('created', types.Timestamp(), nullable=False),
@@ -486,93 +577,49 @@ def upgrade() -> None:
     op.create_index('uq_deployment_schedule__deployment_id_slug', 'deployment_schedule', ['deployment_id', 'slug'], unique=True)
 
 
+TABLES = {
+    "artifact": _artifact,
+    "automation": _automation,
+    "block_type": _block_type,
+    "concurrency_lease": _concurrency_lease,
+    "concurrency_limit": _concurrency_limit,
+    "configuration": _configuration,
+    "csrf_token": _csrf_token,
+    "event_resources": _event_resources,
+    "events": _events,
+    "flow": _flow,
+    "flow_run_state": _flow_run_state,
+    "log": _log,
+    "saved_search": _saved_search,
+    "sign_of_life": _sign_of_life,
+    "task_queue": _task_queue,
+    "task_run": _task_run,
+    "task_run_cache": _task_run_cache,
+    "task_run_state": _task_run_state,
+    "task_worker": _task_worker,
+    "variable": _variable,
+    "work_pool": _work_pool,
+    "automation_related_resource": _automation_related_resource,
+    "block_schema": _block_schema,
+    "concurrency_slot": _concurrency_slot,
+    "flow_run": _flow_run,
+    "work_queue": _work_queue,
+    "worker": _worker,
+    "block_document": _block_document,
+    "deployment": _deployment,
+    "flow_run_input": _flow_run_input,
+    "block_document_reference": _block_document_reference,
+    "deployment_schedule": _deployment_schedule,
+}
+
+
+def upgrade() -> None:
+    """Make every table."""
+    for make in TABLES.values():
+        make()
+
+
 def downgrade() -> None:
-    """Drop every table."""
-    op.drop_index('uq_deployment_schedule__deployment_id_slug', table_name='deployment_schedule')
-    op.drop_index('ix_deployment_schedule__active_due', table_name='deployment_schedule')
-    op.drop_table('deployment_schedule')
-    op.drop_index('ix_block_document_reference__reference_document_id', table_name='block_document_reference')
-    op.drop_table('block_document_reference')
-    op.drop_index('uq_flow_run_input__flow_run_id_key', table_name='flow_run_input')
-    op.drop_table('flow_run_input')
-    op.drop_index('uq_deployment__flow_id_name', table_name='deployment')
-    op.drop_index('ix_deployment__work_queue_id', table_name='deployment')
-    op.drop_index('ix_deployment__status_last_polled', table_name='deployment')
-    op.drop_index('ix_deployment__concurrency_limit_id', table_name='deployment')
-    op.drop_table('deployment')
-    op.drop_index('uq_block_document__block_type_id_name', table_name='block_document')
-    op.drop_index('ix_block_document__block_schema_id', table_name='block_document')
-    op.drop_table('block_document')
-    op.drop_index('uq_worker__work_pool_id_name', table_name='worker')
-    op.drop_index('ix_worker__status_last_heartbeat_time', table_name='worker')
-    op.drop_table('worker')
-    op.drop_index('uq_work_queue__work_pool_id_name', table_name='work_queue')
-    op.drop_index('ix_work_queue__status_last_polled', table_name='work_queue')
-    op.drop_table('work_queue')
-    op.drop_index('uq_flow_run__flow_id_idempotency_key', table_name='flow_run', sqlite_where=sa.text('idempotency_key IS NOT NULL'), postgresql_where=sa.text('idempotency_key IS NOT NULL'))
-    op.drop_index('ix_flow_run__work_queue_id_state_type', table_name='flow_run', sqlite_where=sa.text('work_queue_id IS NOT NULL'), postgresql_where=sa.text('work_queue_id IS NOT NULL'))
-    op.drop_index('ix_flow_run__state_type_next_scheduled_start_time', table_name='flow_run')
-    op.drop_index('ix_flow_run__start', table_name='flow_run')
-    op.drop_index('ix_flow_run__parent_task_run_id', table_name='flow_run', sqlite_where=sa.text('parent_task_run_id IS NOT NULL'), postgresql_where=sa.text('parent_task_run_id IS NOT NULL'))
-    op.drop_index('ix_flow_run__owner_id', table_name='flow_run', sqlite_where=sa.text('end_time IS NULL'), postgresql_where=sa.text('end_time IS NULL'))
-    op.drop_index('ix_flow_run__name', table_name='flow_run')
-    op.drop_index('ix_flow_run__flow_id_expected_start_time', table_name='flow_run')
-    op.drop_index('ix_flow_run__expected_start_time', table_name='flow_run')
-    op.drop_index('ix_flow_run__due', table_name='flow_run', sqlite_where=sa.text("state_name = 'Scheduled'"), postgresql_where=sa.text("state_name = 'Scheduled'"))
-    op.drop_index('ix_flow_run__deployment_id', table_name='flow_run', sqlite_where=sa.text('deployment_id IS NOT NULL'), postgresql_where=sa.text('deployment_id IS NOT NULL'))
-    op.drop_table('flow_run')
-    op.drop_index('ix_concurrency_slot__lease_id', table_name='concurrency_slot')
-    op.drop_table('concurrency_slot')
-    op.drop_index('uq_block_schema__checksum_version', table_name='block_schema')
-    op.drop_index('ix_block_schema__block_type_id', table_name='block_schema')
-    op.drop_table('block_schema')
-    op.drop_index('ix_automation_related_resource__resource_id', table_name='automation_related_resource')
-    op.drop_table('automation_related_resource')
-    op.drop_index('uq_work_pool__name', table_name='work_pool')
-    op.drop_table('work_pool')
-    op.drop_index('uq_variable__name', table_name='variable')
-    op.drop_table('variable')
-    op.drop_table('task_worker')
-    op.drop_table('task_run_state')
-    op.drop_table('task_run_cache')
-    op.drop_index('ix_task_run__unfinished', table_name='task_run', sqlite_where=sa.text('end_time IS NULL'), postgresql_where=sa.text('end_time IS NULL'))
-    op.drop_index('ix_task_run__flow_run_id', table_name='task_run')
-    op.drop_index('ix_task_run__expected_start_time', table_name='task_run')
-    op.drop_table('task_run')
-    op.drop_index('ix_task_queue__task_key_available', table_name='task_queue')
-    op.drop_index('ix_task_queue__claim_id', table_name='task_queue', sqlite_where=sa.text('claim_id IS NOT NULL'), postgresql_where=sa.text('claim_id IS NOT NULL'))
-    op.drop_table('task_queue')
-    op.drop_index('ix_sign_of_life__kind_seen', table_name='sign_of_life')
-    op.drop_table('sign_of_life')
-    op.drop_index('uq_saved_search__name', table_name='saved_search')
-    op.drop_table('saved_search')
-    op.drop_index('ix_log__timestamp', table_name='log')
-    op.drop_index('ix_log__task_run_id', table_name='log', sqlite_where=sa.text('task_run_id IS NOT NULL'), postgresql_where=sa.text('task_run_id IS NOT NULL'))
-    op.drop_index('ix_log__flow_run_id', table_name='log')
-    op.drop_table('log')
-    op.drop_index('ix_flow_run_state__flow_run_id', table_name='flow_run_state')
-    op.drop_table('flow_run_state')
-    op.drop_table('flow')
-    op.drop_index('ix_events__resource_id_occurred', table_name='events')
-    op.drop_index('ix_events__occurred', table_name='events')
-    op.drop_index('ix_events__event_occurred', table_name='events')
-    op.drop_table('events')
-    op.drop_index('ix_event_resources__resource_id', table_name='event_resources')
-    op.drop_table('event_resources')
-    op.drop_index('uq_csrf_token__client', table_name='csrf_token')
-    op.drop_index('ix_csrf_token__expiration', table_name='csrf_token')
-    op.drop_table('csrf_token')
-    op.drop_table('configuration')
-    op.drop_index('uq_concurrency_limit__name', table_name='concurrency_limit')
-    op.drop_table('concurrency_limit')
-    op.drop_index('ix_concurrency_lease__holder_id', table_name='concurrency_lease', sqlite_where=sa.text('holder_id IS NOT NULL'), postgresql_where=sa.text('holder_id IS NOT NULL'))
-    op.drop_index('ix_concurrency_lease__expires', table_name='concurrency_lease', sqlite_where=sa.text('expires IS NOT NULL'), postgresql_where=sa.text('expires IS NOT NULL'))
-    op.drop_table('concurrency_lease')
-    op.drop_index('uq_block_type__slug', table_name='block_type')
-    op.drop_table('block_type')
-    op.drop_index('ix_automation__name', table_name='automation')
-    op.drop_table('automation')
-    op.drop_index('ix_artifact__task_run_id', table_name='artifact', sqlite_where=sa.text('task_run_id IS NOT NULL'), postgresql_where=sa.text('task_run_id IS NOT NULL'))
-    op.drop_index('ix_artifact__key_id', table_name='artifact', sqlite_where=sa.text('"key" IS NOT NULL'), postgresql_where=sa.text('"key" IS NOT NULL'))
-    op.drop_index('ix_artifact__flow_run_id', table_name='artifact', sqlite_where=sa.text('flow_run_id IS NOT NULL'), postgresql_where=sa.text('flow_run_id IS NOT NULL'))
-    op.drop_table('artifact')
+    """Drop every table, with its indexes."""
+    for table in reversed(TABLES):
+        op.drop_table(table)
