@@ -148,10 +148,13 @@ def test_one_transition_is_applied_once(clients: list[httpx.Client], at_once: At
 def test_two_schedulers_make_each_run_once(clients: list[httpx.Client], home: Path, tmp_path: Path) -> None:
     flow = made(clients[0], "/flows/", {"name": "f"})
     quick = {f"HEADRACE_SERVER_SERVICES_SCHEDULER_{name}": value for name, value in (("LOOP_SECONDS", "0.1"), ("MIN_RUNS", "30"), ("MAX_RUNS", "30"))}
-    command = [sys.executable, "-m", "headrace", "server", "services", "start"]
+    command = [sys.executable, "-u", "-m", "headrace", "server", "services", "start"]
     shared = {"HEADRACE_SERVER_DATABASE_CONNECTION_URL": f"sqlite:///{home / 'headrace.db'}", **os.environ, **quick}  # a home has one of them
-    services = [subprocess.Popen(command, env={**shared, "HEADRACE_HOME": str(tmp_path / name)}) for name in ("one", "other")]
+    homes = [str(tmp_path / name) for name in ("one", "other")]
+    services = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**shared, "HEADRACE_HOME": home}) for home in homes]
     try:
+        for process in services:
+            assert process.stdout is not None and process.stdout.readline().startswith("Running ")
         body = {"name": "d", "flow_id": flow, "schedules": [{"schedule": {"interval": 1}, "active": True}]}
         deployment = made(clients[0], "/deployments/", body)
         url = str(clients[0].base_url).rstrip("/")

@@ -205,7 +205,7 @@ def test_deadlock_is_undone_by_doing_the_work_again(database: Database) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(tries) == 3
+    assert len(tries) >= 3  # one of them started over, more than once where it was quicker than the other again
     with database.read() as tx:
         assert tx.sql("SELECT updated FROM flow") == [(3,), (3,)]
 
