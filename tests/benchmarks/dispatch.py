@@ -1,76 +1,99 @@
-"""How fast one idle process worker starts runs: `python tests/benchmarks/dispatch.py`. Prints one line of JSON.
+"""How fast runs that others create are started, in the interpreter of the program that is measured: prints one line of JSON.
 
-`start_seconds`: from `create_flow_run` to Running, the median of several runs one after another; `twenty_seconds`: until 20 runs that were
-created at once have ended.
+    python dispatch.py PACKAGE (worker | serve) SINGLE AT_ONCE
+
+With one idle process worker, or one process that serves the flow, of a running server (its API URL is in the environment):
+`start_seconds`, from `create_flow_run` to Running, the median of SINGLE runs one after another; `all_seconds`, until AT_ONCE
+runs that were created at once have ended.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-SINGLE_RUNS = 7
-RUNS_AT_ONCE = 20
-FLOW = "from headrace import flow\n\n@flow\ndef nothing():\n    pass\n"
+SCRIPT = """from {0} import flow
+
+@flow
+def nothing():
+    pass
+
+if __name__ == "__main__":
+    nothing.serve(name="served", limit=100)
+"""
+PAUSE_SECONDS = 1.3
+"""Between single runs: no multiple of any interval at which workers ask."""
 
 
-async def measure(url: str, folder: Path) -> dict[str, float]:
-    """Measure against a server."""
-    from headrace.client.orchestration import get_client
-    from headrace.model.work_pools import WorkPoolCreate
-    from headrace.workers import ProcessWorker
+@contextmanager
+def running(*command: str) -> Iterator[None]:
+    """Run a program meanwhile."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
 
-    (folder / "nothing.py").write_text(FLOW)
-    async with get_client() as client:
-        template = ProcessWorker.get_default_base_job_template()
-        await client.create_work_pool(WorkPoolCreate(name="pool", type="process", base_job_template=template))
+
+async def ended(client: Any, runs: list[Any]) -> list[Any]:
+    """Wait until the runs are final, and return them as they are then."""
+    while True:
+        found = [await client.read_flow_run(run.id) for run in runs]
+        if all(run.state is not None and run.state.is_final() for run in found):
+            return found
+        await asyncio.sleep(0.02)
+
+
+async def deployed(client: Any, way: str) -> Any:
+    """Return the deployment's id, made for the worker, or once the served flow has made it."""
+    if way == "worker":
         flow = await client.create_flow_from_name("nothing")
-        deployment = await client.create_deployment(flow_id=flow, name="d", work_pool_name="pool", entrypoint="nothing.py:nothing", path=str(folder))
+        return await client.create_deployment(
+            flow_id=flow, name="worked", work_pool_name="pool", entrypoint="nothing.py:nothing", path=str(Path.cwd())
+        )
+    while True:
+        for deployment in await client.read_deployments():
+            if deployment.name == "served":
+                return deployment.id
+        await asyncio.sleep(0.1)
 
-        async def ended(runs: list[Any]) -> list[Any]:
-            while True:
-                found = [await client.read_flow_run(run.id) for run in runs]
-                if all(run.state is not None and run.state.is_final() for run in found):
-                    return found
-                await asyncio.sleep(0.02)
 
-        command = [sys.executable, "-m", "headrace", "worker", "start", "--pool", "pool"]
-        worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "HEADRACE_LOGGING_LEVEL": "WARNING"})
-        assert worker.stdout is not None
-        await asyncio.to_thread(worker.stdout.readline)
-        await asyncio.sleep(2)  # it is idle, and its warm process ready
-        try:
-            starts: list[float] = []
-            for _ in range(SINGLE_RUNS):
-                (run,) = await ended([await client.create_flow_run_from_deployment(deployment)])
-                starts.append((run.start_time - run.created).total_seconds())
-                await asyncio.sleep(0.5)
-            began = time.monotonic()
-            await ended([await client.create_flow_run_from_deployment(deployment) for _ in range(RUNS_AT_ONCE)])
-            return {"start_seconds": statistics.median(starts), "twenty_seconds": time.monotonic() - began}
-        finally:
-            worker.terminate()
-            await asyncio.to_thread(worker.wait)
+async def measure(package: str, way: str, single: int, at_once: int) -> dict[str, float]:
+    """Measure against the server, beside a worker or a process that serves."""
+    async with import_module(f"{package}.client.orchestration").get_client() as client:
+        deployment = await deployed(client, way)
+        await ended(client, [await client.create_flow_run_from_deployment(deployment)])  # it works, and is idle
+        starts: list[float] = []
+        for _ in range(single):
+            await asyncio.sleep(PAUSE_SECONDS)
+            (run,) = await ended(client, [await client.create_flow_run_from_deployment(deployment)])
+            starts.append((run.start_time - run.created).total_seconds())
+        began = time.monotonic()
+        await ended(client, [await client.create_flow_run_from_deployment(deployment) for _ in range(at_once)])
+        return {"start_seconds": statistics.median(starts), "all_seconds": time.monotonic() - began}
 
 
 def main() -> None:
-    """Start a server, measure, print."""
-    with tempfile.TemporaryDirectory() as home:
-        os.environ["HEADRACE_HOME"] = home
-        from headrace.settings import temporary_settings
-        from headrace.testing.server import server_process
-
-        with server_process() as server, temporary_settings({"HEADRACE_API_URL": server.url}):
-            os.environ["HEADRACE_API_URL"] = server.url
-            print(json.dumps(asyncio.run(measure(server.url, Path(home)))))
+    package, way, single, at_once = sys.argv[1:]
+    command = str(Path(sys.executable).parent / package)
+    Path("nothing.py").write_text(SCRIPT.format(package))
+    if way == "worker":
+        subprocess.run([command, "work-pool", "create", "pool", "--type", "process"], check=True, stdout=subprocess.DEVNULL)
+        program = (command, "worker", "start", "--pool", "pool")
+    else:
+        program = (sys.executable, "nothing.py")
+    with running(*program):
+        print(json.dumps(asyncio.run(measure(package, way, int(single), int(at_once)))))
 
 
 if __name__ == "__main__":

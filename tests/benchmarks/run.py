@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -205,6 +206,7 @@ def main() -> None:
     parser.add_argument("--yardstick", type=Path, required=True, help="interpreter of an environment with the original and dbos")
     parser.add_argument("--only", default="", help="run only the parts whose name contains this word")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # servers end with the program, however it is told to end
     folder = Path(tempfile.mkdtemp(prefix="headrace-bench-"))
     homes = {name: folder / name for name in ("ours", "original")}
     for home in homes.values():
@@ -237,6 +239,7 @@ def main() -> None:
         take("server_streams", servers.streams(ours, original))
         take("server_filters", servers.filters(ours, original))
         take("server_flows", servers.flows(ours, original))
+        take("server_dispatch", servers.dispatch(ours, original))
     finally:
         show(rows)
         shutil.rmtree(folder, ignore_errors=True)

@@ -262,3 +262,19 @@ def flows(ours: Program, original: Program) -> Iterator[Row]:
     yield ratio_row("1,000 tasks over HTTP, until visible", theirs[0], mine[0], "/s", 20, "≥ 20×")
     yield cost_row("  the same, CPU a task in all", theirs[1], mine[1], 20, digits=2)
     yield cost_row("hello flow, whole process, server running", theirs[2] * 1000, mine[2] * 1000, 8)
+
+
+SINGLE_RUNS, RUNS_AT_ONCE = 5, 20
+
+
+def dispatch(ours: Program, original: Program) -> Iterator[Row]:
+    """Runs that others create, until they are started and until they have ended."""
+    for way, what in (("worker", "one idle process worker"), ("serve", "one flow that is served")):
+        found: list[dict[str, float]] = []
+        for program in (original, ours):
+            with server(program):
+                words = (str(HERE / "dispatch.py"), program.package, way, str(SINGLE_RUNS), str(RUNS_AT_ONCE))
+                found.append(json.loads(program.run(str(program.python), *words)[0].strip().splitlines()[-1]))
+        theirs, mine = found
+        yield cost_row(f"{what}: from create to Running, median", theirs["start_seconds"] * 1000, mine["start_seconds"] * 1000, 12)
+        yield cost_row(f"  {RUNS_AT_ONCE} runs created at once, until all have ended", theirs["all_seconds"], mine["all_seconds"], 10, "s", 1)
