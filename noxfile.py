@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import nox
@@ -27,6 +28,8 @@ os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
 ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
 PLUGINS = sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))
+EXAMPLES_PLUGIN = "./plugins/headrace-shell"
+"""The plugin that examples and core's tests use. The others bring large packages, and have environments of their own."""
 OWN_FOLDERS = ["tests/scenarios", "tests/benchmarks", "tests/compat", "tests/fuzz"]
 """Folders under tests/ that have a session of their own."""
 PROCESSES = "2"
@@ -62,11 +65,6 @@ def install_services(session: nox.Session) -> None:
         session.run("apt-get", *words, external=True, silent=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
 
 
-def plugin_paths() -> list[str]:
-    """Return the plugins' folders as words for `install`."""
-    return [f"./plugins/{folder.name}" for folder in PLUGINS]
-
-
 def pytest(session: nox.Session, *words: str, own_folders: bool = False) -> None:
     """Run pytest in parallel, or on what was asked for after `--`."""
     ignored = [] if own_folders else [f"--ignore={folder}" for folder in OWN_FOLDERS]
@@ -76,7 +74,7 @@ def pytest(session: nox.Session, *words: str, own_folders: bool = False) -> None
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style (ruff) and the direction of imports (import-linter)."""
-    install(session, "./core[server]", *plugin_paths(), groups=("lint", "tests"))
+    install(session, "./core[server]", EXAMPLES_PLUGIN, groups=("lint", "tests"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports", "--no-cache")
@@ -84,15 +82,15 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types: strict in core, standard in plugins."""
-    install(session, "./core[server]", *plugin_paths(), groups=("types", "tests"))
-    session.run("pyright", *session.posargs)
+    """Check the types of core, strictly. (Those of plugins are checked where their packages are installed, by `plugins`.)"""
+    install(session, "./core[server]", groups=("types", "tests"))
+    session.run("pyright", *(session.posargs or ["core/src"]))
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run core's tests, each in blocking and async mode where it has both, with every plugin installed."""
-    install(session, "./core[server]", *plugin_paths(), groups=("tests",))
+    """Run core's tests, each in blocking and async mode where it has both."""
+    install(session, "./core[server]", EXAMPLES_PLUGIN, groups=("tests",))
     install_services(session)
     pytest(session, "tests")
 
@@ -114,9 +112,7 @@ def lowest(session: nox.Session) -> None:
 @nox.session
 def latest(session: nox.Session) -> None:
     """Run core's tests with the newest versions there are."""
-    session.install(
-        "--editable", "./core[server]", *(word for path in plugin_paths() for word in ("--editable", path)), "--group", "tests", "--upgrade"
-    )
+    session.install("--editable", "./core[server]", "--editable", EXAMPLES_PLUGIN, "--group", "tests", "--upgrade")
     pytest(session, "tests")
 
 
@@ -134,7 +130,7 @@ def pythons(session: nox.Session) -> None:
 @nox.session
 def scenarios(session: nox.Session) -> None:
     """Run whole stories with real processes, killed and started again."""
-    install(session, "./core[server]", *plugin_paths(), groups=("tests",))
+    install(session, "./core[server]", EXAMPLES_PLUGIN, groups=("tests",))
     install_services(session)
     pytest(session, "tests/scenarios", own_folders=True)
 
@@ -142,7 +138,7 @@ def scenarios(session: nox.Session) -> None:
 @nox.session
 def compat(session: nox.Session) -> None:
     """Let the original's unmodified client, in an environment of its own, work against our server."""
-    install(session, "./core[server]", *plugin_paths(), groups=("tests",))
+    install(session, "./core[server]", EXAMPLES_PLUGIN, groups=("tests",))
     theirs = fresh_environment(session, "original")
     session.run("uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", theirs, *ORIGINAL, external=True)
     session.env["COMPAT_PYTHON"] = theirs
@@ -160,15 +156,18 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def plugins(session: nox.Session) -> None:
-    """Run each plugin's own tests in an environment of its own; `-- shell` runs one."""
+    """Check the types of each plugin and run its tests, in an environment of its own; `-- shell` takes one."""
+    session.install("--group", "types", "--constraints", str(CONSTRAINTS))
+    install_services(session)
     chosen = [folder for folder in PLUGINS if not session.posargs or folder.name.removeprefix("headrace-") in session.posargs]
     if not chosen:
         names = ", ".join(folder.name.removeprefix("headrace-") for folder in PLUGINS)
         session.error(f"No plugin is called {' or '.join(session.posargs)}; there are: {names}.")
     for folder in chosen:
         python = fresh_environment(session, folder.name)
-        words = ["--editable", "./core", "--editable", f"./plugins/{folder.name}", "--group", "tests", "--constraints", str(CONSTRAINTS)]
-        session.run("uv", "pip", "install", "--quiet", "--python", python, *words, external=True)
+        words = ["--editable", "./core[server]", "--editable", f"./plugins/{folder.name}", "--group", "tests", "--constraints", str(CONSTRAINTS)]
+        session.run("uv", "pip", "install", "--quiet", "--python", python, *words, *own_tools(folder), external=True)
+        session.run("pyright", "--pythonpath", python, f"plugins/{folder.name}/src")
         session.run(python, "-m", "pytest", "-q", "-n", PROCESSES, f"plugins/{folder.name}/tests", external=True)
 
 
@@ -182,15 +181,22 @@ def migrations(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the wheels, install them away from the source tree, and run a flow, a plugin's block and the command line from them."""
+    """Build the wheels, install them away from the source tree, and run a flow, a plugin's block and the command line from them.
+
+    Of the plugins only the examples' gets what it requires: the others must say what is missing, and hurt nobody.
+    """
     wheels = work_folder(session) / "wheels"
     shutil.rmtree(wheels, ignore_errors=True)
     for folder in (ROOT / "core", *PLUGINS):
         words = ["--quiet", "--wheel", "--out-dir", str(wheels), "--build-constraints", str(CONSTRAINTS), str(folder)]
         session.run("uv", "build", *words, external=True)
     python = fresh_environment(session, "bare")
-    files = sorted(str(file) for file in wheels.glob("*.whl"))
-    session.run("uv", "pip", "install", "--quiet", "--python", python, "--constraints", str(CONSTRAINTS), *files, external=True)
+    whole = sorted(str(file) for name in ("headrace", "headrace_shell") for file in wheels.glob(f"{name}-*.whl"))
+    others = sorted({str(file) for file in wheels.glob("*.whl")} - set(whole))
+    into = ["uv", "pip", "install", "--quiet", "--python", python]
+    session.run(*into, "--constraints", str(CONSTRAINTS), *whole, external=True)
+    if others:
+        session.run(*into, "--no-deps", *others, external=True)
     home = wheels.parent / "elsewhere"
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir()
@@ -234,8 +240,15 @@ def constraints(session: nox.Session) -> None:
     wanted.write_text("".join(f"{folder}\n" for folder in (f"{ROOT / 'core'}[server]", *PLUGINS)))
     ours = [word for folder in (Path("headrace"), *PLUGINS) for word in ("--no-emit-package", folder.name)]
     groups = [word for group in ("lint", "types", "tests", "build") for word in ("--group", group)]
+    groups += [word for folder in PLUGINS for word in own_tools(folder)]
     words = ["--universal", "--python-version", "3.11", "--upgrade", "--no-header", "--no-annotate", "--quiet", "--output-file", str(CONSTRAINTS)]
     session.run("uv", "pip", "compile", str(wanted), *groups, *ours, *words, external=True)
+
+
+def own_tools(plugin: Path) -> list[str]:
+    """Return the words that install what a plugin's own tests need: the group `tests` of its pyproject.toml, if it has one."""
+    groups = tomllib.loads((plugin / "pyproject.toml").read_text(encoding="utf-8")).get("dependency-groups", {})
+    return ["--group", f"plugins/{plugin.name}/pyproject.toml:tests"] if "tests" in groups else []
 
 
 def work_folder(session: nox.Session) -> Path:

@@ -44,7 +44,9 @@ def main() -> None:
     runs = json.loads(command_line("flow-run", "ls", "--output", "json"))
     assert [run["state_name"] for run in runs] == ["Completed", "Completed"], runs
     plugins = json.loads(command_line("plugins", "list", "--output", "json"))
-    assert {(plugin["name"], plugin["state"]) for plugin in plugins} == {("builtin", "ready"), ("shell", "ready")}, plugins
+    found = {plugin["name"]: plugin["state"] for plugin in plugins}
+    assert found.pop("builtin") == found.pop("shell") == "ready", plugins
+    assert set(found.values()) <= {"ready", "degraded"}, plugins  # the packages that these stand on are not installed
     print(f"headrace {headrace.__version__} works from its wheel: {len(runs)} runs, {len(plugins)} plugins")
 
 
