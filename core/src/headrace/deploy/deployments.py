@@ -17,6 +17,7 @@ from headrace.client.websocket import api_url
 from headrace.data.annotations import freeze
 from headrace.data.callables import parameter_schema
 from headrace.deploy.schedules import Schedule, collected
+from headrace.deploy.versions import find_version
 from headrace.model.base import Model
 from headrace.model.deployment_triggers import DeploymentTriggerTypes
 from headrace.model.deployments import ConcurrencyLimitConfig, ConcurrencyOptions, DeploymentCreate, VersionInfo
@@ -79,7 +80,8 @@ class RunnerDeployment(Model):
 
     `parameters` are given to every run that is not given others; those in `freeze(...)` cannot be given others. `concurrency_limit`: how many of its
     runs may be under way at once, anywhere. `triggers` become automations that go away with the deployment. `version` is by default that of the
-    flow. `storage` brings the flow's code; `entrypoint` finds the flow in it. Work pool, queue and job variables are for workers.
+    commit it is deployed from, else that of the flow; `version_type` limits where a commit is looked for. `storage` brings the flow's code;
+    `entrypoint` finds the flow in it. Work pool, queue and job variables are for workers.
     """
 
     model_config = ConfigDict(defer_build=True, arbitrary_types_allowed=True, validate_assignment=False)
@@ -194,7 +196,7 @@ class RunnerDeployment(Model):
             raise ValueError(
                 "A work queue or job variables can only be provided when registering a deployment with a work pool. Give work_pool_name too."
             )
-        version = given.pop("version", None) or _version_of(flow, given.get("version_type"))
+        version, _ = find_version(given.pop("version", None), given.get("version_type"), flow.version)
         given.setdefault("description", flow.description)
         made = cls(
             name=Path(name).stem if name.endswith(".py") else name,
@@ -254,7 +256,7 @@ class RunnerDeployment(Model):
         told = {
             "name": self.name,
             "version": self.version,
-            "version_info": version_info or (VersionInfo(type=self.version_type or "prefect:simple", version=self.version) if self.version else None),
+            "version_info": version_info or find_version(self.version, self.version_type, None)[1],
             "schedules": schedules,
             "paused": self.paused,
             "concurrency_limit": self.concurrency_limit,
@@ -415,14 +417,3 @@ def _entrypoint_of(flow: Flow[..., Any], kind: EntrypointType) -> str:
     path = Path(file).resolve()
     folder = Path.cwd().resolve()
     return f"{path.relative_to(folder) if path.is_relative_to(folder) else path}:{name}"
-
-
-def _version_of(flow: Flow[..., Any], version_type: str | None) -> str | None:
-    from headrace.deploy.versions import commit_of_folder
-
-    if version_type is not None and version_type.startswith("vcs:"):
-        found = commit_of_folder(Path.cwd())
-        if found is None:
-            raise ValueError(f"version_type is {version_type!r}, but {str(Path.cwd())!r} is in no git repository. Give a version, or leave it out.")
-        return found
-    return flow.version

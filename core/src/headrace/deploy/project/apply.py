@@ -11,12 +11,13 @@ from uuid import UUID
 
 from headrace.client.bridge import drive
 from headrace.client.connect import current_client
-from headrace.deploy.project.checks import IMAGE_FOLDER, Prepared, job_variable_problems, parameter_problems
+from headrace.deploy.deployments import IMAGE_FOLDER
+from headrace.deploy.project.checks import Prepared, job_variable_problems, parameter_problems
 from headrace.deploy.project.shapes import DeploymentSpec, validated
 from headrace.deploy.project.source import Problem, ProjectInvalid
 from headrace.deploy.project.values import after_steps
-from headrace.deploy.project.versions import find_version
 from headrace.deploy.steps.run import run_steps
+from headrace.deploy.versions import find_version
 from headrace.model.deployments import ConcurrencyLimitConfig, ConcurrencyOptions, Deployment, DeploymentCreate
 from headrace.model.errors import DeploymentApplyError, HeadraceException, ObjectNotFound
 from headrace.model.schedules import DeploymentScheduleCreate

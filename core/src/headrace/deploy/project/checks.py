@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from headrace.client.bridge import drive
 from headrace.client.connect import current_client
+from headrace.deploy.deployments import IMAGE_FOLDER
 from headrace.deploy.loading import load_flow_from_entrypoint
 from headrace.deploy.project.choice import Entry
 from headrace.deploy.project.shapes import DeploymentSpec, validated
@@ -26,9 +27,6 @@ from headrace.rules.schema_check import problems as schema_problems
 if TYPE_CHECKING:
     from headrace.engine.flow import Flow
     from headrace.model.work_pools import WorkPool
-
-IMAGE_FOLDER = "/opt/headrace"
-"""Where the images that are built for a project hold its folder."""
 
 GIT_CLONE = ("headrace.deployments.steps.git_clone", "headrace.deployments.steps.pull.git_clone", "git_clone")
 

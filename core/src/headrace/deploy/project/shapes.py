@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from headrace.deploy.project.source import Path_, Problem, Source
 from headrace.deploy.steps.run import parse_step
+from headrace.deploy.versions import VersionType
 from headrace.model.base import Action, Model
 from headrace.model.deployment_triggers import DeploymentTriggerTypes
 from headrace.model.deployments import ConcurrencyLimitConfig
@@ -19,7 +20,6 @@ from headrace.model.flows import FlowName
 from headrace.model.schedules import CronSchedule, DeploymentScheduleCreate, Schedule, construct_schedule
 
 STEP_KEYS = ("build", "push", "pull")
-VersionType = Literal["vcs:github", "vcs:gitlab", "vcs:bitbucket", "vcs:azuredevops", "vcs:git", "prefect:simple", "headrace:simple"]
 
 
 def _as_interval(value: Any) -> Any:
