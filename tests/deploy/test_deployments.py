@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from deploy.git_server import git
 from headrace import flow, serve
 from headrace.client.orchestration import get_client
 from headrace.client.schemas.actions import WorkPoolCreate
@@ -65,6 +66,32 @@ def test_deployment_says_what_its_flow_says(report: Flow[..., Any]) -> None:
     assert made.schedules is not None and len(made.schedules) == 1
 
 
+def test_version_is_that_of_the_commit_it_is_deployed_from(
+    report: Flow[..., Any], tmp_path: Path, api: str, remote: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GITHUB_SHA", "CI_COMMIT_SHA", "BITBUCKET_COMMIT", "BUILD_SOURCEVERSION"):
+        monkeypatch.delenv(name, raising=False)
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "-m", "x")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    made = report.to_deployment("daily")
+    assert made.version == commit[:8]
+    assert report.to_deployment("daily", version="9").version == "9"
+    assert report.to_deployment("daily", version_type="prefect:simple").version == report.version
+    assert report.to_deployment("daily", version_type="vcs:gitlab").version == report.version
+    with pytest.raises(ValueError, match="vcs:cvs"):
+        report.to_deployment("daily", version_type="vcs:cvs")
+    assert remote.read_deployment(made.apply()).version == commit[:8]
+
+
+def test_documented_parameters_may_be_given_by_their_place(report: Flow[..., Any], api: str, remote: Any) -> None:
+    made = report.to_deployment("hourly", 3600, None, None, True)
+    assert made.schedules is not None and (made.paused, made.schedules[0].schedule.interval.total_seconds()) == (True, 3600)
+    remote.create_work_pool(WorkPoolCreate(name="placed", type="process"))
+    stored = remote.read_deployment(report.deploy("placed", "placed", None, False, False, None, {"stream_output": False}))
+    assert (stored.work_pool_name, stored.job_variables) == ("placed", {"stream_output": False})
+
+
 def test_entrypoint_may_be_that_of_a_module(report: Flow[..., Any]) -> None:
     made = report.to_deployment("daily", entrypoint_type=EntrypointType.MODULE_PATH)
     assert (made.entrypoint, made.entrypoint_type) == ("reports.report", EntrypointType.MODULE_PATH)
@@ -82,7 +109,8 @@ def test_name_of_a_file_is_its_stem(report: Flow[..., Any]) -> None:
         (lambda flow: flow.to_deployment("x", cron="0 0 30 2 *"), ValueError, "never fires"),
         (lambda flow: flow.to_deployment("x", parameters={"regoin": 1}), SignatureMismatchError, "'region'"),
         (lambda flow: flow.to_deployment("x", parameters={"days": "many"}), ParameterTypeError, "'days'.*'many'"),
-        (lambda flow: flow.to_deployment("x", tagz=["a"]), TypeError, "'tags'"),
+        (lambda flow: flow.to_deployment("x", tagz=["a"]), TypeError, "unexpected keyword argument 'tagz'"),
+        (lambda flow: RunnerDeployment.from_flow(flow, "x", tagz=["a"]), TypeError, "'tagz'.*'tags'"),
         (lambda flow: flow.to_deployment("x", job_variables={"image": "a"}), ValueError, "work_pool_name"),
         (lambda flow: flow.to_deployment("x", concurrency_limit=0), ValueError, "concurrency_limit"),
     ],
