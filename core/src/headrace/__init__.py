@@ -30,6 +30,13 @@ _NAMES = {
     "unmapped": "headrace.utilities.annotations",
 }
 
+_MODULES = frozenset(
+    "artifacts assets blocks cache_policies client concurrency context deployments docker engine events exceptions filesystems flow_engine flow_runs "
+    "flows futures input locking logging plugins results runner runtime schedules serializers settings states task_engine task_runners task_worker "
+    "tasks testing transactions types utilities variables workers".split()
+)
+"""Documented modules, which `headrace.runtime.flow_run.id` and its like find without an import of their own."""
+
 __all__ = ["__version__", *sorted(_NAMES)]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]  # made of the table; the stub names them
 
 
@@ -39,8 +46,10 @@ def __getattr__(name: str) -> object:
         value = getattr(import_module(module), name)
         globals()[name] = value
         return value
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_NAMES})
+    return sorted({*globals(), *_NAMES, *_MODULES})
