@@ -37,6 +37,9 @@ PROCESSES = "2"
 SERVICES = {
     "postgresql": lambda: shutil.which("initdb") is not None or any(Path("/usr/lib/postgresql").glob("*/bin/initdb")),
     "redis-server": lambda: shutil.which("redis-server") is not None,
+    "docker.io": lambda: shutil.which("dockerd") is not None,
+    "docker-registry": lambda: shutil.which("docker-registry") is not None,
+    "busybox-static": lambda: (program := shutil.which("busybox")) is not None and b"/ld-linux" not in Path(program).read_bytes(),
 }
 """Debian's packages of what tests start, and how to see that it is there."""
 ORIGINAL = ["prefect==3.8.8", "fastapi<0.140"]
@@ -99,6 +102,7 @@ def tests(session: nox.Session) -> None:
 def minimal(session: nox.Session) -> None:
     """Run core's tests with nothing installed but core: no extras, no plugins."""
     install(session, "./core", groups=("tests",))
+    install_services(session)
     pytest(session, "tests", "--ignore=tests/examples", "--minimal")
 
 
@@ -106,6 +110,7 @@ def minimal(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Run core's tests with the oldest versions that its bounds promise."""
     session.install("--editable", "./core[server]", "--group", "tests", "--resolution", "lowest-direct", "--upgrade")
+    install_services(session)
     pytest(session, "tests", "--ignore=tests/examples")
 
 
@@ -163,6 +168,7 @@ def plugins(session: nox.Session) -> None:
     if not chosen:
         names = ", ".join(folder.name.removeprefix("headrace-") for folder in PLUGINS)
         session.error(f"No plugin is called {' or '.join(session.posargs)}; there are: {names}.")
+    install_services(session)
     for folder in chosen:
         python = fresh_environment(session, folder.name)
         words = ["--editable", "./core[server]", "--editable", f"./plugins/{folder.name}", "--group", "tests", "--constraints", str(CONSTRAINTS)]

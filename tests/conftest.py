@@ -11,9 +11,27 @@ from pathlib import Path
 import pytest
 
 from headrace.settings.in_force import process
-from headrace.testing.services import empty_postgres_url, postgres_admin, postgres_server, postgres_url, redis_server
+from headrace.testing.services import (
+    docker_engine,
+    docker_registry,
+    empty_postgres_url,
+    postgres_admin,
+    postgres_server,
+    postgres_url,
+    private_docker_registry,
+    redis_server,
+)
 
-__all__ = ["empty_postgres_url", "postgres_admin", "postgres_server", "postgres_url", "redis_server"]
+__all__ = [
+    "docker_engine",
+    "docker_registry",
+    "empty_postgres_url",
+    "postgres_admin",
+    "postgres_server",
+    "postgres_url",
+    "private_docker_registry",
+    "redis_server",
+]
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Real services for tests: PostgreSQL and Redis on free ports of 127.0.0.1, shared by all workers of one pytest session.
+"""Real services for tests: PostgreSQL, Redis, a Docker engine and registries, shared by all workers of one pytest session.
 
 Use the fixtures with `from headrace.testing.services import postgres_server, postgres_url, redis_url` in a `conftest.py`. A service is started
 by whoever asks first and ends when the last process that uses it has ended, however it ends: a keeper waits for the lock that users share.
@@ -13,11 +13,11 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,10 @@ from typing import Any
 import pytest
 
 from headrace.model import clock, ids
+from headrace.testing import containers
+from headrace.testing.starting import START_SECONDS_MAX, ServiceMissing, free_port, is_open, wait_for
 
-START_SECONDS_MAX = 60.0
+STOP_SECONDS_MAX = 60.0
 TEMPLATE = "headrace_template"
 _POSTGRES_OPTIONS = {
     "listen_addresses": "127.0.0.1",
@@ -39,16 +41,12 @@ _POSTGRES_OPTIONS = {
 }
 
 
-class ServiceMissing(Exception):
-    """A service cannot be started on this machine; the text says what to install."""
-
-
 # --- one service for all processes of a session
 
 
 @contextlib.contextmanager
 def shared_service(kind: str, folder: Path) -> Generator[str, None, None]:
-    """Give the address of the service `kind` ("postgres" or "redis") that all who name this folder share."""
+    """Give the address of the service `kind` ("postgres", "redis", "docker", "registry") that all who name this folder share."""
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / f"{kind}.json"
     with _locked(folder / f"{kind}.users", fcntl.LOCK_SH):  # waits for a keeper that is ending
@@ -76,15 +74,16 @@ def keep(kind: str, folder: Path) -> None:
     data = Path(tempfile.mkdtemp(prefix=f"headrace-{kind}-"))
     state = folder / f"{kind}.json"
     try:
-        process, address = _STARTERS[kind](data)
+        service = _SERVICES[kind]
+        process, address = service.start(data)
         try:
             ready = state.with_suffix(".new")
             ready.write_text(json.dumps({"address": address, "pid": process.pid}))
             ready.replace(state)
             with _locked(folder / f"{kind}.users", fcntl.LOCK_EX):
                 state.unlink()
-                process.send_signal(signal.SIGQUIT if kind == "postgres" else signal.SIGTERM)
-                process.wait()
+                service.stop(process, address)
+                process.wait(STOP_SECONDS_MAX)
         finally:
             process.kill()
     finally:
@@ -96,26 +95,6 @@ def _locked(path: Path, how: int) -> Generator[None, None, None]:
     with path.open("a") as held:
         fcntl.flock(held, how)
         yield
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _wait_for(ready: Callable[[], bool], process: subprocess.Popen[Any], log: Path) -> None:
-    """Wait until the service answers. Raises `ServiceMissing` with what it logged when it ends before that, or takes too long."""
-    deadline = clock.monotonic() + START_SECONDS_MAX
-    while not ready():
-        if process.poll() is not None or clock.monotonic() > deadline:
-            raise ServiceMissing(log.read_text(errors="replace"))
-        clock.sleep(0.01)
 
 
 # --- PostgreSQL
@@ -132,12 +111,12 @@ def _start_postgres(data: Path) -> tuple[subprocess.Popen[Any], str]:
     made = subprocess.run(command, capture_output=True, text=True, cwd=data, check=False, **user)
     if made.returncode:
         raise ServiceMissing(f"PostgreSQL's initdb failed:\n{made.stdout}{made.stderr}")
-    port = _free_port()
+    port = free_port()
     options = [f"-c{name}={value}" for name, value in {**_POSTGRES_OPTIONS, "port": port, "unix_socket_directories": data}.items()]
     with log.open("wb") as out:
         process = subprocess.Popen([programs / "postgres", "-D", cluster, *options], stdout=out, stderr=out, cwd=data, **user)
     status = cluster / "postmaster.pid"  # its last line says "ready" once connections are taken, some time after the port is open
-    _wait_for(lambda: status.exists() and status.read_text().rstrip().endswith("ready"), process, log)
+    wait_for(lambda: status.exists() and status.read_text().rstrip().endswith("ready"), process, log)
     return process, f"postgresql://postgres@127.0.0.1:{port}"
 
 
@@ -165,16 +144,34 @@ def _start_redis(data: Path) -> tuple[subprocess.Popen[Any], str]:
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     if program is None:
         raise ServiceMissing("These tests need Redis: apt-get install redis-server.")
-    port, log = _free_port(), data / "log"
+    port, log = free_port(), data / "log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(data)], stdout=out, stderr=out
         )
-    _wait_for(lambda: _is_open(port), process, log)
+    wait_for(lambda: is_open(port), process, log)
     return process, f"redis://127.0.0.1:{port}"
 
 
-_STARTERS = {"postgres": _start_postgres, "redis": _start_redis}
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """How a service is started in a folder, and how it is ended."""
+
+    start: Callable[[Path], tuple[subprocess.Popen[Any], str]]
+    stop: Callable[[subprocess.Popen[Any], str], None]
+
+
+def _ended_by(number: signal.Signals) -> Callable[[subprocess.Popen[Any], str], None]:
+    return lambda process, address: process.send_signal(number)
+
+
+_SERVICES = {
+    "postgres": _Service(_start_postgres, _ended_by(signal.SIGQUIT)),
+    "redis": _Service(_start_redis, _ended_by(signal.SIGTERM)),
+    "docker": _Service(containers.start_engine, containers.stop_engine),
+    "registry": _Service(containers.start_registry, _ended_by(signal.SIGTERM)),
+    "private-registry": _Service(containers.start_private_registry, _ended_by(signal.SIGTERM)),
+}
 
 
 # --- fixtures
@@ -233,6 +230,27 @@ def empty_postgres_url(postgres_server: str, postgres_admin: Any) -> Generator[s
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[str, None, None]:
     """Give the address of a Redis server: `redis://127.0.0.1:port`."""
     with shared_service("redis", _shared_folder(tmp_path_factory)) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Generator[containers.DockerEngine, None, None]:
+    """Give a Docker engine of the tests' own, apart from any that the machine runs: `docker_engine.address`, `docker_engine.busybox_image()`."""
+    with shared_service("docker", _shared_folder(tmp_path_factory)) as address:
+        yield containers.DockerEngine(address)
+
+
+@pytest.fixture(scope="session")
+def docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Generator[str, None, None]:
+    """Give what names of images in a registry begin with: `127.0.0.1:port`. Whoever asks may push and pull."""
+    with shared_service("registry", _shared_folder(tmp_path_factory)) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def private_docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Generator[str, None, None]:
+    """Give the address of a registry that lets in `containers.REGISTRY_USER` with `containers.REGISTRY_PASSWORD` alone."""
+    with shared_service("private-registry", _shared_folder(tmp_path_factory)) as address:
         yield address
 
 
