@@ -126,6 +126,15 @@ def test_text_sorts_by_its_characters_numbers(database: Database) -> None:
     assert names(database) == ["A", "B", "_", "a", "b", "ä"]
 
 
+def test_texts_are_texts_whatever_the_encoding_of_the_database(postgres_admin: Any, postgres_server: str) -> None:
+    name = f"ascii_{ids.random_hex()}"
+    postgres_admin.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'".encode())
+    made = Database(f"{postgres_server}/{name}")
+    add(made, "größe")
+    assert names(made) == ["größe"]
+    made.close()
+
+
 def test_nul_in_a_text_is_replaced(database: Database) -> None:
     add(database, "a\0b")
     assert names(database) == ["a\ufffdb"]

@@ -57,6 +57,7 @@ def postgres_options(url: str, settings: ServerDatabaseSettings, given: Mapping[
         "password": query.pop("password", None) or unquote(parts.password or "") or None,
         "dbname": query.pop("dbname", None) or query.pop("database", None) or unquote(parts.path.lstrip("/")) or None,
         "application_name": connect.application_name or APPLICATION_NAME,
+        "client_encoding": "UTF8",  # from a database of encoding SQL_ASCII texts would come as bytes otherwise
         "connect_timeout": _whole(query.pop("timeout", None) or settings.connection_timeout),
         **_KEEPALIVES,
         **_tls(connect.tls),
