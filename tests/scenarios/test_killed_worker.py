@@ -1,4 +1,4 @@
-"""Two workers serve one pool, and one of them is killed again and again: every run ran once, or is known to have crashed; none is lost."""
+"""Two workers serve one pool, and one of them is killed again and again: every run ran once and is completed; none is lost."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ pytestmark = pytest.mark.scenario
 RUNS = 50
 KILLS = 5
 LIMIT = 4
-"""Runs of a worker at once: as many may be about to start when it is killed."""
+"""Runs of a worker at once: as many may be about to start, or running, when it is killed."""
 SECONDS_MAX = 150
 QUICK = {
     "HEADRACE_SERVER_SERVICES_ZOMBIE_DETECTION_TIMEOUT_SECONDS": "12",
-    "HEADRACE_SERVER_SERVICES_ZOMBIE_DETECTION_INFRASTRUCTURE_TIMEOUT_SECONDS": "15",
     "HEADRACE_SERVER_SERVICES_ZOMBIE_DETECTION_LOOP_SECONDS": "1",
     "HEADRACE_WORKER_QUERY_SECONDS": "2",
 }
@@ -67,11 +66,9 @@ def test_a_killed_worker_neither_loses_nor_doubles_a_run(database: str, tmp_path
         with temporary_settings({"HEADRACE_API_URL": server.url}):
             states, handed_back = asyncio.run(asyncio.wait_for(_killed_again_and_again(held, tmp_path), SECONDS_MAX))
     ran = Counter(notes.read_text().split())
-    assert max(ran.values()) == 1, ran
-    assert set(states.values()) <= {"COMPLETED", "CRASHED"}, states
-    assert {id for id, state in states.items() if state == "COMPLETED"} <= ran.keys()
-    assert sum(state == "COMPLETED" for state in states.values()) >= RUNS - LIMIT * KILLS
-    print(Counter(states.values()), "handed back:", handed_back)  # how often each thing happened
+    print("handed back:", handed_back)  # how often it happened
+    assert ran == dict.fromkeys(states, 1)
+    assert set(states.values()) == {"COMPLETED"}, states
 
 
 async def _killed_again_and_again(held: ExitStack, folder: Path) -> tuple[dict[str, str], int]:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from headrace.client.connect import current_client
 from headrace.client.orchestration import HeadraceClient, get_client
@@ -13,7 +20,13 @@ from headrace.deploy.workers.claims import Claims
 from headrace.model.endpoints.owners import CRASH_OWNED_RUNS
 from headrace.model.flow_runs import FlowRun
 from headrace.model.orchestration import SetStateStatus
+from headrace.model.work_pools import WorkPoolCreate
+from headrace.operations.runs.owners import crash_owned_runs
+from headrace.settings import temporary_settings
+from headrace.settings.environment import internal_name
 from headrace.states import InfrastructurePending
+from headrace.store.database import Database
+from headrace.testing.server import running_server
 
 Body = Callable[[HeadraceClient, FlowRun, Claims, Claims], Coroutine[Any, Any, None]]
 
@@ -63,6 +76,74 @@ def test_infrastructure_that_may_still_come_is_waited_for() -> None:
         assert (await client.read_flow_run(run.id)).state_name == "InfrastructurePending"
 
     _with_a_run(body)
+
+
+def test_infrastructure_that_does_not_come_in_time_is_not_waited_for_and_the_run_is_scheduled_again(home: Path) -> None:
+    async def body(client: HeadraceClient, run: FlowRun, dead: Claims, other: Claims) -> None:
+        await dead.take(run)
+        await dead.tell(run.id, InfrastructurePending())
+        await dead.note_infrastructure(run.id, "machine-1")
+        with Database(f"sqlite:///{home / 'headrace.db'}").write() as tx:
+            assert crash_owned_runs(tx, id=dead.owner, patience=timedelta(0)) == 0
+        found = await client.read_flow_run(run.id)
+        assert found.state_type == "SCHEDULED"
+        assert found.infrastructure_pid is None
+        assert (await other.take(run)).status is SetStateStatus.ACCEPT
+
+    _with_a_run(body)
+
+
+def test_what_a_dead_worker_began_to_start_on_its_own_machine_is_not_waited_for() -> None:
+    async def work() -> None:
+        async with get_client() as client:
+            await client.create_work_pool(WorkPoolCreate(name="pool", type="process"))
+            flow = await client.create_flow_from_name("f")
+            run = await client.create_flow_run_from_deployment(await client.create_deployment(flow_id=flow, name="d", work_pool_name="pool"))
+            dead = Claims(current_client(), logging.getLogger("test"))
+            await dead.take(run)
+            await dead.tell(run.id, InfrastructurePending())
+            assert await current_client().call(CRASH_OWNED_RUNS, id=dead.owner) == 0
+            assert (await client.read_flow_run(run.id)).state_type == "SCHEDULED"
+
+    asyncio.run(work())
+
+
+LATE = """
+from headrace import flow
+
+@flow
+def late():
+    open("ran", "a").write("once ")
+"""
+
+
+@pytest.mark.parametrize("is_taken_again", [True, False])
+def test_a_process_that_comes_late_leaves_a_run_alone_that_another_worker_has_taken(is_taken_again: bool, tmp_path: Path) -> None:
+    (tmp_path / "late.py").write_text(LATE)
+
+    async def work(url: str) -> str:
+        async with get_client() as client:
+            flow = await client.create_flow_from_name("late")
+            run = await client.create_flow_run_from_deployment(await client.create_deployment(flow_id=flow, name="d"))
+            dead, other = (Claims(current_client(), logging.getLogger("test")) for _ in range(2))
+            await dead.take(run)
+            told = {"FLOW_RUN_ID": str(run.id), "CLAIM": str(run.state_id), "FLOW_ENTRYPOINT": "late.py:late"}
+            await dead.tell(run.id, InfrastructurePending())
+            await dead.give_back(run.id, "The worker seems to be dead.")
+            if is_taken_again:
+                await other.take(run)
+                await other.tell(run.id, InfrastructurePending())
+            env = {**os.environ, "HEADRACE_API_URL": url, **{internal_name(name): value for name, value in told.items()}}
+            command = [sys.executable, "-m", "headrace.engine"]
+            process = await asyncio.to_thread(subprocess.run, command, env=env, capture_output=True, text=True, timeout=60)
+            assert process.returncode == 0, process.stderr
+            assert ("Another process has taken this run" in process.stderr) is is_taken_again
+            return (await client.read_flow_run(run.id)).state_name or ""
+
+    with running_server() as url, temporary_settings({"HEADRACE_API_URL": url}):
+        state = asyncio.run(work(url))
+    assert (tmp_path / "ran").exists() is not is_taken_again
+    assert state == ("InfrastructurePending" if is_taken_again else "Completed")
 
 
 def test_a_run_is_given_back() -> None:

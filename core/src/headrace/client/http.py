@@ -70,6 +70,8 @@ class HttpClient:
         self._checks_version = client.server_version_check_enabled
         self._has_answered = False
         self.open_runs: set[UUID] = set()
+        self.claims: dict[UUID, UUID] = {}
+        """By run that this process was started for, the state by which a worker took it: sent along, so that no other worker's run is spoken of."""
         self.keep_end: Callable[[UUID, bytes], str] | None = None
         self._patience_is_spent = self._is_complaining = False
 
@@ -78,7 +80,7 @@ class HttpClient:
         owner: UUID | None = parameters.pop("owner", None)
         target = self._target(endpoint, parameters)
         content = encode(body) if endpoint.body is not None and body is not None else b"{}" if endpoint.body is not None else None
-        head = f"X-Headrace-Owner: {owner}\r\n" if owner is not None else ""
+        head = self._names(owner, parameters.get("id")) if owner is not None else ""
         try:
             answer = await self.send(endpoint.method, target, content, head, seconds=RUN_PATIENCE_SECONDS if owner is not None else None)
         except ServerUnreachable as error:
@@ -89,6 +91,10 @@ class HttpClient:
         if owner is not None:
             self._note(value, parameters.get("id"))
         return value
+
+    def _names(self, owner: UUID, run_id: Any) -> str:
+        claim = self.claims.get(run_id)
+        return f"X-Headrace-Owner: {owner}\r\n" + (f"X-Headrace-Claim: {claim}\r\n" if claim is not None else "")
 
     async def send(self, method: str, target: str, content: bytes | None = None, head: str = "", *, seconds: float | None = None) -> Answer:
         """Send a request to `target` (path and query below the API's URL), repeat it as the settings allow, and return the good answer.

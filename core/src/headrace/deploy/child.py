@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import threading
+from contextlib import suppress
 from inspect import isasyncgen, isawaitable, isgenerator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -36,6 +37,8 @@ FLOW_RUN_ID = "FLOW_RUN_ID"
 STORAGE_BASE_PATH = "STORAGE_BASE_PATH"
 LIFELINE = "LIFELINE"
 HOOKS_ONLY = "HOOKS_ONLY"
+CLAIM = "CLAIM"
+"""The id of the state by which a worker or runner took the run."""
 
 logger = logging.getLogger("headrace.engine")
 
@@ -54,6 +57,7 @@ def run_flow_run_of_environment() -> int:
         print(f"Nothing says which flow run to run: {internal_name(FLOW_RUN_ID)} is {text!r}. Set it to the id of one.", file=sys.stderr)  # noqa: T201
         return 2
     logs.setup()
+    _note_claim(run_id)
     try:
         run = load_flow_run(run_id)
     except ObjectNotFound as error:
@@ -73,6 +77,15 @@ def run_flow_run_of_environment() -> int:
         return 1
     _run(flow, run)
     return 0
+
+
+def _note_claim(run_id: UUID) -> None:
+    """Have every word about the run name the claim that this process was started for, so that it comes too late for a run taken again since."""
+    claims: dict[UUID, UUID] | None = getattr(current_client(), "claims", None)
+    text = internal_variable(CLAIM)
+    if claims is not None and text:
+        with suppress(ValueError):
+            claims[run_id] = UUID(text)
 
 
 def _run(flow: Flow[..., Any], run: FlowRun) -> None:
@@ -186,7 +199,7 @@ def _end_as_crashed(run: FlowRun, message: str) -> None:
     proposed = as_proposal(Crashed(message=message))
     proposed.state_details.transition_id = ids.new()
     drive(spool().settle())
-    drive(current_client().call(SET_FLOW_RUN_STATE, SetState(state=proposed, force=True), id=run.id))
+    drive(current_client().call(SET_FLOW_RUN_STATE, SetState(state=proposed, force=True), id=run.id, owner=spool().owner_id))
 
 
 # --- the hooks of a run whose process died ----------------------------------------------------------------------------------

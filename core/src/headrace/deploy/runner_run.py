@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace.deploy.child import FLOW_RUN_ID, HOOKS_ONLY, STORAGE_BASE_PATH
+from headrace.deploy.child import CLAIM, FLOW_RUN_ID, HOOKS_ONLY, STORAGE_BASE_PATH
 from headrace.deploy.children import STATUS_UNKNOWN, Child, each_line
 from headrace.deploy.flow_process import ENTRYPOINT
 from headrace.deploy.workers.statuses import explain
@@ -100,6 +100,8 @@ class HeldRun:
         told = {**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True), internal_name(FLOW_RUN_ID): str(self.run.id)}
         if self._runner.heartbeat_seconds is not None:
             told["HEADRACE_FLOWS_HEARTBEAT_FREQUENCY"] = str(self._runner.heartbeat_seconds)
+        if self._is_taken and self.run.state_id is not None:
+            told[internal_name(CLAIM)] = str(self.run.state_id)
         if self.entrypoint:
             told[internal_name(ENTRYPOINT)] = self.entrypoint
         told[internal_name(STORAGE_BASE_PATH)] = str(self._runner.storage_folder or Path.cwd())

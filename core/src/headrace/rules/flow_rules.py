@@ -34,6 +34,10 @@ def keep_deployment_lease(transition: Transition, facts: Facts) -> Ruling | None
     return Amend(details={"deployment_concurrency_lease_id": lease})
 
 
+def keep_lost_claims_out(transition: Transition, facts: Facts) -> Ruling | None:
+    return Abort("Another process has taken this run meanwhile.") if facts.claim_is_lost else None
+
+
 def refuse_repeated_transition(transition: Transition, facts: Facts) -> Ruling | None:
     key = transition.proposed.state_details.transition_id
     if transition.before is None or key is None or transition.before.state_details.transition_id != key:
@@ -240,7 +244,16 @@ ONLY_SCHEDULED_LATE = Rule(
     "Only a scheduled run becomes Late, and only once.",
 )
 
+LOST_CLAIM = Rule(
+    "keep-lost-claims-out",
+    ANY,
+    ANY,
+    keep_lost_claims_out,
+    "A process that was started for a worker says nothing more of a run that was taken again meanwhile, since that worker seemed dead.",
+)
+
 FLOW_RULES: tuple[Rule, ...] = (
+    LOST_CLAIM,
     KEEP_LEASE,
     Rule(
         "refuse-repeated-transition",
@@ -317,6 +330,7 @@ FLOW_RULES: tuple[Rule, ...] = (
 """What a proposed state of a flow run is judged by."""
 
 FORCED_FLOW_RULES: tuple[Rule, ...] = (
+    LOST_CLAIM,
     Rule(
         "keep-result",
         _kinds(_S.COMPLETED),

@@ -78,6 +78,8 @@ class Facts(NamedTuple):
     infrastructure_pid: str | None = None
     is_anothers: bool = False
     """Another process than the one that proposes has taken the run."""
+    claim_is_lost: bool = False
+    """The worker in whose name the proposing process was started took the run, and another has taken it since."""
     flow_run_id: UUID | None = None
     flow_run_state: StateType | None = None
     flow_run_run_count: int = 0

@@ -218,8 +218,8 @@ class Application:
         body = await _body(receive)
         if body is None:
             return detail(413, f"The body is larger than {BODY_BYTES_MAX} bytes.")
-        if call.takes_owner:
-            parameters.update(owner_of(headers))
+        if call.names_taken:
+            parameters.update(owner_of(headers, call.names_taken))
         token = self._gate.token_to_check(method, headers)
         return await self.run(call.operation.writes, call.perform, self.database, parameters, scope["query_string"], body, caller, token)
 

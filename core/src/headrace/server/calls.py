@@ -24,7 +24,7 @@ _SECRET = frozenset({"block_documents"})
 """Nouns whose requests hold secrets."""
 _LINES = frozenset({"logs", "records", "events"})
 """Nouns whose texts come from programs and lose their NULs; anywhere else a NUL is refused, for PostgreSQL cannot hold it."""
-_OWNED = frozenset({("POST", "/flow_runs/"), ("POST", "/flow_runs/{id}/set_state")})
+_OWNED = {("POST", "/flow_runs/"): ("owner",), ("POST", "/flow_runs/{id}/set_state"): ("owner", "claim")}
 _MISSING_IS_MESSAGE = frozenset(
     {("POST", "/flow_runs/{id}/set_state"), ("POST", "/task_runs/{id}/set_state"), ("GET", "/flow_runs/{id}/graph-v2")}
     | {(method, "/automations/{id}") for method in ("GET", "PUT", "PATCH", "DELETE")}
@@ -49,7 +49,7 @@ class Call:
         self.operation = table.find(endpoint)
         self._is_secret = endpoint.noun in _SECRET
         key = (endpoint.method, endpoint.path)
-        self.takes_owner = key in _OWNED
+        self.names_taken: tuple[str, ...] = _OWNED.get(key, ())
         self._missing_is_message = key in _MISSING_IS_MESSAGE
         self._body: TypeAdapter[Any] | None = None
         self._returns: TypeAdapter[Any] | None = None
@@ -153,15 +153,21 @@ class Call:
         return found
 
 
-def owner_of(headers: dict[bytes, bytes]) -> dict[str, UUID]:
-    """Return the parameter that names the process which runs the run, if the headers name one. Raises `InvalidRequest`."""
-    given = headers.get(b"x-headrace-owner")
-    if given is None:
-        return {}
-    try:
-        return {"owner": UUID(given.decode("latin-1"))}
-    except ValueError as error:
-        raise InvalidRequest("The header X-Headrace-Owner must hold a UUID.", status=400) from error
+def owner_of(headers: dict[bytes, bytes], names: tuple[str, ...]) -> dict[str, UUID]:
+    """Return what the headers say of the run's `owner`, the process that runs it, and of the `claim` that it was started for.
+
+    Raises `InvalidRequest`.
+    """
+    found: dict[str, UUID] = {}
+    for name in names:
+        given = headers.get(f"x-headrace-{name}".encode())
+        if given is None:
+            continue
+        try:
+            found[name] = UUID(given.decode("latin-1"))
+        except ValueError as error:
+            raise InvalidRequest(f"The header X-Headrace-{name.title()} must hold a UUID.", status=400) from error
+    return found
 
 
 def _has_parts(body: Any) -> bool:

@@ -201,6 +201,7 @@ def attribution(
     """Return the internal variables that tell a process which run it is and where that comes from."""
     told = {
         "FLOW_RUN_ID": str(flow_run.id),
+        "CLAIM": str(flow_run.state_id) if flow_run.state_name == "Pending" else None,  # the state by which the worker took it
         "FLOW_ID": str(flow_run.flow_id),
         "FLOW_NAME": flow.name if flow is not None else None,
         "DEPLOYMENT_ID": str(deployment.id) if deployment is not None else None,

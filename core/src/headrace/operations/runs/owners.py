@@ -18,7 +18,9 @@ from headrace.store.codec import json_out
 from headrace.store.database import Transaction
 
 FLOW_RUN_MESSAGE = "The process that ran this flow run ended without reporting; nothing of it runs any more."
-HANDED_BACK_MESSAGE = "The worker that took this flow run ended before it began to start it; the run waits for another."
+HANDED_BACK_MESSAGE = "The worker that took this flow run ended before the run began; it waits for another."
+OWN_MACHINE = "process"
+"""The type of pools whose workers start runs on their own machine: what they began to start when they died comes at once, or never."""
 INFRASTRUCTURE_PATIENCE = timedelta(minutes=15)
 """How long a run may be about to start whose worker is gone: its infrastructure may come by itself."""
 TASK_RUN_MESSAGE = "The process that ran this task run ended without reporting; nothing of it runs any more."
@@ -27,26 +29,24 @@ TASK_RUN_MESSAGE = "The process that ran this task run ended without reporting; 
 def crash_owned_runs(tx: Transaction, *, id: UUID, patience: timedelta = INFRASTRUCTURE_PATIENCE) -> int:
     """Mark every unfinished flow run of this owner, and its unfinished task runs, as Crashed. Return how many flow runs that were.
 
-    A suspended run, and one of a deployment that is scheduled again, waits for another process and stays as it is. A run that a worker took but
-    whose infrastructure it did not begin to make is scheduled again; one whose infrastructure may still come has `patience`.
+    A suspended run, and one of a deployment that is scheduled again, waits for another process and stays as it is. A run that a worker took
+    and that has not begun is scheduled again: at once, or when infrastructure that may still come did not come within `patience`.
     """
     found = tx.sql(
-        "SELECT r.id, r.state_type, r.state_name, r.state_timestamp, r.deployment_id, s.details FROM flow_run r"
-        " LEFT JOIN flow_run_state s ON s.id = r.state_id WHERE r.owner_id = ? AND r.end_time IS NULL",
+        "SELECT r.id, r.state_type, r.state_name, r.state_timestamp, r.deployment_id, s.details, p.type FROM flow_run r"
+        " LEFT JOIN flow_run_state s ON s.id = r.state_id LEFT JOIN work_pool p ON p.id = r.work_pool_id WHERE r.owner_id = ? AND r.end_time IS NULL",
         (id.bytes,),
     )
     runs: list[bytes] = []
     young = clock.now_us() - patience // timedelta(microseconds=1)
-    for run, state_type, state_name, timestamp, deployment, stored in found:
+    for run, state_type, state_name, timestamp, deployment, stored, pool_type in found:
         details: dict[str, Any] = json_out(stored) or {}
         if _waits_for_another(state_type, deployment, details):
             continue
-        if state_type == StateType.PENDING and deployment is not None:
-            if state_name == "Pending":
+        if state_type == StateType.PENDING and (deployment is not None or pool_type is not None):
+            if state_name == "Pending" or pool_type == OWN_MACHINE or timestamp <= young:
                 _hand_back(tx, run)
-                continue
-            if timestamp > young:
-                continue
+            continue
         runs.append(run)
     for run in runs:
         for (task,) in tx.sql("SELECT id FROM task_run WHERE flow_run_id = ? AND end_time IS NULL", (run,)):
@@ -61,7 +61,7 @@ def _hand_back(tx: Transaction, run: bytes) -> None:
     scheduled = StateDetails(scheduled_time=clock.now())
     state = StateCreate(type=StateType.SCHEDULED, message=HANDED_BACK_MESSAGE, state_details=scheduled)
     transitions.set_flow_run_state(tx, UUID(bytes=run), SetState(state=state, force=True))
-    tx.sql("UPDATE flow_run SET owner_id = NULL WHERE id = ?", (run,))
+    tx.sql("UPDATE flow_run SET owner_id = NULL, infrastructure_pid = NULL WHERE id = ?", (run,))
     release_leases_of_run(tx, run)
 
 

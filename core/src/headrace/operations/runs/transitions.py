@@ -46,15 +46,24 @@ class Run:
     deployment_id: UUID | None = None
     infrastructure_pid: str | None = None
     is_anothers: bool = False
+    claim_is_lost: bool = False
     flow_run_run_count: int = 0
     flow_run_id: UUID | None = None
     tags: tuple[str, ...] = ()
 
 
 def set_flow_run_state(
-    tx: Transaction, run_id: UUID, body: SetState, owner: UUID | None = None, rules: tuple[Rule, ...] | None = None
+    tx: Transaction,
+    run_id: UUID,
+    body: SetState,
+    owner: UUID | None = None,
+    claim: UUID | None = None,
+    rules: tuple[Rule, ...] | None = None,
 ) -> OrchestrationResult:
-    """Propose a state for a flow run; the task run that stands for it in a parent follows. Raises `ObjectNotFound`."""
+    """Propose a state for a flow run; the task run that stands for it in a parent follows. Raises `ObjectNotFound`.
+
+    `owner` is the process that proposes; `claim` is the id of the state by which a worker took the run, if a worker started that process.
+    """
     tx.lock("flow_run", "id", [run_id.bytes])
     row = tx.sql_one(statements.SELECT_FLOW_RUN_BOOKS, (run_id.bytes,))
     if row is None:
@@ -64,11 +73,19 @@ def set_flow_run_state(
     run.parent_task_run_id, run.deployment_id = id_out(parent), id_out(deployment)
     if owner is not None:
         run.is_anothers = run.owner not in (None, owner.bytes)
+        run.claim_is_lost = claim is not None and run.is_anothers and _is_taken_again(tx, run_id, claim)
         run.owner = owner.bytes
     result = _propose(tx, run, body, rules or (FORCED_FLOW_RULES if body.force else FLOW_RULES))
     if run.parent_task_run_id is not None and result.state is not None and result.state is not run.state:
         _mirror(tx, run, result.state)
     return result
+
+
+def _is_taken_again(tx: Transaction, run_id: UUID, claim: UUID) -> bool:
+    """Say whether somebody took the run after the worker whose claim this is."""
+    taken = "SELECT id FROM flow_run_state WHERE flow_run_id = ? AND name = 'Pending' ORDER BY timestamp DESC LIMIT 1"
+    row = tx.sql_one(taken, (run_id.bytes,))
+    return row is not None and row[0] != claim.bytes
 
 
 def mark_late(tx: Transaction, run_id: UUID) -> OrchestrationResult:
@@ -151,6 +168,7 @@ def _facts(tx: Transaction, run: Run, proposed: State, rules: tuple[Rule, ...], 
         "is_subflow": run.parent_task_run_id is not None,
         "infrastructure_pid": run.infrastructure_pid,
         "is_anothers": run.is_anothers,
+        "claim_is_lost": run.claim_is_lost,
         "random": random.random(),
     }
     needs = needs_of(rules, run.books.state_type, proposed.type)

@@ -186,7 +186,7 @@ class ServerServicesZombieDetectionSettings(ServicesBaseSetting, path="server.se
         ge=30,
     )
     infrastructure_timeout_seconds: float = setting(
-        900, "Seconds that the infrastructure of a run may take to come when its worker is dead; then the run counts as crashed.", ge=5
+        900, "Seconds that the infrastructure of a run may take to come when its worker is dead; then the run is scheduled again.", ge=5
     )
 
 
