@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, cast, runtime_checkable
 from urllib.parse import urlsplit
 
-from headrace.deploy.steps.git import GitError, Repository, Wanted, clone, repository_at, run_git
 from headrace.deploy.steps.pull import copy_folder
 from headrace.model.errors import BlockNotSavedError
+from headrace.objects.git.clones import GitError, Repository, Wanted, clone, repository_at, run_git
 from headrace.objects.offload import call_either, offload
 
 if TYPE_CHECKING:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial, wraps
 from inspect import isawaitable
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from headrace.client import bridge
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -18,6 +20,23 @@ async def offload(fn: Callable[..., R], *args: Any) -> R:
     import asyncio
 
     return await asyncio.to_thread(fn, *args)
+
+
+def twins(fn: Callable[P, R]) -> tuple[Callable[P, R], Callable[P, Coroutine[Any, Any, R]]]:
+    """Make the two public names of a function or method that blocks: `read, aread = twins(_read)`.
+
+    The second is awaited and does the work in a thread. The first blocks; where an event loop runs it returns what is to be awaited, as the
+    documented interface promises. In a class: write `def read(…)`, then `read, aread = twins(read)` below it.
+    """
+
+    @wraps(fn)
+    async def waiting(*args: P.args, **kwargs: P.kwargs) -> R:
+        return await offload(partial(fn, *args, **kwargs))
+
+    public = bridge.blocking(waiting)
+    waiting.__name__ = f"a{fn.__name__}"
+    waiting.__qualname__ = f"{fn.__qualname__.removesuffix(fn.__name__)}a{fn.__name__}"
+    return public, waiting
 
 
 async def call_either(fn: Callable[..., Any], *args: Any) -> Any:

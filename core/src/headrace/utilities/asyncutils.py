@@ -3,7 +3,7 @@
 from headrace.client.async_tools import LazySemaphore, gather, is_async_fn, is_async_gen_fn, run_sync_in_worker_thread
 from headrace.client.bridge import blocking, in_blocking_run
 from headrace.client.bridge import run_awaitable as run_coro_as_sync
-from headrace.objects.offload import offload
+from headrace.objects.offload import offload, twins
 
 __all__ = [
     "LazySemaphore",
@@ -15,4 +15,5 @@ __all__ = [
     "offload",
     "run_coro_as_sync",
     "run_sync_in_worker_thread",
+    "twins",
 ]

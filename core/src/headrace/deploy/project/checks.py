@@ -16,11 +16,11 @@ from headrace.deploy.project.choice import Entry
 from headrace.deploy.project.shapes import DeploymentSpec, validated
 from headrace.deploy.project.source import Path_, Problem, ProjectInvalid
 from headrace.deploy.project.values import before_steps, settled
-from headrace.deploy.steps.git import GitError, is_reachable, repository_at
 from headrace.deploy.steps.run import Step, find_function, parse_step
 from headrace.deploy.templating import PlaceholderType, aresolve_stored, find_placeholders
 from headrace.model import clock, job_templates
 from headrace.model.errors import MissingExtra, MissingFlowError, ObjectNotFound, ScriptError, near
+from headrace.objects.git.clones import GitError, is_reachable, repository_at
 from headrace.rules.schedules import dates
 from headrace.rules.schema_check import problems as schema_problems
 

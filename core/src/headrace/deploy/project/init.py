@@ -137,7 +137,7 @@ def guess_recipe(has_remote: bool) -> str:
 
 def git_remote() -> tuple[str, str] | None:
     """Return the address of the remote `origin`, without credentials, and the current branch; None where there is none."""
-    from headrace.deploy.steps.git import repository_at
+    from headrace.objects.git.clones import repository_at
 
     def said(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True, timeout=30).stdout.strip()

@@ -1,0 +1,1 @@
+"""Git repositories: cloning them, and blocks that bring their files."""

@@ -1,0 +1,1 @@
+"""Object stores: one set of rules and transfers for all, over a small driver for each."""
