@@ -182,9 +182,7 @@ def delete_flow_run(tx: Transaction, *, id: UUID) -> None:
     delete_flow_runs(tx, [id.bytes])
 
 
-def set_flow_run_state(
-    tx: Transaction, body: SetState, *, id: UUID, owner: UUID | None = None, claim: UUID | None = None
-) -> OrchestrationResult:
+def set_flow_run_state(tx: Transaction, body: SetState, *, id: UUID, owner: UUID | None = None, claim: UUID | None = None) -> OrchestrationResult:
     """Propose a state for a flow run. Raises `ObjectNotFound`. `owner` is the process that runs it from now on, if one does.
 
     `claim` is the id of the state by which a worker took the run: a process that was started for it must not go on with a run taken again since.
