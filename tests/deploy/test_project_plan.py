@@ -29,6 +29,8 @@ deployments:
   version: "1"
 """
 
+ONE_LEFT = PROJECT[: PROJECT.index("- name: two")]
+
 
 @pytest.fixture(autouse=True)
 def project(home: Path) -> None:
@@ -183,3 +185,49 @@ def test_file_that_is_no_plan_is_refused(text: str) -> None:
 
 def test_plan_takes_no_other_options() -> None:
     assert headrace("deploy", "--plan", "plan.json", "--all").code == 2
+
+
+# --- deleting what is not listed any more
+
+
+def test_prune_deletes_what_the_file_does_not_list_any_more() -> None:
+    make_pool()
+    headrace("deploy", "flows.py:etl", "-n", "by-hand")
+    write_project("name: shop\n" + PROJECT)
+    headrace("deploy", "--all")
+    write_project("name: mill\n" + PROJECT.replace("name: one", "name: of-another").replace("name: two", "name: of-another-too"))
+    headrace("deploy", "--all")
+    write_project("name: shop\n" + ONE_LEFT)
+    assert {name: one["action"] for name, one in plan("--prune").items()} == {"etl/one": "leave", "other-name/two": "delete"}
+    assert "- other-name/two" in headrace("plan", "--all", "--prune").out
+    assert headrace("deploy", "--all", "--prune").code == 2
+    assert "two" in deployed()
+    done = headrace("deploy", "--all", "--prune", "--yes")
+    assert (done.code, "Deleted deployment 'other-name/two'." in done.out) == (0, True)
+    assert set(deployed()) == {"by-hand", "one", "of-another", "of-another-too"}
+
+
+def test_prune_by_a_plan_deletes_what_was_planned() -> None:
+    make_pool()
+    write_project("name: shop\n" + PROJECT)
+    headrace("deploy", "--all")
+    write_project("name: shop\n" + ONE_LEFT)
+    headrace("plan", "--all", "--prune", "--out", "plan.json")
+    assert headrace("deploy", "--plan", "plan.json").code == 0
+    assert set(deployed()) == {"one"}
+
+
+@pytest.mark.parametrize(
+    ("head", "arguments", "told"),
+    [
+        ("name: shop\n", ["--all", "--prune", "-n", "one"], "--all and --name exclude each other"),
+        ("name: shop\n", ["--prune", "-n", "one"], "goes with --all"),
+        ("", ["--all", "--prune"], "headrace.yaml: --prune knows the deployments of a project by its name"),
+    ],
+)
+def test_prune_that_cannot_know_what_to_delete_is_refused(head: str, arguments: list[str], told: str) -> None:
+    make_pool()
+    write_project(head + PROJECT)
+    done = headrace("deploy", *arguments, "--yes")
+    assert (done.code, deployed()) == (1, {})
+    assert told in done.err

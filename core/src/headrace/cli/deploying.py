@@ -15,6 +15,7 @@ from headrace.cli.render import fail
 if TYPE_CHECKING:
     from headrace.deploy.project.checks import Prepared
     from headrace.deploy.project.choice import Options, Project
+    from headrace.model.deployments import Deployment
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -23,6 +24,7 @@ _OPTIONS = (
     click.argument("entrypoint", required=False, metavar="[FILE:FLOW]"),
     click.option("-n", "--name", "names", multiple=True, help="The deployment: NAME or FLOW/NAME, * for any text. Repeatable."),
     click.option("--all", "all_", is_flag=True, help="All deployments of the project file."),
+    click.option("--prune", is_flag=True, help="With --all: delete the deployments of this project that its file does not list any more."),
     click.option("-d", "--description", default=None, help="What it is for; by default the flow's docstring."),
     click.option("--version", default=None, help="Its version; by default that of the commit, else of the flow."),
     click.option("--version-type", default=None, help="Where the version is looked for: vcs:github, vcs:git, headrace:simple, ..."),
@@ -82,6 +84,7 @@ def read_options(given: dict[str, Any]) -> Options:
         entrypoint=given["entrypoint"],
         names=tuple(given["names"]),
         all=given["all_"],
+        prune=given["prune"],
         pool=given["pool"],
         queue=given["queue"],
         description=given["description"],
@@ -130,18 +133,20 @@ def _triggers(text: str) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", read) if isinstance(read, list) else [cast("dict[str, Any]", read)]
 
 
-def prepare(options: Options, project: Project, skip_remotes: bool) -> list[Prepared]:
-    """Choose the deployments and check all about them. Raises `ProjectInvalid`."""
+def prepare(options: Options, project: Project, skip_remotes: bool) -> tuple[list[Prepared], dict[str, Deployment]]:
+    """Choose the deployments and check all about them; return them, and by name those to delete. Raises `ProjectInvalid`."""
     from headrace.deploy.project.checks import Checker
     from headrace.deploy.project.choice import choose
+    from headrace.deploy.project.prune import left_over
     from headrace.settings import get_current_settings
 
     checker = Checker(Path.cwd(), get_current_settings().deployments.default_work_pool_name, skip_remotes)
     entries = choose(project, options, checker.warnings.append, checker.flow_names)
     prepared = checker.prepare(entries)
+    gone = left_over(project, options, prepared)
     for warning in dict.fromkeys(checker.warnings):
         click.echo(f"Warning: {warning}", err=True)
-    return prepared
+    return prepared, gone
 
 
 @contextmanager

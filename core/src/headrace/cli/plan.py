@@ -17,7 +17,7 @@ from headrace.cli.runs import local
 if TYPE_CHECKING:
     from headrace.deploy.project.plan import Difference, Firing
 
-_SIGNS = {"create": "+", "change": "~", "leave": "="}
+_SIGNS = {"create": "+", "change": "~", "leave": "=", "delete": "-"}
 _SHOWN_MAX = 100
 
 
@@ -38,7 +38,7 @@ def command(context: click.Context, out: Path | None, exit_code: bool, output: s
     options = read_options(given)
     with problems_told():
         project = read_project(given["file"], Path.cwd())
-        differences = compare(prepare(options, project, given["skip_remotes"]))
+        differences = compare(*prepare(options, project, given["skip_remotes"]))
     data = as_data(differences, options=asdict(options), file=str(project.file) if project.file else None)
     if out is not None:
         out.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
@@ -71,7 +71,9 @@ def _tell(differences: Sequence[Difference]) -> None:
         for message in one.invalid:
             click.echo(f"    ! does not fit any more: {message}")
     counts = {action: sum(one.action == action for one in differences) for action in _SIGNS}
-    click.echo(f"\n{counts['create']} to create, {counts['change']} to change, {counts['leave']} as they are.")
+    told = f"{counts['create']} to create, {counts['change']} to change, {counts['leave']} as they are"
+    more = f", {counts['delete']} to delete" if counts["delete"] else ""
+    click.echo(f"\n{told}{more}.")
 
 
 def _tell_firings(when: str, firings: Sequence[Firing]) -> None:

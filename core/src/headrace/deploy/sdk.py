@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from headrace.client.bridge import drive
 from headrace.client.connect import current_client
+from headrace.deploy.listing import deployments_by_name
 from headrace.model.errors import HeadraceException, ObjectNotFound, near
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from headrace.model.deployments import Deployment
 
-PAGE = 200
 DEPTH_MAX = 8
 _SIMPLE = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 
@@ -50,7 +48,7 @@ def generate_sdk(output_path: Path, flow_names: Sequence[str] = (), deployment_n
     The file replaces what is there. Raises `NoDeploymentsError` when there are none, `ServerUnreachable`, and `SDKGeneratorError` when the file
     cannot be written.
     """
-    found = _deployments()
+    found = deployments_by_name()
     chosen = {name: one for name, one in found.items() if _is_wanted(name, flow_names, deployment_names)}
     if not chosen:
         wanted = [*flow_names, *deployment_names]
@@ -72,22 +70,6 @@ def generate_sdk(output_path: Path, flow_names: Sequence[str] = (), deployment_n
 
 def _is_wanted(name: str, flow_names: Sequence[str], deployment_names: Sequence[str]) -> bool:
     return (not flow_names and not deployment_names) or name.partition("/")[0] in flow_names or name in deployment_names
-
-
-def _deployments() -> dict[str, Deployment]:
-    from headrace.model.deployments import DeploymentQuery
-    from headrace.model.endpoints.deployments import FILTER_DEPLOYMENTS
-    from headrace.model.endpoints.flows import READ_FLOW
-
-    client = current_client()
-    found: list[Deployment] = []
-    while True:
-        page = drive(client.call(FILTER_DEPLOYMENTS, DeploymentQuery(offset=len(found), limit=PAGE)))
-        found += page
-        if len(page) < PAGE:
-            break
-    flows: dict[UUID, str] = {id: drive(client.call(READ_FLOW, id=id)).name for id in {one.flow_id for one in found}}
-    return dict(sorted((f"{flows[one.flow_id]}/{one.name}", one) for one in found))
 
 
 def _job_variables(pool: str, result: GenerationResult) -> dict[str, Any]:

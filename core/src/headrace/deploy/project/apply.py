@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from headrace.client.bridge import drive
@@ -31,8 +31,8 @@ class Made:
     """What became of one deployment."""
 
     name: str
+    what: Literal["created", "changed", "deleted"] | None = None
     deployment: Deployment | None = None
-    was_there: bool = False
     error: str | None = None
 
 
@@ -72,10 +72,16 @@ def desired(prepared: Prepared, spec: DeploymentSpec, existing: Deployment | Non
         "job_variables": spec.work_pool.job_variables,
         "pull_steps": spec.pull if spec.pull is not None else default_pull(spec),
         "path": None,
+        "labels": {**(_own_labels(existing) if existing is not None else {}), **prepared.entry.labels},
     }
     if spec.paused is not None:
         values["paused"] = spec.paused
     return DeploymentCreate(**values)
+
+
+def _own_labels(deployment: Deployment) -> dict[str, Any]:
+    """Return the labels that were given to a deployment, without those that the server adds."""
+    return {key: value for key, value in deployment.labels.items() if key != "prefect.flow.id"}
 
 
 def _schedules(spec: DeploymentSpec, existing: Deployment | None) -> list[DeploymentScheduleCreate]:
@@ -168,8 +174,8 @@ def apply(ready: Sequence[Ready]) -> list[Made]:
             made.append(Made(name, error="It was not tried, because an earlier one failed."))
             continue
         try:
-            was_there = read_existing(name) is not None
-            made.append(Made(name, _write(one), was_there))
+            what = "created" if read_existing(name) is None else "changed"
+            made.append(Made(name, what, _write(one)))
         except HeadraceException as error:
             failed = True
             made.append(Made(name, error=str(error)))

@@ -13,6 +13,9 @@ from headrace.deploy.project.shapes import STEP_KEYS, check_head
 from headrace.deploy.project.source import FILE_NAMES, Path_, Problem, ProjectInvalid, Source, find_file, read_source
 from headrace.model.errors import near
 
+SOURCE_LABEL = "headrace.source"
+"""The label of a deployment that names the project whose file it came from."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -21,6 +24,7 @@ class Options:
     entrypoint: str | None = None
     names: tuple[str, ...] = ()
     all: bool = False
+    prune: bool = False
     pool: str | None = None
     queue: str | None = None
     description: str | None = None
@@ -73,6 +77,12 @@ class Entry:
         """How messages name it."""
         return str(self.data.get("name") or self.data.get("entrypoint") or "without a name")
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of the deployment: one that stands in a file is known by the name of its project."""
+        project = None if self.is_new else _project_label(self.source)
+        return {SOURCE_LABEL: project} if project is not None else {}
+
     def problem(self, path: Path_, message: str) -> Problem:
         """Say what is wrong with a value of it."""
         if path and path[0] in self.shared:
@@ -94,6 +104,16 @@ class Project:
     def name(self) -> str:
         """The name of the file, as messages give it."""
         return self.source.name
+
+    @property
+    def label(self) -> str | None:
+        """The project's own name, by which its deployments are known; None without one."""
+        return _project_label(self.source)
+
+
+def _project_label(source: Source) -> str | None:
+    name = cast("dict[str, Any]", source.data).get("name")
+    return str(name) if name is not None else None
 
 
 def read_project(file: Path | None, folder: Path) -> Project:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -40,7 +40,7 @@ FIELDS = (
 )
 """What is compared, in the order in which it is told."""
 
-Action = Literal["create", "change", "leave"]
+Action = Literal["create", "change", "leave", "delete"]
 
 
 class PlanRefused(HeadraceException):
@@ -86,9 +86,14 @@ class Difference:
     project: str
 
 
-def compare(prepared: Sequence[Prepared]) -> list[Difference]:
-    """Return what deploying would change, deployment by deployment. Nothing is changed, and no step is run."""
-    return [_compare(one) for one in prepared]
+def compare(prepared: Sequence[Prepared], gone: Mapping[str, Deployment]) -> list[Difference]:
+    """Return what deploying would change, deployment by deployment, those last that it would delete. Nothing is changed, and no step is run."""
+    return [*(_compare(one) for one in prepared), *(_deletion(name, one) for name, one in gone.items())]
+
+
+def _deletion(name: str, deployment: Deployment) -> Difference:
+    before = _firings(deployment.schedules, clock.now())
+    return Difference(name, "delete", (), before, (), (), (), 0, fingerprint(plain(deployment), deployment), "absent")
 
 
 def _compare(one: Prepared) -> Difference:
