@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-import subprocess
-import sys
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,11 +12,10 @@ from typing import Any
 
 import pytest
 
-from headrace.client.orchestration import HeadraceClient, get_client
-from headrace.model.work_pools import WorkPoolCreate
+from headrace.client.orchestration import get_client
 from headrace.settings import temporary_settings
 from headrace.testing.server import server_process
-from headrace.workers import ProcessWorker
+from scenarios.workers import all_ended, deploy, start_worker
 
 pytestmark = pytest.mark.scenario
 
@@ -45,15 +42,6 @@ def noted():
 """
 
 
-async def _worker(name: str) -> subprocess.Popen[bytes]:
-    """Start a worker and return when it takes runs."""
-    command = [sys.executable, "-m", "headrace", "worker", "start", "--pool", "pool", "--name", name, "--limit", str(LIMIT)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert b"started" in await asyncio.to_thread(process.stdout.readline)
-    return process
-
-
 def test_a_killed_worker_neither_loses_nor_doubles_a_run(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "noted.py").write_text(FLOW)
     notes = tmp_path / "notes"
@@ -74,32 +62,21 @@ def test_a_killed_worker_neither_loses_nor_doubles_a_run(database: str, tmp_path
 async def _killed_again_and_again(held: ExitStack, folder: Path) -> tuple[dict[str, str], int]:
     chance = random.Random(20)
     async with get_client() as client:
-        deployment = await _deployed(client, folder)
-        steady = await _worker("steady")
+        deployment = await deploy(client, folder, "noted.py:noted")
+        steady = await start_worker("steady", "--limit", str(LIMIT))
         held.callback(steady.kill)
         made: list[Any] = []
         for _ in range(KILLS):
-            victim = await _worker("victim")
+            victim = await start_worker("victim", "--limit", str(LIMIT))
             held.callback(victim.kill)
             made += [await client.create_flow_run_from_deployment(deployment) for _ in range(RUNS // KILLS)]
-            await asyncio.sleep(chance.uniform(0.0, 0.5))
+            await asyncio.sleep(chance.uniform(0.0, 1.2))
             victim.send_signal(signal.SIGKILL)
             victim.wait()
-        while True:
-            runs = [await client.read_flow_run(run.id) for run in made]
-            if all(run.state is not None and run.state.is_final() for run in runs):
-                break
-            await asyncio.sleep(0.5)
+        runs = await all_ended(client, [run.id for run in made])
         states = {str(run.id): str(run.state_type and run.state_type.value) for run in runs}
         print(Counter(run.state.message for run in runs if run.state is not None))  # why those crashed that did
         histories = [await client.read_flow_run_states(run.id) for run in made]
         steady.send_signal(signal.SIGTERM)
         assert steady.wait(30) == 0
         return states, sum(sum(state.is_scheduled() for state in history) > 1 for history in histories)
-
-
-async def _deployed(client: HeadraceClient, folder: Path) -> Any:
-    template = ProcessWorker.get_default_base_job_template()
-    await client.create_work_pool(WorkPoolCreate(name="pool", type="process", base_job_template=template))
-    flow = await client.create_flow_from_name("noted")
-    return await client.create_deployment(flow_id=flow, name="d", work_pool_name="pool", entrypoint="noted.py:noted", path=str(folder))

@@ -62,9 +62,9 @@ class ServerProcess:
 
 
 @contextmanager
-def server_process(*arguments: str, environment: Mapping[str, str] | None = None) -> Generator[ServerProcess, None, None]:
-    """Run `headrace server start` on a free port, with these arguments and further variables, until the block ends."""
-    port = free_port()
+def server_process(*arguments: str, environment: Mapping[str, str] | None = None, port: int | None = None) -> Generator[ServerProcess, None, None]:
+    """Run `headrace server start`, with these arguments and further variables, until the block ends. `port`: default a free one."""
+    port = port or free_port()
     command = [sys.executable, "-m", "headrace", "server", "start", "--host", "127.0.0.1", "--port", str(port), *arguments]
     process = subprocess.Popen(command, env={**os.environ, **(environment or {})})
     found = ServerProcess(f"http://127.0.0.1:{port}/api", process)
