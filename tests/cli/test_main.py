@@ -265,3 +265,26 @@ def test_startup_hooks_run_before_commands_that_do_something(tmp_path: Path, com
 
     assert ended.returncode == 0, ended.stderr
     assert (tmp_path / "ran").exists() is ran
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["flow", "ls"],
+        ["block", "ls"],
+        ["work-queue", "ls"],
+        ["work-pool", "create", "p", "--type", "process"],
+        ["deploy", "flows.py:etl", "-n", "a", "-p", "p"],
+        ["sdk", "generate", "-o", "f.py"],
+        ["api", "GET", "/flows/x"],
+        ["event", "emit", "order.shipped", "--resource-id", "order.1"],
+    ],
+)
+def test_server_that_is_not_there_has_an_exit_status_of_its_own(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "flows.py").write_text("from headrace import flow\n\n@flow\ndef etl(): ...\n")
+    environment = {**os.environ, "HEADRACE_API_URL": "http://127.0.0.1:9/api"}
+    done = subprocess.run([sys.executable, "-m", "headrace", *words], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=30)
+    assert (done.returncode, done.stdout) == (7, "")
+    told = [line for line in done.stderr.splitlines() if line.startswith("Error:")]
+    assert len(told) == 1 and "http://127.0.0.1:9/api cannot be reached" in told[0]
+    assert "Traceback" not in done.stderr

@@ -9,11 +9,13 @@ from typing import Any
 
 import click
 
-from headrace.cli.exits import FAULT
+from headrace.cli.exits import NOT_FOUND, REFUSED, UNREACHABLE, status_of
 from headrace.cli.render import fail
+from headrace.cli.runs import impatient
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-NOT_PERMITTED, REFUSED_REQUEST, UNREACHABLE = 3, 4, 7
+REFUSED_REQUEST = NOT_FOUND
+"""Here this status says that the request was refused, for whatever reason."""
 
 
 @click.command("api")
@@ -30,7 +32,7 @@ def command(method: str, path: str, data: str | None, headers: tuple[str, ...], 
     from headrace.client.bridge import drive
     from headrace.client.connect import current_client
     from headrace.client.http import HttpClient
-    from headrace.model.errors import HeadraceException, HeadraceHTTPStatusError, ServerUnreachable
+    from headrace.model.errors import HeadraceException
 
     client = current_client()
     if not isinstance(client, HttpClient):
@@ -42,14 +44,11 @@ def command(method: str, path: str, data: str | None, headers: tuple[str, ...], 
     if verbose:
         click.echo(f"> {method} {client.url}{target}", err=True)
     try:
-        answer = drive(client.send(method.upper(), target, content, _head(headers)))
-    except ServerUnreachable as error:
-        fail(str(error), code=UNREACHABLE)
-    except HeadraceHTTPStatusError as error:
-        status = getattr(error, "status_code", None) or 500
-        fail(str(error), code=NOT_PERMITTED if status in (401, 403) else FAULT if status >= 500 else REFUSED_REQUEST)
+        with impatient():
+            answer = drive(client.send(method.upper(), target, content, _head(headers)))
     except HeadraceException as error:
-        fail(str(error), code=REFUSED_REQUEST)
+        status = status_of(error)
+        fail(str(error), code=REFUSED_REQUEST if status == REFUSED else status)
     if verbose:
         click.echo(f"< {answer.status}", err=True)
     _print(answer.body)

@@ -9,7 +9,9 @@ from uuid import UUID
 
 import click
 
+from headrace.cli.exits import status_of
 from headrace.cli.render import emit, fail, output_option
+from headrace.cli.runs import call
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -17,14 +19,6 @@ if TYPE_CHECKING:
     from headrace.model.blocks import BlockDocument, BlockType
 
 _PAGE = 200
-
-
-def call(endpoint: Any, body: Any = None, **parameters: Any) -> Any:
-    """Perform a call for a command."""
-    from headrace.client.bridge import drive
-    from headrace.client.connect import current_client
-
-    return drive(current_client().call(endpoint, body, **parameters))
 
 
 @contextmanager
@@ -39,7 +33,7 @@ def errors_told() -> Generator[None]:
     except InvalidRequest as error:
         fail(str(error), code=3 if error.status == 403 else 1)
     except (HeadraceException, ValueError, RuntimeError) as error:
-        fail(_told(error))
+        fail(_told(error), code=status_of(error))
 
 
 def complete_blocks(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:

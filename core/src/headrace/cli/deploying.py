@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from headrace.cli.render import fail
+from headrace.cli.runs import impatient
 
 if TYPE_CHECKING:
     from headrace.deploy.project.checks import Prepared
@@ -155,7 +156,8 @@ def problems_told() -> Generator[None]:
     from headrace.deploy.project.source import ProjectInvalid
 
     try:
-        yield
+        with impatient():
+            yield
     except ProjectInvalid as error:
         count = len(error.problems)
         first = "Nothing was deployed, because of a problem:" if count == 1 else f"Nothing was deployed, because of {count} problems:"

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from headrace.cli.exits import UNREACHABLE
 from headrace.cli.render import emit, fail, output_option
+from headrace.cli.runs import FIRST_ANSWER_SECONDS_MAX
 
 if TYPE_CHECKING:
     from headrace.model.events import ReceivedEvent
@@ -63,7 +65,9 @@ def emit_one(event: str, resources: tuple[str, ...], resource_id: str | None, re
     """Emit the event named EVENT, as order.shipped."""
     from pydantic import ValidationError
 
+    from headrace.client.patience import patience
     from headrace.client.recording import spool
+    from headrace.model.errors import ServerUnreachable
     from headrace.objects.events import emit_event
 
     labels = _labels(resources)
@@ -77,7 +81,11 @@ def emit_one(event: str, resources: tuple[str, ...], resource_id: str | None, re
         made = emit_event(event, labels, related=_listed(others), payload=told)
     except ValidationError as error:
         fail("; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors()), code=2)
-    spool().flush()
+    try:
+        with patience(FIRST_ANSWER_SECONDS_MAX):
+            spool().flush()
+    except ServerUnreachable as error:
+        fail(str(error), "The event is kept, and sent by the next command that reaches the server.", UNREACHABLE)
     if output is not None:
         emit(made, output)
     else:

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 REFUSED = 1
 USAGE = 2
+NOT_PERMITTED = 3
 NOT_FOUND = 4
 FAULT = 5
 CANCELLED = 6
+UNREACHABLE = 7
 TIMED_OUT = 8
 SIGNALLED = 128
 INTERRUPTED = SIGNALLED + 2
@@ -42,8 +44,12 @@ def report(error: Exception, debug: bool = False) -> int:
 
 def status_of(error: Exception) -> int:
     """Return the status that an error of ours exits with."""
-    from headrace.model.errors import ObjectNotFound
+    from headrace.model.errors import HeadraceHTTPStatusError, ObjectNotFound, ServerUnreachable
 
+    if isinstance(error, ServerUnreachable):
+        return UNREACHABLE
+    if isinstance(error, HeadraceHTTPStatusError):
+        return NOT_PERMITTED if error.status in (401, 403) else FAULT if error.status >= 500 else REFUSED
     return NOT_FOUND if isinstance(error, ObjectNotFound) else REFUSED
 
 

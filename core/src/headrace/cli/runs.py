@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -24,6 +25,7 @@ R = TypeVar("R")
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 PAGE = 200
+FIRST_ANSWER_SECONDS_MAX = 2.0
 COMPLETED_MAX = 50
 STATE_NAMES = (
     "Scheduled",
@@ -55,11 +57,19 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 def call(endpoint: Endpoint[R], body: Any = None, **parameters: Any) -> R:
-    """Perform an endpoint with the client of the settings in force."""
+    """Perform an endpoint with the client of the settings in force. A server that does not answer at all is not waited for long."""
     from headrace.client.bridge import drive
     from headrace.client.connect import current_client
 
-    return drive(current_client().call(endpoint, body, **parameters))
+    with impatient():
+        return drive(current_client().call(endpoint, body, **parameters))
+
+
+def impatient() -> AbstractContextManager[None]:
+    """Give up soon, in this block, on a server that has never answered: somebody is waiting at a terminal."""
+    from headrace.client.patience import first_answer_within
+
+    return first_answer_within(FIRST_ANSWER_SECONDS_MAX)
 
 
 def collect(limit: int, fetch: Callable[[int, int], Sequence[R]]) -> list[R]:

@@ -8,7 +8,7 @@ import click
 
 from headrace.cli.deployments.finding import complete_deployments
 from headrace.cli.render import fail
-from headrace.cli.runs import complete_flows
+from headrace.cli.runs import complete_flows, impatient
 
 
 @click.group("sdk")
@@ -25,7 +25,8 @@ def generate(file: Path, flows: tuple[str, ...], deployments: tuple[str, ...]) -
     from headrace.deploy.sdk import SDKGeneratorError, generate_sdk
 
     try:
-        result = generate_sdk(file, flows, deployments)
+        with impatient():
+            result = generate_sdk(file, flows, deployments)
     except SDKGeneratorError as error:
         fail(str(error))
     for warning in result.warnings:

@@ -12,7 +12,7 @@ import click
 
 from headrace.cli.asking import confirm_delete
 from headrace.cli.render import emit, fail, output_option, yes_option
-from headrace.cli.runs import call, collect, local
+from headrace.cli.runs import call, collect, impatient, local
 from headrace.cli.work_pool_storage import group as storage_group
 
 if TYPE_CHECKING:
@@ -159,7 +159,8 @@ def create(
     except ValueError as error:
         fail(_reason(error), None, 2)
     try:
-        pool = drive(get_client().create_work_pool(made, overwrite=overwrite))
+        with impatient():
+            pool = drive(get_client().create_work_pool(made, overwrite=overwrite))
     except ObjectAlreadyExists:
         fail(f"Work pool {name!r} already exists.", "Choose another name, or change that pool with --overwrite.")
     if set_as_default:

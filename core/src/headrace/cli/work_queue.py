@@ -9,6 +9,7 @@ import click
 
 from headrace.cli.asking import confirm_delete
 from headrace.cli.render import emit, fail, output_option, yes_option
+from headrace.cli.runs import impatient
 from headrace.cli.work_pool import complete_pools, find_pool, print_runs, scheduled_runs
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def group() -> None:
 def _run(method: str, *args: Any, **options: Any) -> Any:
     from headrace.client.orchestration import get_client
 
-    with get_client(sync_client=True) as client:
+    with impatient(), get_client(sync_client=True) as client:
         return getattr(client, method)(*args, **options)
 
 

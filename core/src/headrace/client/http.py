@@ -27,6 +27,8 @@ R = TypeVar("R")
 RETRIED_STATUSES = frozenset({408, 429, 502, 503, 504})
 RETRY_FIRST_SECONDS = 0.5
 RETRY_SECONDS_MAX = 10.0
+QUIET_SECONDS_MAX = 5.0
+"""Who waits no longer than this is told nothing meanwhile: the error comes soon enough."""
 RUN_PATIENCE_SECONDS = 60.0
 """How long what a run in progress depends on is repeated while a server that has answered before does not answer."""
 
@@ -105,7 +107,7 @@ class HttpClient:
         if self._checks_version:
             self._checks_version = False
             await self._check_version()
-        limit = patience_seconds()
+        limit = patience_seconds(self._has_answered)
         if limit is None and seconds is not None and self._has_answered:
             limit = seconds
         if limit and self._patience_is_spent:
@@ -138,7 +140,7 @@ class HttpClient:
             if clock.monotonic() - began + wait > limit if limit is not None else failures > self._retries_max:
                 self._patience_is_spent |= bool(limit)
                 raise problem
-            if failures == 1 and not self._is_complaining:
+            if failures == 1 and not self._is_complaining and (limit is None or limit > QUIET_SECONDS_MAX):
                 self._is_complaining = True
                 _logger.warning("%s Trying again.", problem)
             await bridge.asleep(wait)
