@@ -78,6 +78,10 @@ class CursorDatabase(DatabaseBlock, ABC):
     def open_connection(self) -> Any:
         """Make a DB-API connection. Called at first use and again after `close`; other threads may use what it returns."""
 
+    def is_usable(self, connection: Any) -> bool:
+        """Say whether a connection can still be used, as far as is known without asking the database; if not, the next call makes another."""
+        return True
+
     def open_cursor(self, connection: Any, options: dict[str, Any]) -> Any:
         """Make a cursor. What of `options` (a call's further arguments) is meant for this is taken out of it."""
         return connection.cursor()
@@ -165,7 +169,14 @@ class CursorDatabase(DatabaseBlock, ABC):
     # --- how
 
     def _in_use(self) -> _Session:
-        return self._session.get(lambda: _Session(self.open_connection()))
+        session = self._session.get(self._opened)
+        if not self.is_usable(session.connection):
+            self._session.drop(session)
+            session = self._session.get(self._opened)
+        return session
+
+    def _opened(self) -> _Session:
+        return _Session(self.open_connection())
 
     def _turn(self, session: _Session) -> AbstractContextManager[Any]:
         return nullcontext() if self._is_parallel else session.lock

@@ -28,9 +28,11 @@ class Live(Generic[T]):
                 self._made = (make(), os.getpid())
             return self._made[0]
 
-    def drop(self) -> T | None:
-        """Forget the thing and return it, for the caller to close; None when there was none."""
+    def drop(self, only: T | None = None) -> T | None:
+        """Forget the thing and return it, for the caller to close; None when there was none. With `only`, when it is that one."""
         with self._lock:
+            if only is not None and (self._made is None or self._made[0] is not only):
+                return None
             made, self._made = self._made, None
         return made[0] if made is not None and made[1] == os.getpid() else None
 
