@@ -258,6 +258,27 @@ def test_load_flow_run(stored: Stored) -> None:
     assert load_flow_run(stored.flow_run().id).name == stored.flow_run().name
 
 
+def test_run_that_was_taken_before_its_time_begins_at_its_time_and_not_at_the_next_whole_second(stored: Stored) -> None:
+    from datetime import timedelta
+
+    from headrace.client.orchestration import get_client
+    from headrace.flow_engine import run_flow
+    from headrace.model import clock
+    from headrace.states import Pending, Scheduled
+    from headrace.testing.clock import ControlledClock
+
+    @flow
+    def work() -> None: ...
+
+    controlled = ControlledClock()
+    with clock.use(controlled), get_client(sync_client=True) as client:
+        later = Scheduled(scheduled_time=clock.now() + timedelta(seconds=2.3))
+        run = client.create_flow_run(work, state=later)
+        client.set_flow_run_state(run.id, Pending())
+        run_flow(work, flow_run=client.read_flow_run(run.id))
+    assert controlled.slept == [pytest.approx(2.3, abs=0.1)]  # pyright: ignore[reportUnknownMemberType]
+
+
 def test_long_runs_send_signs_of_life(stored: Stored) -> None:
     import threading
 

@@ -116,8 +116,8 @@ class FlowRecord:
     async def begin(self, ports: Ports) -> State:
         """Propose Running until the orchestrator accepts it or ends the run; waits as it is told. Raises `Abort`."""
         while True:
-            if self.state.is_scheduled():  # the orchestrator would say so too, but in whole seconds
-                await ports.sleep(self._seconds_until(self.state))
+            if (early := self._seconds_until(self.state)) > 0:  # the orchestrator would say so too, but in whole seconds
+                await ports.sleep(early)
             state = await self.propose("RUNNING", "Running", ports=ports)
             if state.is_pending():
                 await ports.sleep(PENDING_POLL_SECONDS)
