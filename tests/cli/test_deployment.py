@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -163,3 +166,21 @@ class TestSchedules:
         ok("deployment schedule create etl/daily --cron '0 6 * * *'")
         times = data("deployment schedule next etl/daily -n 3")
         assert [one[11:16] for one in times] == ["06:00"] * 3
+
+
+def test_a_run_is_executed_in_this_process_as_infrastructure_does(tmp_path: Path) -> None:
+    (tmp_path / "flows.py").write_text("from headrace import flow\n\n@flow(log_prints=True)\ndef etl(n: int):\n    print('n is', n)\n")
+    ok("deploy flows.py:etl -n here")
+    run = data("deployment run etl/here -p n=3")["id"]
+    words = [sys.executable, "-m", "headrace", "flow-run", "execute"]
+    done = subprocess.run([*words, run], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "n is 3" in done.stderr) == (0, True), done.stderr
+    assert data(f"flow-run inspect {run}")["state_name"] == "Completed"
+    again = data("deployment run etl/here -p n=4")["id"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, env={**os.environ, "HEADRACE__FLOW_RUN_ID": again})
+    assert (done.returncode, "n is 4" in done.stderr) == (0, True), done.stderr
+
+
+def test_a_run_to_execute_must_be_named() -> None:
+    done = invoke("flow-run execute")
+    assert (done.exit_code, "set HEADRACE__FLOW_RUN_ID to it" in done.stderr) == (2, True)

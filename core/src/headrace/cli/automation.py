@@ -134,7 +134,8 @@ def create(context: click.Context, file: Path | None, text: str | None, output: 
 @group.command()
 @click.option("--id", "id", type=click.UUID, required=True, help="The automation.")
 @_given
-def update(id: UUID, file: Path | None, text: str | None) -> None:
+@output_option
+def update(id: UUID, file: Path | None, text: str | None, output: str | None) -> None:
     """Replace the automation --id by another."""
     from headrace.model.automations import AutomationUpdate
     from headrace.model.endpoints.automations import READ_AUTOMATION, UPDATE_AUTOMATION
@@ -148,6 +149,9 @@ def update(id: UUID, file: Path | None, text: str | None) -> None:
     except ValueError as error:
         fail(f"The automation was not changed: {error}")
     call(UPDATE_AUTOMATION, body, id=id)
+    if output is not None:
+        emit(call(READ_AUTOMATION, id=id), output)
+        return
     click.echo(f"Changed automation {body.name!r} ({id}).")
 
 

@@ -70,6 +70,8 @@ def read_options(given: dict[str, Any]) -> Options:
     from headrace.cli.running import read_parameters
     from headrace.deploy.project.choice import Options
 
+    if given["entrypoint"] == "init":
+        raise click.UsageError("`headrace init` begins a project; `headrace deploy` takes an entrypoint, as path/to/file.py:flow.")
     if given["collision_strategy"] and not given["concurrency_limit"]:
         raise click.UsageError("--collision-strategy says what becomes of runs beyond a limit: give --concurrency-limit too.")
     if given["anchor_date"] and not given["intervals"]:

@@ -224,6 +224,26 @@ def retry(context: click.Context, id_or_name: str, entrypoint: str | None, outpu
     context.exit(conclude(retry_flow_run(load(entrypoint), run), output))
 
 
+@group.command()
+@click.argument("id", type=click.UUID, required=False, shell_complete=complete_flow_runs)
+@click.pass_context
+def execute(context: click.Context, id: UUID | None) -> None:
+    """Run the flow run ID in this process, as the infrastructure of a worker does; without ID the one that HEADRACE__FLOW_RUN_ID names.
+
+    Its code is found by its deployment. Exits with 0 when the run's end was reported, whatever it was, and with 1 when its flow cannot be found.
+    """
+    import os
+
+    from headrace.flow_engine import run_flow_run_of_environment
+    from headrace.settings.environment import internal_name, internal_variable
+
+    if id is not None:
+        os.environ[internal_name("FLOW_RUN_ID")] = str(id)
+    elif internal_variable("FLOW_RUN_ID") is None:
+        raise click.UsageError(f"Nothing says which flow run to run: give its ID, or set {internal_name('FLOW_RUN_ID')} to it.")
+    context.exit(run_flow_run_of_environment())
+
+
 def find_flow_run(id_or_name: str) -> FlowRun:
     """Return the flow run of that id or name. Ends the command when there is none, or several."""
     from headrace.model.endpoints.flow_runs import FILTER_FLOW_RUNS
