@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -15,8 +16,10 @@ import yaml
 from deploy.git_server import git
 from deploy.projects import deployed, headrace, make_pool, write_flows, write_project
 from headrace.deploy.project.choice import Options, Project, read_project
+from headrace.deploy.project.schema import project_schema
 from headrace.deploy.project.wizard import complete, find_flows
 from headrace.deployments.base import configure_project_by_recipe, create_default_headrace_yaml, initialize_project
+from headrace.rules.schema_check import problems as schema_problems
 
 RECIPES = ["azure", "docker", "docker-azure", "docker-gcs", "docker-git", "docker-s3", "gcs", "git", "local", "s3"]
 FIELDS = {"image_name": "r/i", "tag": "t", "repository": "https://x/y.git", "branch": "b", "bucket": "bkt", "container": "c", "folder": "f"}
@@ -34,6 +37,33 @@ def test_every_recipe_makes_a_project_file_that_can_be_read(recipe: str) -> None
     assert ("{{ build_image.image }}" in text) == recipe.startswith("docker")
     assert yaml.safe_load(text)["pull"]
     assert "__pycache__/" in Path(".headraceignore").read_text()
+
+
+def test_project_file_names_its_schema_for_editors() -> None:
+    headrace("init", "--recipe", "local")
+    first = Path("headrace.yaml").read_text().splitlines()[0]
+    assert first == "# yaml-language-server: $schema=.headrace.schema.json"
+    schema = json.loads(Path(".headrace.schema.json").read_text())
+    assert schema == json.loads(headrace("init", "--schema").out)
+    assert schema_problems(schema, yaml.safe_load(Path("headrace.yaml").read_text())) == []
+
+
+@pytest.mark.parametrize(
+    ("deployment", "told"),
+    [
+        ("{name: x, entrypoint: 'f.py:f', tags: one, version: 2, concurrency_limit: '{{ prefect.variables.n }}', schedules: }", None),
+        ("{version_type: 'vcs:git', schedules: [{interval: 01:00:00}, {interval: 60}, {rrule: {rrule: 'FREQ=DAILY'}}]}", None),
+        ("{pull: {git_clone: {repository: x}}, build: [], triggers: [{type: event, expect: [a], within: 60}]}", None),
+        ("{tagz: [a]}", "tagz is unknown"),
+        ("{schedules: [{crn: '* * * * *'}]}", "schedules"),
+        ("{paused: sometimes}", "paused"),
+        ("{concurrency_limit: {limit: 1, collision_strategy: WAIT}}", "concurrency_limit"),
+        ("{triggers: [{type: never}]}", "triggers"),
+    ],
+)
+def test_schema_takes_what_deploy_takes(deployment: str, told: str | None) -> None:
+    found = schema_problems(project_schema(), yaml.safe_load(f"anything: else\ndeployments: [{deployment}]"))
+    assert (found == []) if told is None else any(told in one for one in found), found
 
 
 def test_files_that_are_there_stay() -> None:
@@ -63,7 +93,7 @@ def test_recipe_is_guessed_from_the_folder(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("")
     git(tmp_path, "add", "x")
     git(tmp_path, "commit", "--quiet", "-m", "x")
-    assert initialize_project() == [".headraceignore", "headrace.yaml"]
+    assert initialize_project() == [".headraceignore", "headrace.yaml", ".headrace.schema.json"]
     (step,) = yaml.safe_load(Path("headrace.yaml").read_text())["pull"]
     assert step == {"headrace.deployments.steps.git_clone": {"repository": "https://host/me/shop.git", "branch": "main"}}
 

@@ -13,7 +13,10 @@ from deploy.git_server import git, make_repository
 from deploy.projects import deployed, headrace, make_pool, write_flows, write_project
 from headrace.blocks.system import Secret
 from headrace.client.orchestration import get_client
+from headrace.deploy.project.schema import project_schema
+from headrace.deploy.project.source import read_source
 from headrace.events.schemas.automations import EventTrigger
+from headrace.rules.schema_check import problems as schema_problems
 from headrace.variables import Variable
 
 WHOLE = """
@@ -82,6 +85,11 @@ def whole(client: str) -> dict[str, Any]:
     done = headrace("deploy", "--all")
     assert (done.code, done.err) == (0, "")
     return deployed()
+
+
+def test_whole_file_fits_the_schema() -> None:
+    write_project(WHOLE)
+    assert schema_problems(project_schema(), read_source(Path("headrace.yaml")).data) == []
 
 
 def test_every_key_reaches_the_server(whole: dict[str, Any]) -> None:

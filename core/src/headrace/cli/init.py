@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from headrace.cli.render import fail
@@ -11,8 +13,9 @@ from headrace.cli.render import fail
 @click.option("--name", default=None, help="The project's name; by default that of the folder.")
 @click.option("--recipe", default=None, help="Where the code is kept: local, git, docker, docker-git, s3, gcs, azure, ...")
 @click.option("-f", "--field", "fields", multiple=True, metavar="NAME=VALUE", help="What the recipe wants to be told. Repeatable.")
-def command(name: str | None, recipe: str | None, fields: tuple[str, ...]) -> None:
-    """Write a project file and a list of ignored files into this folder, unless they are there.
+@click.option("--schema", "schema_only", is_flag=True, help="Print the JSON schema of project files, for editors, and write nothing.")
+def command(name: str | None, recipe: str | None, fields: tuple[str, ...], schema_only: bool) -> None:
+    """Write a project file, its schema and a list of ignored files into this folder, unless they are there.
 
     On a terminal, asks which recipe to follow and what it wants to be told.
     """
@@ -20,6 +23,11 @@ def command(name: str | None, recipe: str | None, fields: tuple[str, ...]) -> No
     from headrace.cli.config import is_interactive
     from headrace.deploy.project.init import git_remote, guess_recipe, initialize_project, recipe_inputs, recipe_names
 
+    if schema_only:
+        from headrace.deploy.project.schema import project_schema
+
+        click.echo(json.dumps(project_schema(), indent=1))
+        return
     given: dict[str, str] = {}
     for field in fields:
         key, equals, value = field.partition("=")
@@ -45,5 +53,5 @@ def command(name: str | None, recipe: str | None, fields: tuple[str, ...]) -> No
     written = initialize_project(name, recipe, given)
     if not written:
         fail("This folder has a project file already, and it was left as it is.")
-    click.echo(f"Wrote {' and '.join(written)}, by the recipe {recipe!r}.")
+    click.echo(f"Wrote {', '.join(written)}, by the recipe {recipe!r}.")
     click.echo("Fill in the deployment there, then look at `headrace plan` and make it with `headrace deploy`.")

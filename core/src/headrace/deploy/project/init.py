@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, cast
 import yaml
 
 from headrace.data.annotations import NotSet
+from headrace.deploy.project.schema import EDITOR_LINE, SCHEMA_FILE, project_schema
 from headrace.deploy.templating import KEPT, Placeholder, named_value, substitute
 from headrace.model.errors import near
 
@@ -79,7 +81,9 @@ def configure_project_by_recipe(recipe: str, **formatting_kwargs: Any) -> dict[s
 
 
 def create_default_headrace_yaml(path: str, name: str | None = None, contents: dict[str, Any] | None = None) -> bool:
-    """Write `headrace.yaml` into the folder `path`, unless there is a project file; return whether it was written.
+    """Write `headrace.yaml` and the schema that its first line names into the folder `path`, unless there is a project file.
+
+    Returns whether they were written.
 
     `name`: the project's name, by default that of the folder. `contents`: its steps, by default those of the recipe `local`.
     """
@@ -89,6 +93,7 @@ def create_default_headrace_yaml(path: str, name: str | None = None, contents: d
     steps = cast("dict[str, Any]", configure_project_by_recipe("local")) if contents is None else dict(contents)
     variables: dict[str, Any] = steps.pop("job_variables", None) or {}
     (folder / PROJECT_FILE).write_text(_file_text(name or folder.resolve().name, steps, variables), encoding="utf-8")
+    (folder / SCHEMA_FILE).write_text(f"{json.dumps(project_schema(), indent=1)}\n", encoding="utf-8")
     return True
 
 
@@ -98,7 +103,7 @@ def _file_text(name: str, steps: dict[str, Any], variables: dict[str, Any]) -> s
     deployment: dict[str, Any] = {**empty, "tags": [], "parameters": {}, "work_pool": pool}
     values: dict[str, Any] = {**{key: steps.get(key) for key in ("build", "push", "pull")}, "deployments": [deployment]}
     rest = {key: value for key, value in steps.items() if key not in values}
-    parts = [f"# How the flows of this project are deployed. See `headrace deploy --help`.\n{_dumped({'name': name, **rest})}"]
+    parts = [f"{EDITOR_LINE}\n# How the flows of this project are deployed. See `headrace deploy --help`.\n{_dumped({'name': name, **rest})}"]
     parts += [f"# {_COMMENTS[key]}\n{_dumped({key: value})}" for key, value in values.items()]
     return "\n".join(parts)
 
@@ -125,7 +130,7 @@ def initialize_project(name: str | None = None, recipe: str | None = None, input
         Path(IGNORE_FILE).write_text(_IGNORED, encoding="utf-8")
         written.append(IGNORE_FILE)
     if create_default_headrace_yaml(".", name, cast("dict[str, Any]", made)):
-        written.append(PROJECT_FILE)
+        written += [PROJECT_FILE, SCHEMA_FILE]
     return written
 
 

@@ -41,15 +41,15 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str | dict) else value
 
 
-Text = Annotated[str, BeforeValidator(_as_text)]
+Text = Annotated[str, BeforeValidator(_as_text, json_schema_input_type=str | float)]
 
 
 class ScheduleSpec(Action):
     """When runs begin: exactly one of `cron`, `interval` (seconds, HH:MM:SS or ISO 8601) and `rrule`."""
 
     cron: str | None = None
-    interval: Annotated[timedelta | None, BeforeValidator(_as_interval)] = None
-    rrule: Annotated[str | None, BeforeValidator(_as_rrule)] = None
+    interval: Annotated[timedelta | None, BeforeValidator(_as_interval, json_schema_input_type=float | str | None)] = None
+    rrule: Annotated[str | None, BeforeValidator(_as_rrule, json_schema_input_type=str | dict[str, Any] | None)] = None
     timezone: str | None = None
     anchor_date: datetime | None = None
     day_or: bool | None = None
@@ -113,19 +113,19 @@ def _without_nulls(given: Any) -> Any:
 
 
 Limit = Annotated[int, Field(gt=0)] | ConcurrencyLimitConfig
-Steps = Annotated[list[dict[str, Any]], BeforeValidator(_as_list)]
+Steps = Annotated[list[dict[str, Any]], BeforeValidator(_as_list, json_schema_input_type=list[dict[str, Any]] | dict[str, Any])]
 
 
 class DeploymentSpec(Action):
     """A deployment as the project file writes it. A key that is null is as good as absent."""
 
-    name: Annotated[FlowName | None, BeforeValidator(_as_text)] = None
+    name: Annotated[FlowName | None, BeforeValidator(_as_text, json_schema_input_type=FlowName | float | None)] = None
     entrypoint: str | None = None
     flow_name: str | None = None
     description: str | None = None
     version: Text | None = None
     version_type: VersionType | None = None
-    tags: Annotated[list[Text], BeforeValidator(_as_list)] = Field(default_factory=list)
+    tags: Annotated[list[Text], BeforeValidator(_as_list, json_schema_input_type=list[Text] | str)] = Field(default_factory=list)
     parameters: dict[str, Any] = Field(default_factory=dict)
     enforce_parameter_schema: bool = True
     schedule: ScheduleSpec | None = None
