@@ -22,6 +22,8 @@ from headrace.settings.environment import internal_name
 from headrace.states import Cancelling, Running
 
 SECONDS_MAX = 60.0
+GIVEN = {"CONTRACT": "given", "HEADRACE_API_URL": "http://127.0.0.1:9/api"}
+"""Variables of each run's environment. Nothing is at that address: no flow runs in these tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class WorkerContract:
         def run(body: Callable[..., Coroutine[Any, Any, None]], variables: dict[str, Any] | None = None) -> None:
             async def work() -> None:
                 async with get_client() as client:
-                    run = await _made(client, base_worker, job_variables if variables is None else variables)
+                    run = await made(client, base_worker, job_variables if variables is None else variables)
                     async with base_worker(work_pool_name="contract") as worker:
                         assert [one.id for one in await worker.get_and_submit_flow_runs()] == [run.id]
                         await body(client, worker, run)
@@ -137,7 +139,7 @@ class WorkerContract:
             job = await service.started()
             await client.set_flow_run_state(run.id, Running())
             service.end(job.identifier, 0)
-            await _idle(worker)
+            await idle(worker)
             state = (await client.read_flow_run(run.id)).state
             assert state is not None
             assert state.is_running()
@@ -147,7 +149,7 @@ class WorkerContract:
     def test_a_job_that_ends_badly_is_crashed_with_its_status(self, at_work: Callable[..., None], service: FakeService) -> None:
         async def body(client: HeadraceClient, worker: Any, run: FlowRun) -> None:
             service.end((await service.started()).identifier, 3)
-            await _idle(worker)
+            await idle(worker)
             state = (await client.read_flow_run(run.id)).state
             assert state is not None
             assert state.is_crashed()
@@ -173,7 +175,7 @@ class WorkerContract:
                 await asyncio.sleep(0.01)
             await client.set_flow_run_state(run.id, Cancelling())
             await worker.cancel_runs()
-            await _idle(worker)
+            await idle(worker)
             assert not service.is_running(job.identifier)
             state = (await client.read_flow_run(run.id)).state
             assert state is not None
@@ -185,7 +187,7 @@ class WorkerContract:
         async def body(client: HeadraceClient, worker: Any, run: FlowRun) -> None:
             job = await service.started()
             service.end(job.identifier, 0)
-            await _idle(worker)
+            await idle(worker)
             with pytest.raises(InfrastructureNotFound):
                 await worker.kill_infrastructure(job.identifier, worker.job_configuration(), 1)
 
@@ -198,7 +200,7 @@ class WorkerContract:
             pytest.skip("nothing makes this worker's service refuse a job")
 
         async def body(client: HeadraceClient, worker: Any, run: FlowRun) -> None:
-            await _idle(worker)
+            await idle(worker)
             state = (await client.read_flow_run(run.id)).state
             assert state is not None
             assert state.is_crashed()
@@ -207,14 +209,16 @@ class WorkerContract:
         at_work(body, broken_job_variables)
 
 
-async def _made(client: HeadraceClient, worker: type[BaseWorker[Any, Any, Any]], variables: dict[str, Any]) -> FlowRun:
+async def made(client: HeadraceClient, worker: type[BaseWorker[Any, Any, Any]], variables: dict[str, Any]) -> FlowRun:
+    """Create a pool `contract` of the worker's type, a deployment for it, and a run of that, and return the run."""
     template = worker.get_default_base_job_template()
     await client.create_work_pool(WorkPoolCreate(name="contract", type=worker.type, base_job_template=template))
     flow = await client.create_flow_from_name("contract")
     deployment = await client.create_deployment(flow_id=flow, name="contract", work_pool_name="contract", job_variables=variables)
-    return await client.create_flow_run_from_deployment(deployment, job_variables={"env": {"CONTRACT": "given"}})
+    return await client.create_flow_run_from_deployment(deployment, job_variables={"env": GIVEN})
 
 
-async def _idle(worker: BaseWorker[Any, Any, Any]) -> None:
+async def idle(worker: BaseWorker[Any, Any, Any]) -> None:
+    """Wait until a worker has no runs any more."""
     while worker.running:
         await asyncio.sleep(0.01)

@@ -147,7 +147,12 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
         return
 
     def failure_of(self, error: Exception) -> Failure:
-        """Say what an SDK's error means. Default: lost connections and time limits are UNKNOWN, all else is FINAL."""
+        """Say what an SDK's error means. Default: lost connections and time limits are UNKNOWN, all else is FINAL.
+
+        `InfrastructureNotAvailable` is BUSY: raise it when nothing answers at all.
+        """
+        if isinstance(error, InfrastructureNotAvailable):
+            return Failure.BUSY
         return Failure.UNKNOWN if isinstance(error, ConnectionError | TimeoutError) else Failure.FINAL
 
     def poll_seconds(self, job: C) -> float:
@@ -234,12 +239,12 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
                     raise InfrastructureNotAvailable(
                         f"The service did not stop the job {infrastructure_pid}: {type(error).__name__}: {error}"
                     ) from error
-            await self._pause(attempt)
+            await self.pause(attempt)
 
     @property
     def takes_runs(self) -> bool:
         """Whether the pool is this worker's, as far as it knows, and it is not about to stop."""
-        return self.backend_id is not None and self._work_pool is not None and not self._complaint and not self.is_stopping
+        return self._is_reached and self._work_pool is not None and not self._complaint and not self.is_stopping
 
     def has_run(self, run_id: UUID) -> bool:
         """Say whether it has this run."""
@@ -284,7 +289,7 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
                 if failure is Failure.FINAL or attempt == self.submit_tries:
                     raise
                 logger.warning("The job could not be started (%s: %s); trying again.", type(error).__name__, error)
-            await self._pause(attempt)
+            await self.pause(attempt)
         raise AssertionError("the last try returns or raises")
 
     async def _found(self, job: C, cause: Exception) -> str | None:
@@ -303,7 +308,7 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
             else:
                 if answer is not None:
                     return answer
-            await self._pause(attempt)
+            await self.pause(attempt)
         return None
 
     async def _watched(self, identifier: str, job: C, output: _Output, logger: Logger) -> JobStatus:
@@ -355,7 +360,8 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
         code = STATUS_UNKNOWN if status.exit_code is None else status.exit_code
         return cast("R", self.result_class(identifier=identifier, status_code=code))
 
-    async def _pause(self, attempt: int) -> None:
+    async def pause(self, attempt: int) -> None:
+        """Wait before the next try of a call."""
         await asyncio.sleep(min(self.retry_seconds * 2 ** (attempt - 1), 15.0) * random.uniform(0.5, 1))
 
 
@@ -367,20 +373,17 @@ class _Output:
         self._after: str | None = None
         self._is_shown = worker.streams_output(job)
 
-    async def show(self) -> bool:
-        """Show what has come since the last time; say whether that was anything. A log that cannot be read is read the next time."""
-        if not self._is_shown:
-            return False
-        found = await self._read(self._after)
-        self._after = found.after if found.after is not None else self._after
-        for line in found.lines:
-            self._worker.show_line(line)
-        return bool(found.lines)
+    async def show(self) -> None:
+        """Show what has come since the last time. A log that cannot be read now is read the next time."""
+        if self._is_shown:
+            self._tell(await self._page(self._after))
 
     async def finish(self) -> None:
         """Show all that is left."""
-        for _ in range(LOG_PAGES_MAX):
-            if not await self.show():
+        for _ in range(LOG_PAGES_MAX if self._is_shown else 0):
+            page = await self._insist(self._after)
+            self._tell(page)
+            if not page.lines:
                 return
 
     async def tail(self) -> list[str]:
@@ -388,16 +391,30 @@ class _Output:
         lines: list[str] = []
         after: str | None = None
         for _ in range(LOG_PAGES_MAX):
-            found = await self._read(after)
-            lines = [*lines, *found.lines][-LOG_LINES_MAX:]
-            if not found.lines or found.after is None:
+            page = await self._insist(after)
+            lines = [*lines, *page.lines][-LOG_LINES_MAX:]
+            if not page.lines or page.after is None:
                 break
-            after = found.after
+            after = page.after
         return lines
 
-    async def _read(self, after: str | None) -> JobLogs:
+    def _tell(self, page: JobLogs | None) -> None:
+        if page is not None:
+            self._after = page.after if page.after is not None else self._after
+            for line in page.lines:
+                self._worker.show_line(line)
+
+    async def _insist(self, after: str | None) -> JobLogs:
+        for attempt in range(1, self._worker.submit_tries + 1):
+            page = await self._page(after)
+            if page is not None:
+                return page
+            await self._worker.pause(attempt)
+        return JobLogs()
+
+    async def _page(self, after: str | None) -> JobLogs | None:
         try:
             return await self._worker.call(self._worker.read_logs, self._identifier, self._job, after)
         except Exception as error:  # noqa: BLE001  # output is told where it can be; the run does not hang on it
             self._worker.complain_of_logs(self._identifier, error)
-            return JobLogs()
+            return None
