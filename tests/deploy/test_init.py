@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ import yaml
 
 from deploy.git_server import git
 from deploy.projects import deployed, headrace, make_pool, write_flows, write_project
-from headrace.deploy.project.choice import Options, Project, read_project
+from headrace.blocks.system import Secret
+from headrace.deploy.project.choice import Options, Project, choose, read_project
 from headrace.deploy.project.schema import project_schema
-from headrace.deploy.project.wizard import complete, find_flows
+from headrace.deploy.project.wizard import complete, find_flows, save
 from headrace.deployments.base import configure_project_by_recipe, create_default_headrace_yaml, initialize_project
 from headrace.rules.schema_check import problems as schema_problems
 
@@ -140,6 +142,9 @@ class Answers:
         self.asked.append(question)
         return self.answers.pop(0) == "y"
 
+    def secret(self, question: str) -> str:
+        return self.text(question)
+
 
 def no_project() -> Project:
     return read_project(None, Path.cwd())
@@ -158,20 +163,64 @@ def test_flows_are_found_without_running_them() -> None:
 def test_everything_that_is_missing_is_asked() -> None:
     write_flows()
     make_pool()
-    answers = Answers("flows.py:etl", "prod", "local", "y", "cron", "0 4 * * *", "Europe/Rome", "n")
+    answers = Answers("flows.py:etl", "prod", "local", "n", "n", "y", "cron", "0 4 * * *", "Europe/Rome", "y", '{"n": 2}', "n")
     options = complete(Options(), no_project(), answers, Path.cwd())
-    assert options == Options(entrypoint="flows.py:etl", names=("prod",), pool="local", schedules=({"cron": "0 4 * * *", "timezone": "Europe/Rome"},))
+    schedule = {"cron": "0 4 * * *", "timezone": "Europe/Rome", "parameters": {"n": 2}}
+    assert options == Options(entrypoint="flows.py:etl", names=("prod",), pool="local", schedules=(schedule,))
 
 
 def test_what_is_given_is_not_asked() -> None:
-    answers = Answers("n")
+    answers = Answers("n", "n")
     given = Options(entrypoint="flows.py:etl", names=("x",), pool="p")
     assert complete(given, no_project(), answers, Path.cwd()) == given
+    assert answers.asked == ["Shall runs pull the code from remote storage?", "Shall it run on a schedule?"]
+
+
+def test_answers_make_the_steps_that_build_and_push_an_image() -> None:
+    make_pool()
+    answers = Answers("y", "registry/shop", "3", "Dockerfile.shop", "n", "y", "y", "mine", "n")
+    found = complete(Options(entrypoint="f.py:f", names=("x",), pool="local"), no_project(), answers, Path.cwd())
+    (build,) = found.steps["build"][0].values()
+    (push,) = found.steps["push"][0].values()
+    assert (build["image_name"], build["tag"], build["dockerfile"]) == ("registry/shop", "3", "Dockerfile.shop")
+    assert push["credentials"] == "{{ headrace.blocks.docker-registry-credentials.mine }}"
+    assert found.job_variables == {"image": "{{ build_image.image }}"}
+    answers = Answers("y", "registry/shop", "3", "auto", "n", "n", "n")
+    found = complete(Options(entrypoint="f.py:f", names=("x",), pool="local"), no_project(), answers, Path.cwd())
+    assert set(found.steps) == {"build", "pull"}
+
+
+def test_answers_make_the_steps_that_pull_from_a_private_repository() -> None:
+    write_flows()
+    answers = Answers("y", "a git repository", "https://host/shop.git", "main", "y", "shop-token", "hush", "n")
+    given = Options(entrypoint="flows.py:etl", names=("x",), pool="p")
+    found = complete(given, no_project(), answers, Path.cwd())
+    clone = {"repository": "https://host/shop.git", "branch": "main", "access_token": "{{ headrace.blocks.secret.shop-token }}"}
+    assert found == replace(given, steps={"pull": [{"headrace.deployments.steps.git_clone": clone}]})
+    assert Secret.load("shop-token").get() == "hush"
+    write_project("pull:\n- set_working_directory: {directory: /}\n")
+    (entry,) = choose(no_project(), found, print, lambda one: [])
+    file = save(entry, no_project(), Path.cwd())
+    assert yaml.safe_load(file.read_text())["deployments"][0]["pull"] == found.steps["pull"]
+
+
+def test_answers_make_the_steps_that_push_to_a_bucket() -> None:
+    answers = Answers("y", "S3", "bkt", "shop", "y", "prod", "n")
+    found = complete(Options(entrypoint="f.py:f", names=("x",), pool="p"), no_project(), answers, Path.cwd())
+    for key in ("push", "pull"):
+        (inputs,) = found.steps[key][0].values()
+        assert inputs["credentials"] == "{{ headrace.blocks.aws-credentials.prod }}"
+
+
+def test_where_the_code_is_is_not_asked_when_the_file_says_it() -> None:
+    write_project("pull:\n- set_working_directory: {directory: /}\n")
+    answers = Answers("n")
+    complete(Options(entrypoint="flows.py:etl", names=("x",), pool="p"), no_project(), answers, Path.cwd())
     assert answers.asked == ["Shall it run on a schedule?"]
 
 
 def test_pool_can_be_made() -> None:
-    answers = Answers("y", "mine", "n")
+    answers = Answers("y", "mine", "n", "n")
     assert complete(Options(entrypoint="f.py:f", names=("x",)), no_project(), answers, Path.cwd()).pool == "mine"
 
 
@@ -182,13 +231,13 @@ def test_one_of_several_is_chosen() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a terminal of POSIX")
 def test_questions_are_asked_on_a_terminal() -> None:
-    """With a real terminal: number of the flow, name, pool, no schedule, yes to saving."""
+    """With a real terminal: number of the flow, name, pool, no image, no storage, no schedule, yes to saving."""
     write_flows()
     make_pool()
     leader, follower = pty.openpty()
     process = subprocess.Popen([sys.executable, "-m", "headrace", "deploy"], stdin=follower, stdout=follower, stderr=follower)
     os.close(follower)
-    os.write(leader, b"1\nfrom-terminal\n1\nn\ny\n")
+    os.write(leader, b"1\nfrom-terminal\n1\nn\nn\nn\ny\n")
     shown = b""
     while True:
         try:

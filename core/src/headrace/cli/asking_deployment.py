@@ -26,6 +26,10 @@ class TerminalAsker:
         """Return what is typed."""
         return str(click.prompt(question, default=default))
 
+    def secret(self, question: str) -> str:
+        """Return what is typed and not shown."""
+        return str(click.prompt(question, hide_input=True))
+
     def yes(self, question: str) -> bool:
         """Return whether the answer is yes; Enter is no."""
         return click.confirm(question)

@@ -19,7 +19,7 @@ SOURCE_LABEL = "headrace.source"
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says of the deployment it makes. None, or nothing in a list, says nothing."""
+    """What the command line says of the deployment it makes. None, or nothing in a list, says nothing. `steps` are those that answers make."""
 
     entrypoint: str | None = None
     names: tuple[str, ...] = ()
@@ -38,6 +38,7 @@ class Options:
     triggers: tuple[dict[str, Any], ...] = ()
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     enforce_parameter_schema: bool | None = None
+    steps: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def overlay(self) -> dict[str, tuple[str, Any]]:
         """Return the keys of a deployment that options set, each with the option's name and the value."""
@@ -59,6 +60,7 @@ class Options:
             "parameters": ("--param", self.parameters or None),
             "enforce_parameter_schema": ("--enforce-parameter-schema", self.enforce_parameter_schema),
         }
+        found |= {key: ("the answers given", steps) for key, steps in self.steps.items()}
         return {key: pair for key, pair in found.items() if pair[1] is not None}
 
 
@@ -218,7 +220,7 @@ def _with_options(entry: Entry, options: Options) -> Entry:
         data[key] = value
     if options.schedules:
         data.pop("schedule", None)
-    return replace(entry, data=data, source=replace(entry.source, options=told))
+    return replace(entry, data=data, source=replace(entry.source, options=told), shared=entry.shared - options.steps.keys())
 
 
 def _with_pool(entry: Entry, options: Options) -> Entry:

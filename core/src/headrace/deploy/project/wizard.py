@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from headrace.client.bridge import drive
 from headrace.client.connect import current_client
 from headrace.deploy.project.choice import Entry, Options, Project
 from headrace.deploy.project.init import PROJECT_FILE
+from headrace.deploy.project.wizard_code import asked_code
 
 FILES_MAX = 500
 """Files that are looked through for flows."""
@@ -36,9 +38,13 @@ class Asker(Protocol):
         """Return whether the answer is yes."""
         ...
 
+    def secret(self, question: str) -> str:
+        """Return what is typed and not shown."""
+        ...
+
 
 def complete(options: Options, project: Project, asker: Asker, folder: Path) -> Options:
-    """Return the options with the answers to what is asked: entrypoint, name, pool and schedule, each only when nothing says it."""
+    """Return the options with the answers to what is asked, each only when nothing says it: entrypoint, name, pool, image, storage, schedule."""
     if options.all or options.names or project.entries:
         if len(project.entries) > 1 and not (options.all or options.names or options.entrypoint):
             titles = [one.title for one in project.entries]
@@ -50,9 +56,9 @@ def complete(options: Options, project: Project, asker: Asker, folder: Path) -> 
         found = find_flows(folder)
         entrypoint = asker.choose("Which flow?", found) if found else asker.text("Where is the flow? (path/to/file.py:flow)")
     names = options.names or (asker.text("What shall the deployment be called?", "default"),)
-    pool = options.pool or _asked_pool(asker)
-    schedules = options.schedules or _asked_schedules(asker)
-    return replace(options, entrypoint=entrypoint, names=names, pool=pool, schedules=schedules)
+    options = replace(options, entrypoint=entrypoint, names=names, pool=options.pool or _asked_pool(asker))
+    options = asked_code(options, project, asker)
+    return replace(options, schedules=options.schedules or _asked_schedules(asker))
 
 
 def _asked_pool(asker: Asker) -> str | None:
@@ -75,7 +81,17 @@ def _asked_schedules(asker: Asker) -> tuple[dict[str, Any], ...]:
         kind = asker.choose("Which kind?", ("cron", "interval", "rrule"))
         rule = asker.text({"cron": "Cron expression", "interval": "Seconds between runs", "rrule": "Recurrence rule"}[kind])
         found.append({kind: rule, "timezone": asker.text("Time zone", "UTC")})
+        if asker.yes("Shall its runs have parameters of their own?"):
+            found[-1]["parameters"] = _read(asker.text("Parameters, as a JSON object"))
     return tuple(found)
+
+
+def _read(text: str) -> Any:
+    """Return JSON as what it says, and other text as it is: it is refused with everything else that is wrong."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def find_flows(folder: Path) -> list[str]:
