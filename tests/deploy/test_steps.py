@@ -131,20 +131,29 @@ def test_step_of_a_missing_package_says_what_brings_it() -> None:
         run_step({"no_such_package.steps.build": {}})
 
 
-def test_what_a_step_requires_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """With an installer of our own on the PATH: what it is told is seen, and the module it brings is imported."""
-    installed = tmp_path / "installed"
-    tools = tmp_path / "tools"
-    for folder in (installed, tools):
-        folder.mkdir()
-    (tools / "uv").write_text(f'#!/bin/sh\necho "$@" > "{tmp_path}/told"\necho "def give(): return {{1: 2}}" > "{installed}/brought_steps.py"\n')
-    (tools / "uv").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+def test_what_a_step_requires_is_installed(installer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """With an installer of our own in the place of the real ones: what it is told is seen, and the module it brings is imported."""
+    installed, tools = tmp_path / "installed", tmp_path / "tools"
+    for folder in (installed, tools / "pip"):
+        folder.mkdir(parents=True)
+    program = f"import sys, pathlib\npathlib.Path({str(tmp_path / 'told')!r}).write_text(' '.join(sys.argv[1:]))\n"
+    program += f"pathlib.Path({str(installed / f'brought_by_{installer}.py')!r}).write_text('def give(): return {{1: 2}}')\n"
+    if installer == "pip":
+        (tools / "pip" / "__init__.py").write_text("")
+        (tools / "pip" / "__main__.py").write_text(program)
+        monkeypatch.syspath_prepend(tools)
+        monkeypatch.setenv("PYTHONPATH", str(tools))
+    else:
+        (tools / "uv").write_text(f"#!{sys.executable}\n{program}")
+        (tools / "uv").chmod(0o755)
+        monkeypatch.setitem(sys.modules, "pip", None)  # an installation without pip
+        monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.syspath_prepend(installed)
-    if __import__("importlib.util").util.find_spec("pip") is not None:
-        pytest.skip("pip would be asked, not the installer of this test")
-    assert run_step({"brought_steps.give": {"requires": "prefect-docker>=0.1"}}) == {1: 2}
-    assert (tmp_path / "told").read_text().split()[-1] == "headrace-docker>=0.1"
+    assert run_step({f"brought_by_{installer}.give": {"requires": "prefect-docker>=0.1"}}) == {1: 2}
+    words = (tmp_path / "told").read_text().split()
+    assert words[-1] == "headrace-docker>=0.1"
+    assert words[: words.index("install") + 1] == (["install"] if installer == "pip" else ["pip", "install"])
     assert "headrace-docker>=0.1" in caplog.text
 
 
