@@ -57,12 +57,18 @@ class FilesystemContract:
         files.delete_path("file")
         assert not files.exists("file")
 
-    @pytest.mark.parametrize("path", ["../outside", "a/../../outside", "a/.."])
+    @pytest.mark.parametrize("path", ["../outside", "a/../../outside"])
     def test_no_path_leads_out(self, files: Any, path: str) -> None:
         with pytest.raises(ValueError, match="out"):
             files.write_path(path, b"1")
         with pytest.raises(ValueError, match="out"):
             files.read_path(path)
+
+    @pytest.mark.parametrize("path", ["", ".", "/."])
+    def test_a_path_names_a_file(self, files: Any, path: str) -> None:
+        with pytest.raises(ValueError, match="path"):
+            files.write_path(path, b"1")
+        assert files.list_paths() == []
 
     @pytest.mark.parametrize("name", ["with space.txt", "ümläut-日本.txt", "a+b=c&d.txt", "100%.txt", "#hash?.txt", "'quoted'.txt"])
     def test_names_may_have_any_characters(self, files: Any, name: str) -> None:

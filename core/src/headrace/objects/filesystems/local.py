@@ -115,6 +115,8 @@ class LocalFileSystem(WritableFileSystem, WritableDeploymentStorage):
 
     def _write(self, path: str, content: bytes) -> str:
         whole = self._resolve(path)
+        if whole == self._base:
+            raise ValueError(f"The path {path!r} names the file system's base itself. Give the path of a file below it.")
         whole.parent.mkdir(parents=True, exist_ok=True)
         draft = whole.with_name(f".{ids.random_hex(8)}.draft")
         try:

@@ -133,6 +133,8 @@ class RemoteFileSystem(WritableFileSystem, WritableDeploymentStorage):
 
     def _write(self, path: str, content: bytes) -> str:
         whole = self._resolve(path)
+        if not path.strip("/.") or whole.rstrip("/") == self._resolve(None):
+            raise ValueError(f"The path {path!r} names the file system's base itself. Give the path of a file below it.")
         filesystem = self.filesystem
         filesystem.makedirs(whole.rpartition("/")[0], exist_ok=True)
         with filesystem.open(whole, "wb") as file:
