@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import nox
@@ -30,7 +31,7 @@ CONSTRAINTS = ROOT / "constraints.txt"
 PLUGINS = sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))
 EXAMPLES_PLUGIN = "./plugins/headrace-shell"
 """The plugin that examples and core's tests use. The others bring large packages, and have environments of their own."""
-OWN_FOLDERS = ["tests/scenarios", "tests/benchmarks", "tests/compat", "tests/fuzz"]
+OWN_FOLDERS = ["tests/scenarios", "tests/benchmarks", "tests/compat", "tests/fuzz", "tests/images"]
 """Folders under tests/ that have a session of their own."""
 PROCESSES = "2"
 """Test processes at once: tests start processes of their own."""
@@ -39,9 +40,12 @@ SERVICES = {
     "redis-server": lambda: shutil.which("redis-server") is not None,
     "docker.io": lambda: shutil.which("dockerd") is not None,
     "docker-registry": lambda: shutil.which("docker-registry") is not None,
+    "systemd": lambda: shutil.which("systemd-analyze") is not None,
     "busybox-static": lambda: (program := shutil.which("busybox")) is not None and b"/ld-linux" not in Path(program).read_bytes(),
 }
 """Debian's packages of what tests start, and how to see that it is there."""
+IMAGE_TOOLS = {name: lambda name=name: shutil.which(name) is not None for name in ("debootstrap", "docker-compose")}
+"""Those of the session `images`, likewise."""
 ORIGINAL = ["prefect==3.8.8", "fastapi<0.140"]
 """The program whose client must work against our server."""
 YARDSTICK = [*ORIGINAL, "dbos"]
@@ -57,9 +61,9 @@ def install(session: nox.Session, *parts: str, groups: tuple[str, ...] = (), con
     session.install(*words)
 
 
-def install_services(session: nox.Session) -> None:
+def install_services(session: nox.Session, more: dict[str, Callable[[], bool]] | None = None) -> None:
     """Install the programs that tests start and that no Python package brings, as far as this user may."""
-    missing = [package for package, found in SERVICES.items() if not found()]
+    missing = [package for package, found in {**SERVICES, **(more or {})}.items() if not found()]
     if not missing:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
@@ -141,6 +145,15 @@ def scenarios(session: nox.Session) -> None:
 
 
 @nox.session
+def images(session: nox.Session) -> None:
+    """Build the image of core/docs/operations and run it as its compose file and units say. Takes some minutes and the package archives."""
+    install(session, "./core[server]", groups=("tests",))
+    install_services(session, IMAGE_TOOLS)
+    session.env["IMAGE_CACHE"] = str(work_folder(session))
+    session.run("python", "-m", "pytest", "-q", "tests/images", *session.posargs)
+
+
+@nox.session
 def compat(session: nox.Session) -> None:
     """Let the original's unmodified client, in an environment of its own, work against our server."""
     install(session, "./core[server]", EXAMPLES_PLUGIN, groups=("tests",))
@@ -168,7 +181,6 @@ def plugins(session: nox.Session) -> None:
     if not chosen:
         names = ", ".join(folder.name.removeprefix("headrace-") for folder in PLUGINS)
         session.error(f"No plugin is called {' or '.join(session.posargs)}; there are: {names}.")
-    install_services(session)
     for folder in chosen:
         python = fresh_environment(session, folder.name)
         words = ["--editable", "./core[server]", "--editable", f"./plugins/{folder.name}", "--group", "tests", "--constraints", str(CONSTRAINTS)]
