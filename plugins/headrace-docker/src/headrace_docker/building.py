@@ -1,0 +1,115 @@
+"""Building and pushing images, with what happens meanwhile written as it comes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from headrace_docker.host import DockerHost, client_of
+
+PROGRESS_SECONDS = 2.0
+"""How often the sum of what was sent is written while layers are pushed."""
+
+_DENIED = " Log in to the registry (`docker login`), or give the step `credentials`; does the name begin with the registry and a namespace of yours?"
+
+
+class DockerImages:
+    """What `flow.deploy` builds and pushes images with."""
+
+    def build(self, reference: str, dockerfile: Path, context: Path, backend: str, progress: TextIO | None, **options: Any) -> None:
+        """Build the image `reference` from a Dockerfile and the folder around it. See `build_image`."""
+        check_backend(backend)
+        build_image(reference, {"path": str(context), "dockerfile": str(dockerfile), **options}, progress)
+
+    def push(self, reference: str, progress: TextIO | None) -> None:
+        """Push the image to the registry that its name begins with, as whom `docker login` has noted. See `push_image`."""
+        push_image(reference, None, progress)
+
+
+def check_backend(backend: str) -> None:
+    """Raise `ValueError` for a name that is no backend, and `ImportError` for one that is not offered."""
+    if backend not in ("docker-py", "buildx"):
+        raise ValueError(f"build_backend is 'docker-py' or 'buildx', not {backend!r}.")
+    if backend == "buildx":
+        raise ImportError(
+            "Images are built by the engine's own builder here. For buildx run it as a step: `headrace.deployments.steps.run_shell_script` with "
+            "`docker buildx build --push …`."
+        )
+
+
+def build_image(reference: str, options: Mapping[str, Any], progress: TextIO | None, host: DockerHost | None = None) -> str:
+    """Build an image and return its id. `options` go to the SDK's `APIClient.build`, as `path`, `dockerfile`, `platform`, `buildargs`, `pull`.
+
+    Raises the SDK's `BuildError` with what failed and the last lines of the build, and `FileNotFoundError` without a Dockerfile.
+    """
+    from docker.errors import BuildError
+
+    dockerfile = Path(options.get("path", "."), options.get("dockerfile") or "Dockerfile")
+    if "fileobj" not in options and not dockerfile.is_file():
+        raise FileNotFoundError(f"There is no Dockerfile {str(dockerfile)!r}. Write one, name another, or let `dockerfile: auto` make one.")
+    told: list[str] = []
+    with client_of(host) as client:
+        for piece in client.api.build(tag=reference, decode=True, **{"rm": True, "forcerm": True, **options}):
+            text = piece.get("stream") or piece.get("status") or ""
+            if text.strip():
+                told.append(text.rstrip("\n"))
+                _write(progress, text if text.endswith("\n") else f"{text}\n")
+            if "error" in piece:
+                reason = f"{piece['error'].strip()} The build said last:\n" + "\n".join(told[-20:])
+                raise BuildError(reason, iter([{"stream": line} for line in told]))
+        return client.images.get(reference).id or ""
+
+
+def tag_image(reference: str, tags: Iterable[str], host: DockerHost | None = None) -> None:
+    """Give an image more tags. Raises the SDK's `ImageNotFound`."""
+    repository = reference.rpartition(":")[0]
+    with client_of(host) as client:
+        image = client.images.get(reference)
+        for tag in tags:
+            image.tag(repository, tag=tag)
+
+
+def push_image(reference: str, auth_config: dict[str, str] | None, progress: TextIO | None, host: DockerHost | None = None) -> None:
+    """Push an image to the registry that its name begins with. `auth_config`: user and password for this push alone.
+
+    Raises `OSError` with what the registry says, and what to do when it denies.
+    """
+    repository, _, tag = reference.rpartition(":")
+    sums = _Sums(progress)
+    with client_of(host) as client:
+        for piece in client.api.push(repository, tag=tag, auth_config=auth_config, stream=True, decode=True):
+            if "error" in piece:
+                hint = _DENIED if any(word in piece["error"].lower() for word in ("denied", "no basic auth", "unauthorized")) else ""
+                raise OSError(f"The image {reference} was not pushed: {piece['error'].strip().rstrip('.')}.{hint}")
+            sums.take(piece)
+
+
+class _Sums:
+    """Writes what becomes of each layer, and now and then how much was sent in all."""
+
+    def __init__(self, progress: TextIO | None) -> None:
+        self._progress = progress
+        self._sent: dict[str, tuple[int, int]] = {}
+        self._said: dict[str, str] = {}
+        self._written = time.monotonic()
+
+    def take(self, piece: Mapping[str, Any]) -> None:
+        """Take one piece of what the engine tells."""
+        layer, status, detail = str(piece.get("id", "")), str(piece.get("status", "")), piece.get("progressDetail") or {}
+        if detail.get("total"):
+            self._sent[layer] = (detail.get("current", 0), detail["total"])
+            if time.monotonic() - self._written >= PROGRESS_SECONDS:
+                self._written = time.monotonic()
+                sent, total = (sum(column) for column in zip(*self._sent.values(), strict=True))
+                _write(self._progress, f"Sent {sent / 1e6:.1f} of {total / 1e6:.1f} MB\n")
+        if status and self._said.get(layer) != status:
+            self._said[layer] = status
+            _write(self._progress, f"{layer}: {status}\n" if layer else f"{status}\n")
+
+
+def _write(progress: TextIO | None, text: str) -> None:
+    if progress is not None:
+        progress.write(text)
+        progress.flush()

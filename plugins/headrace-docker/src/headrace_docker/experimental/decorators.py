@@ -1,0 +1,5 @@
+"""The older place of `docker`."""
+
+from headrace_docker.decorators import docker
+
+__all__ = ["docker"]

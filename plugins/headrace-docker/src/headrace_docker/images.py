@@ -1,0 +1,46 @@
+"""Tasks on images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from headrace import task
+from headrace.logging import get_run_logger
+from headrace_docker.host import DockerHost, client_of
+
+if TYPE_CHECKING:
+    from docker.models.images import Image
+
+    from headrace_docker.credentials import DockerRegistryCredentials
+
+
+@task
+def pull_docker_image(
+    repository: str,
+    tag: str | None = None,
+    platform: str | None = None,
+    all_tags: bool = False,
+    docker_host: DockerHost | None = None,
+    docker_registry_credentials: DockerRegistryCredentials | None = None,
+    **pull_kwargs: Any,
+) -> Image | list[Image]:
+    """Pull an image and return it, or with `all_tags` a list of all images of the repository.
+
+    `tag`: default `latest`; not used with `all_tags`. `platform`: as `linux/amd64`. `docker_registry_credentials`: for this pull alone.
+    `pull_kwargs` go to the SDK's `images.pull`. Raises the SDK's `NotFound` and `APIError`.
+
+    Example:
+        ```python
+        from headrace import flow
+        from headrace_docker.images import pull_docker_image
+
+        @flow
+        def main():
+            return pull_docker_image(repository="busybox", tag="1").id
+        ```
+    """
+    if docker_registry_credentials is not None:
+        pull_kwargs = {"auth_config": docker_registry_credentials.auth_config(), **pull_kwargs}
+    with client_of(docker_host) as client:
+        get_run_logger().info("Pulling %s.", repository if all_tags or tag is None else f"{repository}:{tag}")
+        return client.images.pull(repository, tag=tag, all_tags=all_tags, platform=platform, **pull_kwargs)
