@@ -38,6 +38,40 @@ def test_termination_crashes_the_run_and_kills_the_process(program: Callable[[st
     assert stored.task_run().state.name == "Crashed"
 
 
+def test_termination_of_a_run_that_is_being_cancelled_cancels_its_subflows_too(program: Callable[[str], Program], stored: Stored) -> None:
+    from headrace.states import Cancelling
+
+    running = program("""
+        import threading
+        from headrace import flow
+
+        note = [lambda flow, run, state: print(flow.name, state.name, flush=True)]
+
+        @flow(on_cancellation=note, on_crashed=note)
+        def inner():
+            print("ready", flush=True)
+            threading.Event().wait(30)
+
+        @flow
+        def middle():
+            inner()
+
+        @flow(on_cancellation=note, on_crashed=note)
+        def outer():
+            middle()
+
+        outer()
+    """).start()
+    assert running.stdout is not None and running.stdout.readline() == "ready\n"
+    [outer] = [run for run in stored.client.read_flow_runs() if run.parent_task_run_id is None]
+    stored.client.set_flow_run_state(outer.id, Cancelling())
+    running.send_signal(signal.SIGTERM)
+    out, err = running.communicate(timeout=20)
+    assert running.returncode == -signal.SIGTERM, err
+    assert out == "inner Cancelling\nouter Cancelling\n"
+    assert [run.state_name for run in stored.client.read_flow_runs()] == ["Cancelled"] * 3
+
+
 def test_interrupt_crashes_the_run_and_passes_through(program: Callable[[str], Program], stored: Stored) -> None:
     running = program(SERVING.format(body="part()", call="work()")).start()
     assert running.stdout is not None and running.stdout.readline() == "ready\n"

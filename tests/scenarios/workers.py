@@ -12,12 +12,14 @@ from uuid import UUID
 
 from headrace.client.orchestration import HeadraceClient
 from headrace.exceptions import ObjectNotFound
+from headrace.model import clock
 from headrace.model.flow_runs import FlowRun
 from headrace.model.work_pools import WorkPoolCreate
 from headrace.states import State
 from headrace.workers import ProcessWorker
 
 POOL = "pool"
+SECONDS_MAX = 40.0
 
 
 async def start_worker(name: str, *options: str) -> subprocess.Popen[bytes]:
@@ -48,14 +50,16 @@ def state_of(run: FlowRun) -> State[Any]:
 
 
 async def until(holds: Callable[[], Any], seconds_between: float = 0.05) -> Any:
-    """Return the first true answer of `holds`, which may be a coroutine function. The test's own timeout ends the waiting."""
-    while True:
+    """Return the first true answer of `holds`, which may be a coroutine function; fail when there is none in time."""
+    deadline = clock.monotonic() + SECONDS_MAX
+    while clock.monotonic() < deadline:
         found = holds()
         if asyncio.iscoroutine(found):
             found = await found
         if found:
             return found
         await asyncio.sleep(seconds_between)
+    raise AssertionError(f"This did not come about within {SECONDS_MAX} seconds.")
 
 
 async def all_ended(client: HeadraceClient, runs: Sequence[UUID]) -> list[FlowRun]:

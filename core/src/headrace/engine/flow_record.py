@@ -187,14 +187,15 @@ class FlowRecord:
             self.run.end_time = state.timestamp
         return state
 
-    async def is_being_cancelled(self) -> bool:
-        """Look whether somebody asked for the run's cancellation meanwhile; if so, the run is in that state here too."""
+    async def is_being_cancelled(self, run_id: UUID) -> bool:
+        """Look whether somebody asked for the cancellation of a run meanwhile; if it is this one, it is in that state here too."""
         from headrace.model.endpoints.flow_runs import READ_FLOW_RUN
 
-        now = await self._client.call(READ_FLOW_RUN, id=self.run.id)
+        now = await self._client.call(READ_FLOW_RUN, id=run_id)
         if now.state is None or not now.state.is_cancelling():
             return False
-        self.run.state = now.state
+        if run_id == self.run.id:
+            self.run.state = now.state
         return True
 
 

@@ -30,6 +30,8 @@ from headrace.model.errors import Abort, FlowRunTimeoutError, ParameterTypeError
 from headrace.objects import heartbeats
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from headrace.engine.flow import Flow
     from headrace.model.flow_runs import FlowRun
     from headrace.model.states import State
@@ -350,7 +352,9 @@ async def crash(call: FlowCall, error: BaseException, ports: Ports) -> None:
     if isinstance(error, (Pause, Abort, StoreError, ServerUnreachable)) or not record.exists or record.state.is_final():
         return
     await spool().settle()
-    if was_terminated() and await record.is_being_cancelled():
+    if was_terminated() and await record.is_being_cancelled(_outermost(call)):
+        if not record.state.is_cancelling():  # it is a part of the run that is
+            await record.propose("CANCELLING", "Cancelling")
         await _final_hooks(call, record.state, ports)
         await record.propose("CANCELLED", "Cancelled", "The flow run was cancelled, and its process told to end.")
         await spool().settle()
@@ -360,6 +364,14 @@ async def crash(call: FlowCall, error: BaseException, ports: Ports) -> None:
     _log(call, ERROR, "%s", message)
     await _final_hooks(call, state, ports)
     await spool().settle()
+
+
+def _outermost(call: FlowCall) -> UUID:
+    """Return the id of the run that this process runs, of which the call may be a part."""
+    run_id, frame = call.record.run.id, call.enclosing.flow
+    while frame is not None:
+        run_id, frame = frame.run_id, frame.parent.flow if frame.parent is not None else None
+    return run_id
 
 
 def _log(call: FlowCall, level: int, message: str, *values: Any, exc_info: BaseException | None = None) -> None:
