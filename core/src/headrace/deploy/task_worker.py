@@ -195,10 +195,10 @@ class TaskWorker:
                 await asyncio.gather(listening, return_exceptions=True)
                 await self._drain()
         finally:
-            stopped.cancel()
-            for task in self._running.values():
-                task.cancel()
-            await asyncio.gather(*self._running.values(), return_exceptions=True)
+            ending: list[asyncio.Future[Any]] = [listening, stopped, *self._running.values()]
+            for one in ending:
+                one.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
             await self._connection.drop()
             if status is not None:
                 await status.stop()
