@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from headrace.testing.server import server_process
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "core" / "examples"
@@ -36,7 +42,7 @@ CASES = {
     "concurrency_limit.py": ["8 queries, at most 2 at once"],
     "plugin_block.py": ["3 lines: one two three"],
 }
-WITH_TESTS_OF_THEIR_OWN = {"approval.py", "weather_etl.py", "weather_service.py"}
+WITH_TESTS_OF_THEIR_OWN = {"approval.py", "background_tasks.py", "serving.py", "weather_etl.py", "weather_service.py"}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -76,6 +82,77 @@ def test_a_paused_run_goes_on_with_the_answer_of_another_process() -> None:
             paused.kill()
     assert "Grace approved 50, so we spend 50" in rest
     assert paused.returncode == 0
+
+
+# --- those that need a server
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Generator[None, None, None]:
+    with server_process() as running:
+        monkeypatch.setenv("HEADRACE_API_URL", running.url)
+        yield
+
+
+@contextmanager
+def running(*words: str | Path, until: str, cwd: Path | None = None) -> Generator[list[str], None, None]:
+    """Run a program beside the test from the line that has `until` in it, and end it with Ctrl-C; gives the lines it prints."""
+    lines: list[str] = []
+    with subprocess.Popen(
+        [sys.executable, "-u", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=cwd, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        output = process.stdout
+        is_there = threading.Event()
+
+        def read() -> None:
+            for line in output:
+                lines.append(line)
+                if until in line:
+                    is_there.set()
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        try:
+            assert is_there.wait(LIMIT_SECONDS), lines
+            yield lines
+            process.send_signal(signal.SIGINT)
+            assert process.wait(LIMIT_SECONDS) == 0, lines
+            reader.join()
+        finally:
+            process.kill()
+
+
+@pytest.mark.usefixtures("server")
+def test_a_served_deployment_runs_by_its_schedule_and_when_it_is_asked_to() -> None:
+    with running(EXAMPLES / "serving.py", until="5 visitors at the south door") as lines:
+        assert "ended in the state Completed" in run(EXAMPLES / "serving.py", "--seconds", "60")
+    assert "4 visitors at the main door" in "".join(lines)
+    (deployment,) = json.loads(command_line("deployment", "ls", "-o", "json"))
+    assert {one["slug"]: one["parameters"] for one in deployment["schedules"]} == {"mornings": {}, "south": {"door": "south"}}
+    assert deployment["paused"] is True
+
+
+@pytest.mark.usefixtures("server")
+def test_a_project_is_deployed_to_a_pool_and_run_by_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POOL", "machines")
+    monkeypatch.chdir(EXAMPLES / "project")
+    command_line("work-pool", "create", "machines", "--type", "process")
+    plan = command_line("plan", "--all")
+    assert "2 to create, 0 to change, 0 as they are." in plan
+    command_line("deploy", "--all")
+    with running("-m", "headrace", "worker", "start", "--pool", "machines", until="started!") as lines:
+        command_line("deployment", "run", "import-orders/nightly", "--watch")
+        command_line("deployment", "run", "import-orders/by-hand", "--watch", "-p", "day=monday")
+    assert "orders of yesterday for production" in "".join(lines)
+    assert "orders of monday for nobody" in "".join(lines)
+
+
+@pytest.mark.usefixtures("server")
+def test_tasks_run_in_another_process() -> None:
+    with running(EXAMPLES / "background_tasks.py", "worker", until="serves write_letter") as lines:
+        assert "Dear Ada / Dear Grace" in run(EXAMPLES / "background_tasks.py", "ada", "grace")
+    assert "writing to ada" in "".join(lines)
 
 
 def test_the_weather_pipeline_retries_rolls_back_and_caches(tmp_path: Path) -> None:
