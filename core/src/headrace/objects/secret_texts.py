@@ -28,7 +28,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def revealed(value: Any) -> Any:
-    """Return the value of a secret in clear, and anything else as it is: `SecretStr`, `SecretBytes`, `SecretDict`, a `Secret` block."""
+    """Return the value of a secret in clear, and anything else as it is: `SecretStr`, `SecretBytes`, `SecretDict`."""
     if isinstance(value, SECRET_TYPES):
         return cast("Secret[Any]", value).get_secret_value()
     return value

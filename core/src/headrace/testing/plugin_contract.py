@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 import pkgutil
 import re
@@ -19,6 +21,9 @@ from packaging.version import Version
 from pydantic import SecretBytes, SecretStr
 
 from headrace.blocks.core import Block
+from headrace.deploy.workers.base import BaseWorker
+from headrace.deploy.workers.worker import Worker, as_base_worker
+from headrace.model.job_templates import checked_template, placeholders, properties
 from headrace.plugin import discovery, modules
 from headrace.plugin.discovery import Candidate
 from headrace.plugin.listing import README_END, README_START, block_schemas, readme_table
@@ -28,6 +33,7 @@ from headrace.plugin.registry import Registry, import_target
 from headrace.testing.utilities import headrace_test_harness
 
 _SECRET_FIELD = re.compile(r"(^|_)(password|passwd|passphrase|secret|token|api_key|private_key|access_key|connection_string|dsn)$")
+_API_KEY = "contract-key-0123456789"
 _NEW_MODULES = """
 import json, sys
 before = set(sys.modules)
@@ -41,12 +47,14 @@ class PluginContract:
     """What headrace and its users expect of a plugin.
 
     Set `plugin` to the name of the entry point. `block_examples` holds, for each block slug that cannot be made without
-    arguments, the arguments of a complete example, secrets included. The tests need the plugin to be installed, an
+    arguments, the arguments of a complete example, secrets included; `job_variables`, for each worker type whose template has
+    required variables, an example of those. The tests need the plugin to be installed, an
     editable install will do, and stand in a `tests` folder beside its `pyproject.toml`.
     """
 
     plugin: ClassVar[str]
     block_examples: ClassVar[dict[str, dict[str, Any]]] = {}
+    job_variables: ClassVar[dict[str, dict[str, Any]]] = {}
 
     @pytest.fixture(autouse=True)
     def contract_home(self) -> Iterator[None]:
@@ -191,6 +199,76 @@ class PluginContract:
         module = import_target(name)
         assert isinstance(module, ModuleType)
         return module
+
+    # --- workers, steps and bundles ------------------------------------------------------------------------------
+
+    def usable(self, kind: Kind) -> Iterator[tuple[Offer, Any]]:
+        """What is offered of a kind and can be used here, with its offer."""
+        for offer in self.record.offers.get(kind, ()):
+            if all(modules.is_available(name) for name in offer.modules):
+                yield offer, self.registry.resolve(kind, offer.name)
+
+    def usable_workers(self) -> Iterator[tuple[str, Any]]:
+        """The worker types whose SDK is installed here, as the library runs them."""
+        for offer, found in self.usable(Kind.WORKER):
+            yield offer.name, as_base_worker(found) if issubclass(found, Worker) else found
+
+    def test_workers_say_what_they_are(self) -> None:
+        """The name of a worker offer is the class's type; the type has a description and can stop what it starts."""
+        for name, worker in self.usable_workers():
+            assert worker.type == name, f"Offer {worker.__name__} by its type, {worker.type!r}."
+            assert worker.get_description().strip(), f"Give {worker.__name__} a description: it is shown where pools are made."
+            stops = any("kill_infrastructure" in vars(base) for base in worker.__mro__ if base is not BaseWorker)
+            assert stops, f"{worker.__name__} cannot stop a run: write kill_infrastructure."
+
+    def test_variables_of_workers_do_something(self) -> None:
+        """A worker's template declares what it uses, uses what it declares, and says what each variable is."""
+        for name, worker in self.usable_workers():
+            template = checked_template(worker.get_default_base_job_template())
+            declared = properties(template)
+            idle = set(declared) - placeholders(template["job_configuration"])
+            assert not idle, f"The template of {name} declares variables that nothing uses, so setting them does nothing: {sorted(idle)}"
+            silent = sorted(variable for variable, schema in declared.items() if not schema.get("description"))
+            assert not silent, f"The template of {name} does not describe {silent}."
+
+    def test_workers_make_configurations_that_show_no_secret(self) -> None:
+        """A job is configured by the template's defaults and the required variables alone, and its text shows no API key."""
+        for name, worker in self.usable_workers():
+            given = self.job_variables.get(name, {})
+            values = {**given, "env": {**given.get("env", {}), "HEADRACE_API_KEY": _API_KEY}}
+            making = worker.job_configuration.from_template_and_values(worker.get_default_base_job_template(), values)
+            try:
+                configuration = asyncio.run(making)
+            except ValueError as error:
+                raise AssertionError(f"Give job_variables[{name!r}] what its template requires: {error}") from error
+            assert _API_KEY not in f"{configuration!r} {configuration}", f"The configuration of {name} shows the API key when it is printed."
+
+    def test_steps_can_be_named_and_called(self) -> None:
+        """A step is found by its dotted name as it is by import, and has a docstring and annotated inputs."""
+        for offer, step in self.usable(Kind.STEP):
+            assert callable(step), f"The step {offer.name} is no function."
+            assert _has_docstring(step), f"The step {offer.name} has no docstring."
+            inputs = inspect.signature(step).parameters.values()
+            bare = [one.name for one in inputs if one.annotation is inspect.Parameter.empty]
+            assert not bare, f"The step {offer.name} has inputs without annotations: {bare}"
+            assert not any(one.kind is inspect.Parameter.POSITIONAL_ONLY for one in inputs), f"{offer.name}: steps are given inputs by name."
+            if "." in offer.name:
+                module, _, function = offer.name.rpartition(".")
+                assert getattr(self._module(module), function) is step, f"The step {offer.name} is another function than that of its name."
+
+    def test_bundles_are_kept_and_run_by_commands(self) -> None:
+        """Where there is a package `bundles`, its modules `upload` and `execute` are commands that take a key and say how to use them."""
+        if modules.spec_of(f"{self.package}.bundles") is None:
+            return
+        for name in (f"{self.package}.bundles.upload", f"{self.package}.bundles.execute"):
+            assert modules.spec_of(name) is not None, f"There is no module {name}: what one stores the other runs."
+            told = self._command(name, "--help")
+            assert told.returncode == 0, f"`python -m {name} --help` fails:\n{told.stderr}"
+            assert "--key" in told.stdout, f"`python -m {name}` takes no --key, by which bundles are told apart."
+            assert self._command(name).returncode != 0, f"`python -m {name}` without arguments does not fail."
+
+    def _command(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, timeout=120, check=False)
 
     # --- blocks --------------------------------------------------------------------------------------------------
 

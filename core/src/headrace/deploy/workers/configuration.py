@@ -6,7 +6,7 @@ variables are merged one by one at every level.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
 from headrace.deploy.templating import apply_values, aresolve_block_document_references, aresolve_variables
 from headrace.model import job_templates
+from headrace.objects.secret_texts import MASK, is_secret_name
 from headrace.settings import get_current_settings
 from headrace.settings.environment import internal_name
 
@@ -40,7 +41,8 @@ _COMMON = {
 class BaseJobConfiguration(BaseModel):
     """What a worker starts a run with. Subclass it with a field for each thing that can be configured.
 
-    A field's value comes from the variable of its name, or from the template in `json_schema_extra={"template": "{{ memory }}Mi"}`.
+    A field's value comes from the variable of its name, or from the template in `json_schema_extra={"template": "{{ memory }}Mi"}`. Its `repr`
+    shows no value of a variable whose name tells of a secret.
     """
 
     model_config = ConfigDict(defer_build=True, arbitrary_types_allowed=True)
@@ -116,6 +118,14 @@ class BaseJobConfiguration(BaseModel):
     def _base_flow_run_command(self) -> str:
         """Return the command of a run for which none is configured."""
         return COMMAND
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            if name == "env":
+                env = cast("Mapping[str, str | None]", value)
+                yield name, {key: MASK if is_secret_name(key) and item is not None else item for key, item in env.items()}
+            else:
+                yield name, value
 
 
 class BaseVariables(BaseModel):

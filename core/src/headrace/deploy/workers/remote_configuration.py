@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from uuid import uuid5
 
 from pydantic import Field, PrivateAttr, field_validator
 
 from headrace.deploy.workers.configuration import BaseJobConfiguration, BaseVariables
-from headrace.objects.secret_texts import MASK, is_secret_name
+from headrace.objects.secret_texts import is_secret_name
 
 ADDED_PREFIX = "prefect.io/"
 """What the keys of labels begin with that a worker adds; see `run_labels`."""
@@ -44,7 +44,7 @@ class RemoteJobVariables(BaseVariables):
 
 
 class RemoteJobConfiguration(BaseJobConfiguration):
-    """What a remote job is made from. Subclass it with a field for each thing that can be configured. Its `repr` shows no secret."""
+    """What a remote job is made from. Subclass it with a field for each thing that can be configured."""
 
     secret_env: dict[str, str] = Field(default_factory=dict, description=_SECRET_ENV)
 
@@ -72,14 +72,6 @@ class RemoteJobConfiguration(BaseJobConfiguration):
         given = {name: value for name, value in self.env.items() if value is not None and name not in self.secret_env}
         secure = {name: value for name, value in given.items() if is_secret_name(name)}
         return JobEnvironment({name: value for name, value in given.items() if name not in secure}, secure, dict(self.secret_env))
-
-    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        for name, value in super().__repr_args__():
-            if name == "env":
-                env = cast("Mapping[str, str | None]", value)
-                yield name, {key: MASK if is_secret_name(key) and item is not None else item for key, item in env.items()}
-            else:
-                yield name, value
 
 
 @dataclass(frozen=True, slots=True)
