@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from headrace.client.methods.given import given
+from headrace.client.methods.given import given, scope
 from headrace.client.methods.proposals import as_proposal
 from headrace.model.errors import ObjectNotFound
 
@@ -112,17 +112,7 @@ class DeploymentMethods:
         from headrace.model.deployments import DeploymentQuery, DeploymentSort
         from headrace.model.endpoints.deployments import FILTER_DEPLOYMENTS
 
-        body = DeploymentQuery(
-            flows=flow_filter,
-            flow_runs=flow_run_filter,
-            task_runs=task_run_filter,
-            deployments=deployment_filter,
-            work_pools=work_pool_filter,
-            work_pool_queues=work_queue_filter,
-            sort=sort or DeploymentSort.NAME_ASC,
-            limit=limit,
-            offset=offset,
-        )
+        body = DeploymentQuery(**scope(locals()), sort=sort or DeploymentSort.NAME_ASC, limit=limit, offset=offset)
         return await self.call(FILTER_DEPLOYMENTS, body)
 
     async def update_deployment(self: Client, deployment_id: UUID, deployment: DeploymentUpdate) -> None:

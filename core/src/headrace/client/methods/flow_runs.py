@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from headrace.client.methods.given import scope
 from headrace.client.methods.proposals import as_proposal
 from headrace.model.endpoints import flow_runs as endpoints
 from headrace.model.endpoints import flows as flow_endpoints
@@ -81,17 +82,7 @@ class FlowRunMethods:
         from headrace.model.flow_runs import FlowRunSort
         from headrace.model.run_queries import FlowRunQuery
 
-        body = FlowRunQuery(
-            flows=flow_filter,
-            flow_runs=flow_run_filter,
-            task_runs=task_run_filter,
-            deployments=deployment_filter,
-            work_pools=work_pool_filter,
-            work_pool_queues=work_queue_filter,
-            sort=sort or FlowRunSort.ID_DESC,
-            limit=limit,
-            offset=offset,
-        )
+        body = FlowRunQuery(**scope(locals()), sort=sort or FlowRunSort.ID_DESC, limit=limit, offset=offset)
         return await self.call(endpoints.FILTER_FLOW_RUNS, body)
 
     async def count_flow_runs(
@@ -107,15 +98,7 @@ class FlowRunMethods:
         """Count the flow runs that match every filter."""
         from headrace.model.run_queries import RunScope
 
-        body = RunScope(
-            flows=flow_filter,
-            flow_runs=flow_run_filter,
-            task_runs=task_run_filter,
-            deployments=deployment_filter,
-            work_pools=work_pool_filter,
-            work_pool_queues=work_queue_filter,
-        )
-        return await self.call(endpoints.COUNT_FLOW_RUNS, body)
+        return await self.call(endpoints.COUNT_FLOW_RUNS, RunScope(**scope(locals())))
 
     async def update_flow_run(
         self: Client,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from headrace.client.methods.given import scope
 from headrace.model.endpoints import flows as endpoints
 from headrace.model.flows import Flow, FlowCreate
 
@@ -52,17 +53,7 @@ class FlowMethods:
         from headrace.model.flows import FlowSort
         from headrace.model.run_queries import FlowQuery
 
-        body = FlowQuery(
-            flows=flow_filter,
-            flow_runs=flow_run_filter,
-            task_runs=task_run_filter,
-            deployments=deployment_filter,
-            work_pools=work_pool_filter,
-            work_pool_queues=work_queue_filter,
-            sort=sort or FlowSort.NAME_ASC,
-            limit=limit,
-            offset=offset,
-        )
+        body = FlowQuery(**scope(locals()), sort=sort or FlowSort.NAME_ASC, limit=limit, offset=offset)
         return await self.call(endpoints.FILTER_FLOWS, body)
 
     async def delete_flow(self: Client, flow_id: UUID) -> None:

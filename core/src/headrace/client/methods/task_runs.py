@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from headrace.client.methods.given import scope
 from headrace.client.methods.proposals import as_proposal
 from headrace.model.endpoints import states as state_endpoints
 from headrace.model.endpoints import task_runs as endpoints
@@ -76,17 +77,7 @@ class TaskRunMethods:
         from headrace.model.run_queries import TaskRunQuery
         from headrace.model.task_runs import TaskRunSort
 
-        body = TaskRunQuery(
-            flows=flow_filter,
-            flow_runs=flow_run_filter,
-            task_runs=task_run_filter,
-            deployments=deployment_filter,
-            work_pools=work_pool_filter,
-            work_pool_queues=work_queue_filter,
-            sort=sort or TaskRunSort.ID_DESC,
-            limit=limit,
-            offset=offset,
-        )
+        body = TaskRunQuery(**scope(locals()), sort=sort or TaskRunSort.ID_DESC, limit=limit, offset=offset)
         return await self.call(endpoints.FILTER_TASK_RUNS, body)
 
     async def set_task_run_name(self: Client, task_run_id: UUID, name: str) -> None:
