@@ -16,7 +16,7 @@ ROOM_LINES_MAX = 6_000
 """Of a room, or of each folder of a room that is divided by noun: see core/docs/decisions/sizes.md."""
 CORE_LINES_MAX = 75_000
 
-DIVIDED_ROOMS = {"cli", "deploy", "model", "operations"}
+DIVIDED_ROOMS = {"cli", "deploy", "model", "objects", "operations"}
 
 TYPE_IGNORES_MAX = 108
 """Exceptions to the type checker in core. May only fall."""
@@ -55,7 +55,7 @@ def test_rooms_are_small() -> None:
 
 
 def test_core_is_small() -> None:
-    assert sum(module.lines for module in core_modules()) <= CORE_LINES_MAX
+    assert sum(module.lines for module in core_modules() if module.room != "testing") <= CORE_LINES_MAX
 
 
 def test_modules_say_what_they_own() -> None:
