@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pytest
 from pydantic import PrivateAttr, SecretBytes, SecretStr
 
+from headrace import flow
 from headrace.blocks.core import Block
 from headrace.blocks.credentials import Live, hidden, is_secret_name, revealed, secrets_of
 from headrace.blocks.fields import SecretDict
@@ -55,6 +56,12 @@ class Holder(Block):
         return 2 * number, threading.current_thread().name
 
     double, adouble = twins(double)
+
+    def redouble(self, number: int) -> int:
+        """Return four times the number, by another method that has twins."""
+        return self.double(self.double(number)[0])[0]
+
+    redouble, aredouble = twins(redouble)
 
 
 def test_a_client_is_made_once_by_all_threads() -> None:
@@ -146,3 +153,11 @@ def test_one_method_serves_blocking_and_async_callers() -> None:
     assert here not in [thread for _, thread in found]
     assert Holder.adouble.__name__ == "adouble"
     assert Holder.double.__doc__ == "Return twice the number, and the thread."
+
+
+def test_methods_that_block_may_use_each_other_in_an_async_flow() -> None:
+    @flow
+    async def work() -> int:
+        return await Holder().aredouble(1)
+
+    assert asyncio.run(work()) == 4

@@ -19,7 +19,13 @@ async def offload(fn: Callable[..., R], *args: Any) -> R:
         return fn(*args)
     import asyncio
 
-    return await asyncio.to_thread(fn, *args)
+    return await asyncio.to_thread(_without_loop, fn, *args)
+
+
+def _without_loop(fn: Callable[..., R], *args: Any) -> R:
+    """Call a function in a thread, which has no event loop: blocking twins within it block, whatever the run that it belongs to."""
+    bridge.mode.set("blocking")  # of the thread's own copy of the context
+    return fn(*args)
 
 
 def twins(fn: Callable[P, R]) -> tuple[Callable[P, R], Callable[P, Coroutine[Any, Any, R]]]:
