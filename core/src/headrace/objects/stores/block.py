@@ -130,7 +130,7 @@ class ObjectStoreBlock(StoreFiles, ObjectStorageBlock, ABC):
         """Return the objects in a folder (default: the base) with sizes and versions, blocking. Keys are whole."""
         return list(self._below(self.prefix_of(folder)))
 
-    def _head(self, path: str) -> StoredObject:
+    def _head(self, path: str | Path) -> StoredObject:
         return self._ask(self.driver.head, self.key_of(path))
 
     def _download_to_path(self, transfer: Transfer, from_path: str, to_path: str | Path | None, options: dict[str, Any]) -> Path:
@@ -174,20 +174,24 @@ class ObjectStoreBlock(StoreFiles, ObjectStorageBlock, ABC):
         return key
 
     def _copy(self, from_path: str | Path, to_path: str | Path, to_bucket: Self | str | None, options: dict[str, Any]) -> str:
-        if isinstance(to_bucket, str):
-            container, key = to_bucket, self.key_of(f"/{str(to_path).lstrip('/')}")
-        else:
-            target = to_bucket if to_bucket is not None else self
-            container, key = target.container, target.key_of(to_path)
+        container, key = self._target(to_path, to_bucket)
         self._ask(self.driver.copy, self.key_of(from_path), container if container != self.container else None, key, **options)
         return key
 
     def _move(self, from_path: str | Path, to_path: str | Path, to_bucket: Self | str | None) -> str:
-        key = self._copy(from_path, to_path, to_bucket, {})
-        source = self.key_of(from_path)
-        if not (source == key and (to_bucket is None or getattr(to_bucket, "container", to_bucket) == self.container)):
-            self._ask(self.driver.delete, source)
+        source, (container, key) = self.key_of(from_path), self._target(to_path, to_bucket)
+        if (container, key) == (self.container, source):
+            self._head(from_path)  # some stores refuse to copy an object onto itself
+            return key
+        self._copy(from_path, to_path, to_bucket, {})
+        self._ask(self.driver.delete, source)
         return key
+
+    def _target(self, to_path: str | Path, to_bucket: Self | str | None) -> tuple[str, str]:
+        if isinstance(to_bucket, str):
+            return to_bucket, self.key_of(f"/{str(to_path).lstrip('/')}")
+        target = to_bucket if to_bucket is not None else self
+        return target.container, target.key_of(to_path)
 
 
 def _size_left(file: BinaryIO) -> int | None:
