@@ -18,11 +18,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
+from pydantic import BaseModel, PrivateAttr, SecretBytes, SecretStr, ValidationError
 from pydantic import Secret as PydanticSecret
 
 from headrace.blocks.abstract import CredentialsBlock
 from headrace.blocks.core import Block, BlockNotSavedError, InvalidBlockRegistration, UnknownBlockType
+from headrace.blocks.credentials import Live
 from headrace.blocks.fields import SecretDict
 from headrace.blocks.system import Secret
 from headrace.client.bridge import drive
@@ -616,3 +617,16 @@ def test_importing_blocks_brings_no_heavy_package() -> None:
         "print([name for name in ('sqlalchemy', 'httpx', 'jinja2', 'cryptography', 'fsspec', 'redis') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_copy_holds_nothing_open() -> None:
+    class Connected(Block):
+        address: str
+        _connection: Live[object] = PrivateAttr(default_factory=Live[object])
+
+    block = Connected(address="here")
+    connection = block._connection.get(object)
+    for made in (copy.copy(block), block.model_copy(update={"address": "there"}), copy.deepcopy(block)):
+        assert not made._connection.is_made
+        assert made._connection.get(object) is not connection
+    assert block._connection.get(object) is connection

@@ -19,6 +19,7 @@ from headrace.model.blocks import NON_VERSIONED, BlockDocument, BlockRegistratio
 from headrace.model.errors import BlockNotSavedError
 from headrace.objects.blocks import known, schema, texts
 from headrace.objects.fields import reveal
+from headrace.objects.live import Live
 
 initialising: ContextVar[bool] = ContextVar("headrace_block_initialising", default=True)
 """False while a document is loaded without validation, so that `block_initialization` does not meet missing values."""
@@ -208,6 +209,13 @@ class Block(BaseModel):
         """Return the JSON schema of this class as blocks are stored with: definitions under `definitions`, secrets named."""
         made = super().model_json_schema(by_alias, ref_template, schema_generator, mode, **options)
         return schema.with_definitions(made)
+
+    def __copy__(self) -> Self:
+        """Return a block with the same values that holds nothing open: its connections and clients are its own. `model_copy` does this too."""
+        made = super().__copy__()
+        private = made.__pydantic_private__ or {}
+        private.update({name: Live[Any]() for name, value in private.items() if isinstance(value, Live)})
+        return made
 
     def get_block_placeholder(self) -> str:
         """Return what stands for this block in a template: `headrace.blocks.<slug>.<name>`.
