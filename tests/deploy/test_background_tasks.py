@@ -318,8 +318,11 @@ def test_a_stopped_worker_finishes_what_has_begun() -> None:
 
 
 def test_serving_ends_after_its_timeout() -> None:
+    served = threading.active_count()
     serve(add, timeout=0.1)
     add.serve(timeout=0.1)
+    assert threading.active_count() <= served
+    assert add.delay(1, 2).state.name == "Scheduled"  # nobody takes it any more
 
 
 @pytest.mark.embedded

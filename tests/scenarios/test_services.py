@@ -46,11 +46,12 @@ def services(home: Path) -> Generator[Services, None, None]:
         process.wait()
 
 
-def wait_for(rows: Callable[[str], list[tuple[object, ...]]], sql: str, wanted: list[tuple[object, ...]]) -> None:
+def settled(rows: Callable[[str], list[tuple[object, ...]]], sql: str, wanted: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Return what a query finds once it finds what is wanted, or when that takes too long."""
     deadline = clock.monotonic() + WAIT_SECONDS
     while (found := rows(sql)) != wanted and clock.monotonic() < deadline:
         clock.sleep(0.05)
-    assert found == wanted
+    return found
 
 
 def overdue_run() -> None:
@@ -65,9 +66,11 @@ def test_killed_services_go_on_where_they_were(services: Services, rows: Callabl
     for count in (1, 2, 3):
         overdue_run()
         process = services()
-        wait_for(rows, late, [(count,)])
+        assert settled(rows, late, [(count,)]) == [(count,)]
         process.send_signal(signal.SIGKILL)
         process.wait()
+    states = "SELECT COUNT(*) FROM flow_run_state WHERE name = 'Late'"
+    assert rows(states) == [(3,)]  # none was marked twice
 
 
 def test_services_find_the_run_of_a_killed_process(services: Services, scripts: Scripts, rows: Callable[[str], list[tuple[object, ...]]]) -> None:
@@ -90,5 +93,5 @@ def test_services_find_the_run_of_a_killed_process(services: Services, scripts: 
     assert process.stdout is not None and process.stdout.readline() == "inside\n"
     process.kill()
     process.wait()
-    wait_for(rows, "SELECT state_name FROM flow_run", [("Crashed",)])
+    assert settled(rows, "SELECT state_name FROM flow_run", [("Crashed",)]) == [("Crashed",)]
     assert rows("SELECT event FROM events WHERE event LIKE 'prefect.flow-run.C%'") == [("prefect.flow-run.Crashed",)]

@@ -23,13 +23,14 @@ def test_calls_of_one_thread_are_performed_in_their_order() -> None:
 
 
 def test_several_threads_perform_calls_beside_each_other() -> None:
-    async def body() -> None:
+    async def body() -> list[int]:
         lane = Lane("three", 3)
         together = threading.Barrier(3, timeout=10)  # passes only when three calls are under way at once
-        await asyncio.gather(*(lane.run(together.wait) for _ in range(3)))
+        places = await asyncio.gather(*(lane.run(together.wait) for _ in range(3)))
         lane.close()
+        return places
 
-    asyncio.run(body())
+    assert sorted(asyncio.run(body())) == [0, 1, 2]
 
 
 def test_errors_are_raised_where_the_call_is_awaited() -> None:

@@ -313,4 +313,9 @@ def test_commit_of_another_process_is_heard(database: Database) -> None:
 
 
 def test_database_in_memory_has_nobody_to_hear_of() -> None:
-    Database("sqlite://").listen(print)()
+    database, heard, before = Database("sqlite://"), list[object](), threading.active_count()
+    end = database.listen(heard.append)
+    add(database, "a")
+    assert threading.active_count() == before
+    end()
+    assert (names(database), heard) == (["a"], [])

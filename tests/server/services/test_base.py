@@ -102,7 +102,14 @@ def test_stop_waits_for_the_present_round_or_only_asks() -> None:
 
 
 def test_stop_of_a_service_that_does_not_run_does_nothing() -> None:
-    asyncio.run(Counting().stop())
+    async def scenario() -> None:
+        service = Counting()
+        await service.stop()
+        assert not service.is_stopping
+        await asyncio.wait_for(service.start(loops=2), 5)
+        assert service.rounds == 2
+
+    asyncio.run(scenario())
 
 
 def test_service_may_stop_itself() -> None:
@@ -269,7 +276,9 @@ def test_service_may_handle_signals_itself() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(task, 5)
 
+    handler = signal.getsignal(signal.SIGTERM)
     asyncio.run(scenario())
+    assert signal.getsignal(signal.SIGTERM) is handler
 
 
 def test_services_are_found_at_their_documented_places() -> None:

@@ -54,8 +54,8 @@ class FakeService(ABC):
 class WorkerContract:
     """What a worker owes those whose runs it starts.
 
-    A subclass named `Test…` overrides the fixtures `worker_class` (a `Worker` or `BaseWorker`) and `service` (a `FakeService` in force for it), and
-    where needed `job_variables` (what the pool's template is given) and `broken_job_variables` (such that starting fails; None: no such thing).
+    A subclass named `Test…` overrides the fixtures `worker_class` (a `Worker` or `BaseWorker`), `service` (a `FakeService` in force for it) and
+    `broken_job_variables` (such that starting fails), and where needed `job_variables` (what the pool's template is given).
     """
 
     @pytest.fixture
@@ -74,9 +74,9 @@ class WorkerContract:
         return {}
 
     @pytest.fixture
-    def broken_job_variables(self) -> dict[str, Any] | None:
-        """Return variables with which nothing can be started."""
-        return None
+    def broken_job_variables(self) -> dict[str, Any]:
+        """Return variables with which nothing can be started, for the service refuses them."""
+        raise TypeError(f"{type(self).__name__} must override the fixture `broken_job_variables`.")
 
     @pytest.fixture
     def base_worker(self, worker_class: Any) -> type[BaseWorker[Any, Any, Any]]:
@@ -194,11 +194,8 @@ class WorkerContract:
         at_work(body)
 
     def test_what_cannot_be_started_is_crashed_with_the_reason(
-        self, at_work: Callable[..., None], service: FakeService, broken_job_variables: dict[str, Any] | None
+        self, at_work: Callable[..., None], service: FakeService, broken_job_variables: dict[str, Any]
     ) -> None:
-        if broken_job_variables is None:
-            pytest.skip("nothing makes this worker's service refuse a job")
-
         async def body(client: HeadraceClient, worker: Any, run: FlowRun) -> None:
             await idle(worker)
             state = (await client.read_flow_run(run.id)).state
