@@ -1,0 +1,19 @@
+"""What headrace expects of every plugin."""
+
+from headrace.testing import PluginContract
+
+CREDENTIALS = {
+    "aws_access_key_id": "AKIDEXAMPLE",
+    "aws_secret_access_key": "wJalrXUtnFEMI-secret",
+    "aws_session_token": "FQoGZXIvYXdzEPP-token",
+    "region_name": "us-east-2",
+}
+
+
+class TestContract(PluginContract):
+    plugin = "aws"
+    block_examples = {
+        "aws-credentials": CREDENTIALS,
+        "minio-credentials": {"minio_root_user": "minio", "minio_root_password": "minio-password"},
+        "s3-bucket": {"bucket_name": "bucket", "credentials": CREDENTIALS, "bucket_folder": "folder"},
+    }
