@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +130,7 @@ def test_a_worker_that_cannot_be_is_refused_with_the_reason(shown: Any, capsys: 
         for arguments, code, reason in (
             (["-p", "p", "-t", "docker"], 1, "is of type 'process'"),
             (["-p", "new", "-t", "nosuch"], 1, "process"),
-            (["-p", "new", "-t", "docker", "--install-policy", "never"], 1, "pip install headrace-docker"),
+            (["-p", "new", "-t", "kubernetes", "--install-policy", "never"], 1, "pip install headrace-kubernetes"),
             (["-p", "p", "--limit", "0"], 2, "limit"),
             (["-p", "p", "--name", "a/b"], 2, "a/b"),
             ([], 2, "No work pool is named"),
@@ -136,3 +138,23 @@ def test_a_worker_that_cannot_be_is_refused_with_the_reason(shown: Any, capsys: 
         ):
             assert main(["worker", "start", *arguments]) == code, arguments
             assert reason in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("policy", "installs"), [("always", True), ("if-not-present", True), ("prompt", False), ("never", False)])
+def test_a_missing_type_of_worker_is_installed_as_the_policy_says(
+    policy: str, installs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With an installer of our own that says what it is told, and fails."""
+    told = tmp_path / "told"
+    (tmp_path / "uv").write_text(f'#!/bin/sh\necho "$@" > {told}\necho "no such package" >&2\nexit 1\n')
+    (tmp_path / "uv").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setitem(sys.modules, "pip", None)  # an installation without pip
+    with running_server() as url, temporary_settings({"HEADRACE_API_URL": url}):
+        assert main(["worker", "start", "-p", "new", "-t", "kubernetes", "--install-policy", policy]) == 1
+    printed = capsys.readouterr().err
+    assert told.exists() == installs
+    if installs:
+        assert told.read_text().split()[-2:] == ["--upgrade", "headrace-kubernetes"]
+        assert "headrace-kubernetes could not be installed" in printed and "no such package" in printed
+    assert "pip install headrace-kubernetes" in printed

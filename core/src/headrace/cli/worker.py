@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from headrace.deploy.workers.base import BaseWorker
     from headrace.model.work_pools import WorkPool
 
-INSTALL_SECONDS_MAX = 600
-
 
 @click.group("worker")
 def group() -> None:
@@ -144,7 +142,7 @@ def _worker_class(kind: str, install_policy: str) -> type[BaseWorker[Any, Any, A
             return _worker_class(kind, "never")
         known = worker_types()
         package = _package_of(kind)
-        hint = f"Install it: pip install {package}" if package else near(kind, known) or "See the name."
+        hint = f"Install it: pip install {package}" if package else near(kind, known) or "`headrace work-pool inspect POOL` tells the type of a pool."
         fail(f"No worker of type {kind!r} is installed. Installed are: {', '.join(known)}.", hint)
     except PluginError as error:
         fail(str(error))
@@ -173,17 +171,19 @@ def _may_install(kind: str, policy: str) -> bool:
 
 
 def _install(kind: str) -> None:
+    import importlib
     import subprocess
-    import sys
 
+    from headrace.deploy.steps.shell import install
     from headrace.plugin.registry import forget_registry
 
     package = _package_of(kind)
     if package is None:
         return
     click.echo(f"Installing {package} ...", err=True)
-    command = [sys.executable, "-m", "pip", "install", "--upgrade", package]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS_MAX, check=False)
-    if done.returncode:
-        fail(f"{package} could not be installed: {(done.stderr or done.stdout).strip()[-500:]}", f"Install it by hand: pip install {package}")
+    try:
+        install(["--upgrade", package], stream_output=False)
+    except subprocess.CalledProcessError as error:
+        fail(f"{package} could not be installed: {error.stderr.strip()[-500:]}", f"Install it by hand: pip install {package}")
+    importlib.invalidate_caches()
     forget_registry()
