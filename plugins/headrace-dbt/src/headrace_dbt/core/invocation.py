@@ -1,0 +1,35 @@
+"""One invocation of dbt in this process at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from headrace_dbt.sdk import dbtRunner, dbtRunnerResult
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+    from dbt_common.events.base_types import EventMsg
+
+Callback = Callable[["EventMsg"], None]
+
+_one_at_a_time = threading.RLock()  # dbt keeps what it knows of an invocation in the process
+
+
+@contextmanager
+def turn(logger: Any) -> Generator[None, None, None]:
+    """Wait until no other thread of this process runs dbt, and say so in the log when that takes time."""
+    if not _one_at_a_time.acquire(blocking=False):
+        logger.info("Another dbt command runs in this process, which can run one at a time; this one waits for its end.")
+        _one_at_a_time.acquire()
+    try:
+        yield
+    finally:
+        _one_at_a_time.release()
+
+
+def invoke(args: Sequence[str], callbacks: Sequence[Callback] = (), manifest: Manifest | None = None) -> dbtRunnerResult:
+    """Run dbt's command line with these words, and return its result; exceptions are in it."""
+    return dbtRunner(manifest=manifest, callbacks=list(callbacks)).invoke(list(args))
