@@ -131,6 +131,8 @@ class Spool:
         line = _encode((kind, record)).encode("utf-8", "surrogatepass") + b"\n"
         with self._append_lock:
             try:
+                if self._file.is_closed:  # a thread outlives the end of its process's spool
+                    self._file = self._fresh_file()
                 self._file.append(line)
             except OSError as error:
                 raise _unusable(self._file.path, error) from error
@@ -140,7 +142,7 @@ class Spool:
             self._start()
         if kind == "l" and self._remote is not None and not self._is_gathering and monotonic() - self._delivered_at > DELIVERY_INTERVAL_SECONDS:
             self._wake.set()
-        if len(self._queue) >= (BACKLOG_RECORDS_MAX if self._failure is None else AWAY_RECORDS_MAX):
+        if self._closed or len(self._queue) >= (BACKLOG_RECORDS_MAX if self._failure is None else AWAY_RECORDS_MAX):
             self.flush()
 
     def _keep_end(self, flow_run_id: UUID, proposal: bytes) -> str:
@@ -201,10 +203,13 @@ class Spool:
         if not self._queue:
             self._file.empty()
         elif self._file.size_bytes >= FILE_BYTES_MAX:
-            number = int(self._file.path.name.split(".")[1]) + 1
-            fresh = SpoolFile(self.folder / f"{self.owner_id}.{number}{FILE_SUFFIX}")
+            fresh = self._fresh_file()
             self._retired.append((self._appended, self._file))
             self._file = fresh
+
+    def _fresh_file(self) -> SpoolFile:
+        number = int(self._file.path.name.split(".")[1]) + 1
+        return SpoolFile(self.folder / f"{self.owner_id}.{number}{FILE_SUFFIX}")
 
     def _start(self) -> None:
         with self._append_lock:
@@ -269,7 +274,10 @@ class Spool:
             return []  # one was added or removed meanwhile: the next look comes soon
 
     def close(self) -> None:
-        """Deliver what is left and remove the file. What cannot be delivered stays on disk for the next process."""
+        """Deliver what is left and remove the file. What cannot be delivered stays on disk for the next process.
+
+        What a thread appends after that goes into another file, and is delivered by that thread.
+        """
         if self._closed:
             return
         self._closed = True
@@ -277,12 +285,13 @@ class Spool:
         try:
             self.flush()
         finally:
-            for _, file in self._retired:
-                file.close()
-            if self._queue:
-                self._file.close()
-            else:
-                self._file.remove()
+            with self._append_lock:
+                while self._retired:
+                    self._retired.popleft()[1].close()
+                if self._queue:
+                    self._file.close()
+                else:
+                    self._file.remove()
 
 
 def _unusable(path: Path, error: OSError) -> StoreError:

@@ -33,20 +33,26 @@ class SpoolFile:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.size_bytes += written
 
+    @property
+    def is_closed(self) -> bool:
+        """Say whether the file was let go of. (Its descriptor's number is forgotten then: it may soon be that of another file.)"""
+        return self._fd < 0
+
     def empty(self) -> None:
         """Forget all lines."""
-        if self.size_bytes:
+        if self.size_bytes and not self.is_closed:
             os.ftruncate(self._fd, 0)
             self.size_bytes = 0
 
     def close(self) -> None:
         """Let go of the file; what is in it is for the next process."""
-        os.close(self._fd)
+        descriptor, self._fd = self._fd, -1
+        os.close(descriptor)
 
     def remove(self) -> None:
         """Delete the file."""
         self.path.unlink(missing_ok=True)
-        os.close(self._fd)
+        self.close()
 
 
 def read_lines(content: bytes) -> list[Line]:
