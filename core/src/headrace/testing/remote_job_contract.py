@@ -224,6 +224,22 @@ class RemoteJobContract(WorkerContract):
 
         _with_next_worker(base_worker, job_variables, body)
 
+    def test_the_next_worker_stops_what_was_cancelled_while_nobody_watched(
+        self, base_worker: type[RemoteJobWorker[Any, Any, Any]], service: RemoteService, job_variables: dict[str, Any]
+    ) -> None:
+        async def meanwhile(client: HeadraceClient, run: FlowRun) -> None:
+            await client.set_flow_run_state(run.id, Running())
+            await client.set_flow_run_state(run.id, Cancelling())
+
+        async def body(client: HeadraceClient, worker: Any, run: FlowRun) -> None:
+            job = await service.started()
+            await idle(worker)
+            assert not service.is_running(job.identifier)
+            state = (await client.read_flow_run(run.id)).state
+            assert state is not None and state.is_cancelled()
+
+        _with_next_worker(base_worker, job_variables, body, meanwhile)
+
     # --- secrets and statuses
 
     def test_a_configuration_shows_no_secret(self, base_worker: type[RemoteJobWorker[Any, Any, Any]], job_variables: dict[str, Any]) -> None:
@@ -258,8 +274,13 @@ async def _identifier(client: HeadraceClient, run: FlowRun) -> str:
     return found
 
 
-def _with_next_worker(base_worker: type[RemoteJobWorker[Any, Any, Any]], variables: dict[str, Any], body: Callable[..., Any]) -> None:
-    """Run a test's body with a worker of the same name as one that has started a run and is never heard of again."""
+def _with_next_worker(
+    base_worker: type[RemoteJobWorker[Any, Any, Any]],
+    variables: dict[str, Any],
+    body: Callable[..., Any],
+    meanwhile: Callable[..., Any] | None = None,
+) -> None:
+    """Run a test's body with a worker of the same name as one that has started a run and is never heard of again; `meanwhile` before it comes."""
 
     async def begin() -> FlowRun:
         async with get_client() as client:
@@ -268,6 +289,8 @@ def _with_next_worker(base_worker: type[RemoteJobWorker[Any, Any, Any]], variabl
             await worker.setup()
             await worker.get_and_submit_flow_runs()
             await _identifier(client, run)
+            if meanwhile is not None:
+                await meanwhile(client, run)
             return run
 
     async def go_on() -> None:

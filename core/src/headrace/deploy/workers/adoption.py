@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from headrace.client.connect import current_client
+from headrace.deploy.workers.base import KILL_GRACE_SECONDS
 from headrace.deploy.workers.one_run import OneRun
 from headrace.model.endpoints.deployments import READ_DEPLOYMENT
 from headrace.model.endpoints.flow_runs import FILTER_FLOW_RUNS, UPDATE_FLOW_RUN_LABELS
@@ -80,9 +82,18 @@ class AdoptedRun(OneRun):
         self._logger.info("The worker %r watches the job %s from now on; the worker that started it is gone.", self.worker.name, identifier)
         self.configuration = configuration
         self.status.started(identifier)
+        stopping = asyncio.ensure_future(self._stop_if_cancelled())
         try:
             result = await cast("RemoteJobWorker[Any, Any, Any]", self.worker).watch(identifier, run, configuration)
         except Exception:  # whatever an SDK raises
             self._logger.exception("Lost sight of the infrastructure of flow run %r; the run may go on.", run.name)
             return
+        finally:
+            await asyncio.gather(stopping, return_exceptions=True)
         await self._conclude(str(result.identifier), result.status_code)
+
+    async def _stop_if_cancelled(self) -> None:
+        """Stop what was cancelled while nobody watched it: no event comes for that any more."""
+        found = await self._claims.read(self.id)
+        if found is not None and found.state is not None and found.state.is_cancelling():
+            await self.cancel(KILL_GRACE_SECONDS)
