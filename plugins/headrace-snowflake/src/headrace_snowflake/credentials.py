@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _WAYS_IN = ("password", "private_key", "private_key_path", "authenticator", "token", "workload_identity_provider")
 _PEM = re.compile(r"-----BEGIN (?P<label>[A-Z0-9 ]+)-----(?P<body>.+?)-----END (?P=label)-----", re.DOTALL)
 _BASE64 = re.compile(r"[A-Za-z0-9+/=]+")
-_LOGIN_FAILED = range(250001, 250010)  # errors of the connector while it logs in: snowflake.connector.errorcode
 
 
 class InvalidPemFormat(ValueError):
@@ -68,7 +67,9 @@ class SnowflakeCredentials(CredentialsBlock):
     )
     port: int | None = Field(default=None, ge=1, le=65535, description="The port there, if not 443.")
     protocol: Literal["https", "http"] | None = Field(default=None, description="The protocol there, if not https.")
-    login_timeout_seconds: int = Field(default=120, ge=1, description="How long to go on trying to log in.")
+    login_timeout_seconds: int = Field(
+        default=120, ge=1, description="How long to go on trying to log in. An answer that is awaited then is given up a minute later."
+    )
     network_timeout_seconds: int = Field(
         default=600,
         ge=1,
@@ -149,11 +150,10 @@ class SnowflakeCredentials(CredentialsBlock):
         try:
             return snowflake.connector.connect(**arguments)
         except snowflake.connector.errors.Error as error:
-            if error.errno in _LOGIN_FAILED:
-                error.add_note(
-                    f"Logging in to the account {self.account!r} as {self.user or 'a workload'!r} failed (authenticator {self.authenticator!r}). "
-                    "Check the account's name (with its region, as in 'nh12345.us-east-2'), the credentials, and whether this machine may reach it."
-                )
+            error.add_note(
+                f"Logging in to the account {self.account!r} as {self.user or 'a workload'!r} failed (authenticator {self.authenticator!r}). "
+                "Check the account's name (with its region, as in 'nh12345.us-east-2'), the credentials, and whether this machine may reach it."
+            )
             raise
 
     def _connect_arguments(self) -> dict[str, Any]:
