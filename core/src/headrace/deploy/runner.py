@@ -133,15 +133,26 @@ class Runner:
                 return
             while not self.is_stopping:
                 self._wake.clear()
-                await self._look()
+                await self._unless_stopping(self._look())
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), self.query_seconds)
+
+    async def _unless_stopping(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for something, but no longer than until the runner is to stop: a server that is away may be asked for long."""
+        doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((doing, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                doing.result()
+        finally:
+            doing.cancel()
+            stopping.cancel()
 
     @asynccontextmanager
     async def _started(self, webserver: bool) -> AsyncGenerator[None]:
         setup()
         self._loop = asyncio.get_running_loop()
-        self._wake = asyncio.Event()
+        self._wake, self._stopping = asyncio.Event(), asyncio.Event()
         self.room = asyncio.Semaphore(self.limit) if self.limit is not None else _Unlimited()
         self.launcher = Launcher()
         self.claims = Claims(current_client(), self.logger)
@@ -164,13 +175,9 @@ class Runner:
         self.claims.is_patient = False
         for task in self._background:
             task.cancel()
-        try:
-            await asyncio.wait_for(self._pause_deployments(), GOODBYE_SECONDS_MAX)
-        except (TimeoutError, HeadraceException, OSError) as error:
-            self.logger.error("The deployments could not be paused, so their runs will pile up: %s", str(error) or "the server does not answer")
         for held in self.held.values():
             held.give_up()
-        await asyncio.gather(*(held.stop() for held in list(self.held.values())))
+        await asyncio.gather(self._pause_deployments(), *(held.stop() for held in list(self.held.values())))
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=GOODBYE_SECONDS_MAX)
         self.launcher.close()
@@ -185,10 +192,15 @@ class Runner:
         from headrace.model.endpoints.deployments import PAUSE_DEPLOYMENT
 
         self.logger.info("Pausing all deployments...")
-        for id in self.deployments:
-            with suppress(ObjectNotFound):
-                await current_client().call(PAUSE_DEPLOYMENT, id=id)
-        self.logger.info("All deployments have been paused!")
+        try:
+            async with asyncio.timeout(GOODBYE_SECONDS_MAX):
+                for id in self.deployments:
+                    with suppress(ObjectNotFound):
+                        await current_client().call(PAUSE_DEPLOYMENT, id=id)
+        except (TimeoutError, HeadraceException, OSError) as error:
+            self.logger.error("The deployments could not be paused, so their runs will pile up: %s", str(error) or "the server does not answer")
+        else:
+            self.logger.info("All deployments have been paused!")
 
     async def _look(self) -> None:
         """Start what is due and end what is being cancelled; a server that does not answer is asked again the next time."""
@@ -293,6 +305,7 @@ class Runner:
     def _ask_to_stop(self) -> None:
         self.logger.info("Stopping: nothing more is started, and what runs is ended.")
         self.is_stopping = True
+        self._stopping.set()
         self._wake.set()
 
     async def _kill_all(self) -> None:
