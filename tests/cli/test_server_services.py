@@ -82,6 +82,7 @@ def test_services_in_the_foreground_stop_at_a_signal(home: Path) -> None:
     assert errors == ""
 
 
+@pytest.mark.needs_server
 def test_background_services_write_their_troubles_to_their_log(background: Background, monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = "postgresql://me:secret@127.0.0.1:9/none"  # nothing listens there
     monkeypatch.setenv("HEADRACE_SERVER_DATABASE_CONNECTION_URL", nobody)

@@ -19,6 +19,8 @@ from headrace.events.schemas.automations import EventTrigger
 from headrace.rules.schema_check import problems as schema_problems
 from headrace.variables import Variable
 
+CRON = pytest.mark.needs_server
+"""The extra brings what reads cron strings."""
 WHOLE = """
 name: whole
 prefect-version: 3.0.0
@@ -92,6 +94,7 @@ def test_whole_file_fits_the_schema() -> None:
     assert schema_problems(project_schema(), read_source(Path("headrace.yaml")).data) == []
 
 
+@pytest.mark.needs_server
 def test_every_key_reaches_the_server(whole: dict[str, Any]) -> None:
     daily = whole["daily"]
     assert (daily.version, daily.tags, daily.entrypoint, daily.description) == ("v7", ["a", "b"], "flows.py:etl", "Load.")
@@ -115,6 +118,7 @@ def test_every_key_reaches_the_server(whole: dict[str, Any]) -> None:
     assert other.schedules == [] and other.work_pool_name is None
 
 
+@pytest.mark.needs_server
 def test_triggers_become_automations_once(whole: dict[str, Any]) -> None:
     assert headrace("deploy", "-n", "daily").code == 0
     (automation,) = get_client(sync_client=True).read_automations()
@@ -127,6 +131,7 @@ def test_triggers_become_automations_once(whole: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("whole")
+@pytest.mark.needs_server
 def test_schedules_that_the_file_does_not_name_stay() -> None:
     write_project(WHOLE.replace("    schedules:", "    definitions_of_nothing:").replace("definitions_of_nothing", "sla"), "prefect.yaml")
     before = {one.id for one in deployed()["daily"].schedules}
@@ -279,8 +284,8 @@ ONE = "deployments:\n- name: x\n  entrypoint: flows.py:etl\n  "
         (ONE + "work_pool: {name: local, job_variables: {stream_output: maybe}}\n", "stream_output is 'maybe', not of type boolean"),
         (ONE + "parameters:\n    n: many\n", "headrace.yaml:5: deployments[0].parameters.n: n is 'many', not of type integer"),
         (ONE + "parameters: {m: 1}\n", "The flow has no parameter 'm'"),
-        (ONE + "schedules:\n  - cron: 61 * * * *\n", "headrace.yaml:5: deployments[0].schedules[0].cron: Invalid cron string"),
-        (ONE + "schedules:\n  - cron: 0 0 30 2 *\n", "headrace.yaml:5: deployments[0].schedules[0]: The schedule never fires"),
+        pytest.param(ONE + "schedules:\n  - cron: 61 * * * *\n", "headrace.yaml:5: deployments[0].schedules[0].cron: Invalid cron string", marks=CRON),
+        pytest.param(ONE + "schedules:\n  - cron: 0 0 30 2 *\n", "headrace.yaml:5: deployments[0].schedules[0]: The schedule never fires", marks=CRON),
         (ONE + "schedules: [{interval: 60, slug: s}, {interval: 70, slug: s}]\n", "Two schedules have the slug 's'"),
         (ONE + "schedules: [{interval: 60, timezone: Europe/Berln}]\n", "Europe/Berlin"),
         (ONE + "schedule: {interval: 60}\n  schedules: []\n", "Both schedule and schedules are given"),
@@ -309,6 +314,24 @@ def test_problem_is_told_where_it_is(text: str, message: str) -> None:
     assert message in "\n".join(told), told
 
 
+def test_deployment_that_is_there_twice_is_told_beside_what_else_is_wrong() -> None:
+    told = problems(ONE + "parameters: {m: 1}\n" + ONE.removeprefix("deployments:\n") + "tags: [a]\n")
+    assert told == [
+        "headrace.yaml:4: deployments[0].parameters.m: The flow has no parameter 'm'. It has: n, label.",
+        "headrace.yaml:5: deployments[1].name: The deployment 'etl/x' is there twice, first at headrace.yaml:2. Name one otherwise.",
+    ]
+
+
+def test_placeholder_that_stands_for_nothing_is_told_once() -> None:
+    (told,) = problems(ONE + "tags: ['{{ prefect.variables.gone }}']\n")
+    assert told.startswith("headrace.yaml:4: deployments[0].tags[0]: There is no variable 'gone'.")
+
+
+def test_value_is_told_as_it_is_written() -> None:
+    (told,) = problems(ONE + "schedules: [{interval: -5}]\n")
+    assert told == "headrace.yaml:4: deployments[0].schedules[0].interval: Input should be greater than 0 seconds (it is -5)"
+
+
 def test_schedule_without_its_required_parameters_is_told() -> None:
     told = problems("deployments:\n- name: x\n  entrypoint: flows.py:second\n  schedules:\n  - cron: 0 4 * * *\n")
     assert told == [
@@ -321,6 +344,7 @@ def test_aliases_that_multiply_are_refused() -> None:
     assert "more than 100000 values" in problems(f"l0: &l0 [x]\n{levels}\n")[0]
 
 
+@pytest.mark.needs_server
 def test_problem_of_an_option_names_it() -> None:
     done = headrace("deploy", "flows.py:etl", "-n", "x", "--cron", "x")
     assert "--cron, --interval, --rrule: schedules[0].cron: Invalid cron string" in done.err

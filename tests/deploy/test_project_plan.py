@@ -84,6 +84,7 @@ def test_changes_are_told_field_by_field() -> None:
 
 
 @pytest.mark.usefixtures("there")
+@pytest.mark.needs_server
 def test_next_ten_times_of_schedules_are_told_before_and_after() -> None:
     write_project(PROJECT.replace("0 4 * * *", "30 5 * * 1"))
     one = plan()["etl/one"]
@@ -132,6 +133,7 @@ def written(*arguments: str) -> Done:
 
 
 @pytest.mark.usefixtures("there")
+@pytest.mark.needs_server
 def test_plan_is_carried_out() -> None:
     write_project(PROJECT.replace("tags: [a]", "tags: [b]"))
     assert written("-n", "one").code == 0
