@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import requests
-from headrace_docker import DockerWorker
-from headrace_docker.engine import Engine, identifier_of
 
 from headrace.testing import RemoteJobContract
 from headrace.testing.containers import DockerEngine
 from headrace.testing.remote_job_contract import RemoteService
 from headrace.testing.worker_contract import StartedJob
+from headrace_docker import DockerWorker
+from headrace_docker.engine import Engine, identifier_of
 
 SCRIPT = "trap 'exit 143' TERM; while [ ! -e /tmp/end ]; do sleep 0.05; done; exit $(cat /tmp/end)"
 

@@ -278,16 +278,18 @@ class DockerWorker(RemoteJobWorker[DockerWorkerJobConfiguration, DockerWorkerVar
 
     def _created(self, client: DockerClient, job: DockerWorkerJobConfiguration) -> Container:
         """Make the container. A name that is taken gets `-1`, `-2`, … behind it."""
-        from docker.errors import APIError
+        from docker.errors import APIError, ImageNotFound
 
         options, name = job.container_options(client), job.name
         for number in range(NAME_TRIES):
             try:
                 container = client.containers.create(job.image, name=name, **options)
                 break
+            except ImageNotFound as error:
+                raise RuntimeError(f"There is no image {job.image} on the engine, and the policy is not to pull it. Build it, or pull it.") from error
             except APIError as error:
                 if error.status_code != 409 or name is None or "already in use" not in str(error):
-                    raise
+                    raise _told(error, "made") from error
                 name = f"{job.name}-{number + 1}"
         else:
             raise RuntimeError(f"The names {job.name} to {name} are all taken by containers. Remove old ones (`docker container prune`).")
@@ -301,10 +303,11 @@ class DockerWorker(RemoteJobWorker[DockerWorkerJobConfiguration, DockerWorkerVar
                     client.networks.get(name).connect(container)
             container.start()
         except Exception as error:
+            told = _told(error, "started")
             if self._engine.failure_of(error) is not Failure.UNKNOWN:
                 container.remove(v=True, force=True)
-            self._events.creation_failed(job, error)
-            raise
+            self._events.creation_failed(job, told)
+            raise told from error
         return identifier_of(self._engine.address, container.id or "")
 
     def _container(self, identifier: str) -> Container:
@@ -321,6 +324,15 @@ class DockerWorker(RemoteJobWorker[DockerWorkerJobConfiguration, DockerWorkerVar
             return self._engine.client.containers.get(container)
         except NotFound:
             raise InfrastructureNotFound(f"There is no container {container[:12]} on {address}: it was removed.") from None
+
+
+def _told(error: Exception, what: str) -> Exception:
+    """Return an error with the engine's own words alone; one that may pass by itself stays as it is."""
+    from docker.errors import APIError
+
+    if not isinstance(error, APIError) or error.status_code in (429, 503) or not error.explanation:
+        return error
+    return RuntimeError(f"The container could not be {what}: {error.explanation}")
 
 
 def _noted(after: str | None, moment: str) -> str:
