@@ -284,8 +284,10 @@ ONE = "deployments:\n- name: x\n  entrypoint: flows.py:etl\n  "
         (ONE + "work_pool: {name: local, job_variables: {stream_output: maybe}}\n", "stream_output is 'maybe', not of type boolean"),
         (ONE + "parameters:\n    n: many\n", "headrace.yaml:5: deployments[0].parameters.n: n is 'many', not of type integer"),
         (ONE + "parameters: {m: 1}\n", "The flow has no parameter 'm'"),
-        pytest.param(ONE + "schedules:\n  - cron: 61 * * * *\n", "headrace.yaml:5: deployments[0].schedules[0].cron: Invalid cron string", marks=CRON),
-        pytest.param(ONE + "schedules:\n  - cron: 0 0 30 2 *\n", "headrace.yaml:5: deployments[0].schedules[0]: The schedule never fires", marks=CRON),
+        pytest.param(
+            ONE + "schedules:\n  - cron: 61 * * * *\n", "headrace.yaml:5: deployments[0].schedules[0].cron: Invalid cron string", marks=CRON),
+        pytest.param(
+            ONE + "schedules:\n  - cron: 0 0 30 2 *\n", "headrace.yaml:5: deployments[0].schedules[0]: The schedule never fires", marks=CRON),
         (ONE + "schedules: [{interval: 60, slug: s}, {interval: 70, slug: s}]\n", "Two schedules have the slug 's'"),
         (ONE + "schedules: [{interval: 60, timezone: Europe/Berln}]\n", "Europe/Berlin"),
         (ONE + "schedule: {interval: 60}\n  schedules: []\n", "Both schedule and schedules are given"),
