@@ -1,0 +1,48 @@
+"""What headrace-gcp offers."""
+
+from __future__ import annotations
+
+from headrace.plugin import Offer, hookimpl
+
+HEADRACE_PLUGIN_API_REQUIRES = ">=0.1,<1"
+
+
+@hookimpl
+def headrace_blocks() -> list[Offer]:
+    """Offer credentials and the blocks that use them."""
+    return [
+        Offer(
+            "gcp-credentials",
+            "headrace_gcp.credentials:GcpCredentials",
+            "How to log in to Google Cloud, and clients of its services",
+            modules=("google.auth",),
+        ),
+        Offer(
+            "gcs-bucket",
+            "headrace_gcp.cloud_storage:GcsBucket",
+            "Objects in a Cloud Storage bucket, or in a folder of one",
+            modules=("google.cloud.storage",),
+            extra="cloud-storage",
+        ),
+    ]
+
+
+@hookimpl
+def headrace_deployment_steps() -> list[Offer]:
+    """Offer the steps that keep a project's code in a bucket."""
+    return [
+        Offer(
+            "headrace_gcp.deployments.steps.push_to_gcs",
+            "headrace_gcp.deployments.steps:push_to_gcs",
+            "Upload the project to a Cloud Storage bucket",
+            modules=("google.cloud.storage",),
+            extra="cloud-storage",
+        ),
+        Offer(
+            "headrace_gcp.deployments.steps.pull_from_gcs",
+            "headrace_gcp.deployments.steps:pull_from_gcs",
+            "Download the project from a Cloud Storage bucket",
+            modules=("google.cloud.storage",),
+            extra="cloud-storage",
+        ),
+    ]

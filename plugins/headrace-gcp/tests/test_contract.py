@@ -1,0 +1,15 @@
+"""The shape of the plugin."""
+
+from __future__ import annotations
+
+from headrace.testing import PluginContract
+
+CREDENTIALS = {"service_account_info": {"private_key": "very-private-key", "client_email": "flows@p.iam.gserviceaccount.com"}, "project": "guide"}
+
+
+class TestContract(PluginContract):
+    plugin = "gcp"
+    block_examples = {
+        "gcp-credentials": CREDENTIALS,
+        "gcs-bucket": {"bucket": "b", "bucket_folder": "f", "gcp_credentials": CREDENTIALS},
+    }

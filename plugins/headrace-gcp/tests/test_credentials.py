@@ -1,0 +1,115 @@
+"""Logging in to Google Cloud, with keys that are signed and checked for real."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from headrace_gcp import GcpCredentials, GcsBucket
+from headrace_gcp.credentials import ClientType
+
+from .google_login import ACCOUNT, PROJECT, TOKEN, GoogleLogin, service_account_info
+
+
+def test_the_key_logs_in(login: GoogleLogin, credentials: GcpCredentials):
+    assert credentials.get_access_token() == TOKEN
+    assert login.asked[-1]["scope"] == "https://www.googleapis.com/auth/cloud-platform"
+    assert credentials.account == ACCOUNT
+    assert credentials.project == PROJECT
+
+
+def test_the_key_may_be_a_file_or_json(info: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "key.json").write_text(json.dumps(info))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = GcpCredentials(service_account_file="~/key.json")
+    assert found.service_account_file == tmp_path / "key.json"
+    assert found.project == PROJECT
+    assert found.get_access_token() == TOKEN
+    assert GcpCredentials(service_account_info=json.dumps(info)).get_access_token() == TOKEN
+
+
+def test_the_environment_is_asked_when_no_key_is_given(info: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "key.json").write_text(json.dumps(info))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+    assert GcpCredentials().get_access_token() == TOKEN
+    assert GcpCredentials().resolve_project() == PROJECT
+    assert GcpCredentials(project="another").get_cloud_storage_client().project == "another"
+    assert GcpCredentials().get_cloud_storage_client(project="third").project == "third"
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"service_account_file": "/no/such/key.json"}, "There is no file '/no/such/key.json'"),
+        ({"service_account_info": "{no json"}, "service_account_info is no JSON"),
+    ],
+)
+def test_what_is_no_key_is_told_at_once(values: dict[str, Any], said: str):
+    with pytest.raises(ValueError, match=said):
+        GcpCredentials(**values)
+
+
+def test_file_and_content_together_are_refused(info: dict[str, Any], tmp_path: Path):
+    (tmp_path / "key.json").write_text(json.dumps(info))
+    with pytest.raises(ValueError, match="Only one of service_account_info or service_account_file"):
+        GcpCredentials(service_account_file=tmp_path / "key.json", service_account_info=info)
+
+
+def test_a_broken_key_is_explained_without_it(info: dict[str, Any]):
+    broken = GcpCredentials(service_account_info={**info, "private_key": "-----BEGIN PRIVATE KEY-----\nmangled-secret\n-----END PRIVATE KEY-----\n"})
+    with pytest.raises(ValueError, match="The credentials for Google Cloud cannot be used") as caught:
+        broken.get_access_token()
+    assert "mangled-secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_revoked_key_is_told_by_what_uses_it(login: GoogleLogin, storage: str):
+    another = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    bucket = GcsBucket(bucket="some-bucket", gcp_credentials=GcpCredentials(service_account_info=service_account_info(login, another)))
+    with pytest.raises(Exception, match=r"gave no token for these credentials \(.*Invalid JWT Signature.*Check the GcpCredentials block") as caught:
+        bucket.read_path("x")
+    assert "BEGIN" not in str(caught.value)
+
+
+def test_no_credentials_at_all_say_what_to_do():
+    with pytest.raises(ValueError, match="gcloud auth application-default login"):
+        GcpCredentials().get_access_token()
+
+
+def test_a_missing_project_says_what_to_do(info: dict[str, Any]):
+    del info["project_id"]
+    with pytest.raises(ValueError, match="Set `project` on the GcpCredentials block"):
+        GcpCredentials(service_account_info=info).get_cloud_storage_client()
+
+
+def test_each_client_can_be_had_by_name(credentials: GcpCredentials):
+    names = {kind: type(credentials.get_client(kind)).__name__ for kind in ClientType}
+    assert names == {
+        ClientType.CLOUD_STORAGE: "Client",
+        ClientType.BIGQUERY: "Client",
+        ClientType.SECRET_MANAGER: "SecretManagerServiceClient",
+        ClientType.AIPLATFORM: "JobServiceClient",
+    }
+    assert credentials.get_client("bigquery", location="EU").location == "EU"
+    with pytest.raises(ValueError, match="pubsub"):
+        credentials.get_client("pubsub")
+
+
+async def _async_client(credentials: GcpCredentials) -> Any:
+    return credentials.get_job_service_async_client(client_options={"api_endpoint": "us-east1-aiplatform.googleapis.com"})
+
+
+def test_the_async_client_is_for_its_region(credentials: GcpCredentials):
+    import asyncio
+
+    assert asyncio.run(_async_client(credentials)).api_endpoint == "us-east1-aiplatform.googleapis.com"
+
+
+def test_blocks_are_pickled_without_what_they_hold_open(credentials: GcpCredentials):
+    credentials.get_access_token()
+    assert pickle.loads(pickle.dumps(credentials)).get_access_token() == TOKEN
