@@ -182,8 +182,8 @@ def construct_schedule(
     """Make a schedule of the one of `interval` (a number counts seconds), `cron` and `rrule` that is given. Raises `ValueError` otherwise."""
     given = [name for name, value in (("interval", interval), ("cron", cron), ("rrule", rrule)) if value is not None]
     if len(given) != 1:
-        shown = " and ".join(given) or "none"
-        raise ValueError(f"Exactly one of interval, cron, and rrule must be given to make a schedule; {shown} was given.")
+        shown = f"{' and '.join(given)} were" if given else "none was"
+        raise ValueError(f"Exactly one of interval, cron, and rrule must be given to make a schedule; {shown} given.")
     if anchor_date is not None and interval is None:
         raise ValueError("An anchor date can only be provided with an interval schedule.")
     values: dict[str, Any] = {"interval": interval, "anchor_date": anchor_date, "cron": cron, "rrule": rrule, "timezone": timezone}

@@ -73,17 +73,17 @@ class Checker:
         """Return the deployments ready to be made. Raises `ProjectInvalid` with all that is wrong with any of them."""
         prepared: list[Prepared] = []
         problems: list[Problem] = []
+        seen: dict[str, Entry] = {}
         for entry in entries:
             one, found = self._prepare(entry)
             problems += found
             if one is not None:
                 prepared.append(one)
-        seen: dict[str, Entry] = {}
-        for one in prepared:
-            if one.name in seen:
-                earlier = seen[one.name].problem(("name",), "").where
-                problems.append(one.entry.problem(("name",), f"The deployment {one.name!r} is there twice, first at {earlier}. Name one otherwise."))
-            seen.setdefault(one.name, one.entry)
+            name = one.name if one is not None else f"{self.flow_names(entry)[0]}/{entry.data.get('name')}"
+            if entry.data.get("name") and name in seen:
+                earlier = seen[name].problem(("name",), "").where
+                problems.append(entry.problem(("name",), f"The deployment {name!r} is there twice, first at {earlier}. Name one otherwise."))
+            seen.setdefault(name, entry)
         if problems:
             raise ProjectInvalid(list(dict.fromkeys(problems)))
         return prepared
@@ -98,7 +98,8 @@ class Checker:
     def _prepare(self, entry: Entry) -> tuple[Prepared | None, list[Problem]]:
         data, problems = settled(entry)
         spec, found = validated(DeploymentSpec, before_steps(data), entry.source, entry.path)
-        problems += found
+        told = {one.path for one in problems}  # what stands for nothing is not blamed a second time, for being nothing
+        problems += [one for one in found if one.path not in told]
         flow = self._checked_flow(entry, data, problems)
         if spec is None or not isinstance(spec, DeploymentSpec):
             return None, problems

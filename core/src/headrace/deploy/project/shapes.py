@@ -215,7 +215,8 @@ def _told(error: ValidationError, data: Any, source: Source, path: Path_) -> lis
             message = f"There is no key {inner[-1]!r} here. {near(str(inner[-1]), choices) or 'There are: ' + ', '.join(choices) + '.'}"
         else:
             message = one["msg"].removeprefix("Value error, ")
-            message += "" if isinstance(one.get("input"), dict | list) or one["type"] == "value_error" else f" (it is {one.get('input')!r})"
+            shown = _at(data, inner)
+            message += "" if isinstance(shown, dict | list) or one["type"] == "value_error" else f" (it is {shown!r})"
         problem = source.problem((*path, *inner), message)
         problems.setdefault((problem.path, message), problem)
     return list(problems.values())
@@ -233,6 +234,16 @@ def _real_path(loc: tuple[int | str, ...], data: Any, is_missing: bool) -> Path_
         elif is_missing and index == len(loc) - 1:
             found.append(part)
     return tuple(found)
+
+
+def _at(data: Any, path: Path_) -> Any:
+    """Return the value at `path` as it is written; None where there is none."""
+    for part in path:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return data
 
 
 def _known_keys(path: Path_) -> list[str]:
