@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from headrace import task
-from headrace.logging import get_run_logger
-from headrace_docker.host import DockerHost, client_of
+from headrace_docker.host import DockerHost, client_of, run_logger
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -40,7 +39,7 @@ def create_docker_container(
     """
     given = {"name": name, "detach": detach, "entrypoint": entrypoint, "environment": environment}
     with client_of(docker_host) as client:
-        _logger().info("Creating a container of %s.", image)
+        run_logger().info("Creating a container of %s.", image)
         options = {key: value for key, value in given.items() if value is not None}
         return client.containers.create(image, command, **options, **create_kwargs)
 
@@ -62,7 +61,7 @@ def start_docker_container(container_id: str, docker_host: DockerHost | None = N
     """Start a container that was created, and return it. `start_kwargs` go to the SDK's `Container.start`. Raises the SDK's `NotFound`."""
     with client_of(docker_host) as client:
         container = client.containers.get(container_id)
-        _logger().info("Starting the container %s.", container.name)
+        run_logger().info("Starting the container %s.", container.name)
         container.start(**start_kwargs)
         return container
 
@@ -72,7 +71,7 @@ def stop_docker_container(container_id: str, docker_host: DockerHost | None = No
     """Stop a container: ask it to end, and force it after `timeout` seconds (10), and return it. Raises the SDK's `NotFound`."""
     with client_of(docker_host) as client:
         container = client.containers.get(container_id)
-        _logger().info("Stopping the container %s.", container.name)
+        run_logger().info("Stopping the container %s.", container.name)
         container.stop(**stop_kwargs)
         return container
 
@@ -86,10 +85,6 @@ def remove_docker_container(container_id: str, docker_host: DockerHost | None = 
     """
     with client_of(docker_host) as client:
         container = client.containers.get(container_id)
-        _logger().info("Removing the container %s.", container.name)
+        run_logger().info("Removing the container %s.", container.name)
         container.remove(**remove_kwargs)
         return container
-
-
-def _logger() -> Any:
-    return get_run_logger()

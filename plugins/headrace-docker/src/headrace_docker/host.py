@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from headrace.blocks.core import Block
+from headrace.logging import get_logger, get_run_logger
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -65,6 +66,14 @@ def client_of(host: DockerHost | None) -> Iterator[DockerClient]:
         yield client
     finally:
         client.close()
+
+
+def run_logger() -> Any:
+    """Return the logger of the run, or an ordinary one outside runs."""
+    try:
+        return get_run_logger()
+    except RuntimeError:  # no run is active
+        return get_logger("headrace_docker")
 
 
 @cache

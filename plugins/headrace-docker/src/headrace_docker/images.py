@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from headrace import task
-from headrace.logging import get_run_logger
-from headrace_docker.host import DockerHost, client_of
+from headrace_docker.host import DockerHost, client_of, run_logger
 
 if TYPE_CHECKING:
     from docker.models.images import Image
@@ -42,5 +41,5 @@ def pull_docker_image(
     if docker_registry_credentials is not None:
         pull_kwargs = {"auth_config": docker_registry_credentials.auth_config(), **pull_kwargs}
     with client_of(docker_host) as client:
-        get_run_logger().info("Pulling %s.", repository if all_tags or tag is None else f"{repository}:{tag}")
+        run_logger().info("Pulling %s.", repository if all_tags or tag is None else f"{repository}:{tag}")
         return client.images.pull(repository, tag=tag, all_tags=all_tags, platform=platform, **pull_kwargs)

@@ -1,0 +1,119 @@
+"""Blocks and tasks, on a real engine and real registries."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+
+from headrace import flow
+from headrace.testing.containers import REGISTRY_PASSWORD, REGISTRY_USER, DockerEngine
+from headrace_docker import DockerHost, DockerRegistryCredentials
+from headrace_docker.building import push_image, tag_image
+from headrace_docker.containers import (
+    create_docker_container,
+    get_docker_container_logs,
+    remove_docker_container,
+    start_docker_container,
+    stop_docker_container,
+)
+from headrace_docker.images import pull_docker_image
+
+
+def credentials(registry: str, password: str = REGISTRY_PASSWORD) -> DockerRegistryCredentials:
+    return DockerRegistryCredentials(username=REGISTRY_USER, password=password, registry_url=registry)
+
+
+@pytest.fixture
+def private_image(busybox: str, private_docker_registry: str) -> str:
+    """An image that stands in the private registry alone."""
+    name = f"{private_docker_registry}/team/private:1"
+    with DockerHost().get_client() as client:
+        client.images.get(busybox).tag(name)
+        push_image(name, credentials(private_docker_registry).auth_config(), None)
+        client.images.remove(name)
+    return name
+
+
+def test_a_host_is_the_one_it_names_or_that_of_the_environment(engine: DockerEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with DockerHost().get_client() as client:
+        assert client.ping()
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
+    with DockerHost(base_url=engine.address, timeout=5, max_pool_size=2, client_kwargs={"user_agent": "me"}).get_client() as client:
+        assert client.ping()
+        assert client.api.timeout == 5
+        assert client.api.headers["User-Agent"] == "me"
+    with pytest.raises(DockerException):
+        DockerHost().get_client()
+
+
+def test_a_container_goes_from_its_making_to_its_removal(busybox: str) -> None:
+    @flow
+    def life() -> list[Any]:
+        made = create_docker_container(busybox, command=["sh", "-c", "echo $WORD; sleep 60"], environment={"WORD": "said"}, network_mode="none")
+        start_docker_container(made.id)
+        while "said" not in get_docker_container_logs(made.name):
+            pass
+        stopped = stop_docker_container(made.id[:12], timeout=0)
+        stopped.wait()
+        stopped.reload()
+        logs = get_docker_container_logs(made.id, tail=1, stream=True)
+        remove_docker_container(made.id)
+        return [made.id, stopped.status, logs]
+
+    key, status, logs = life()
+    assert (status, logs) == ("exited", "said\n")
+    with DockerHost().get_client() as client, pytest.raises(NotFound):
+        client.containers.get(key)
+
+
+def test_missing_things_are_said_to_be_missing(engine: DockerEngine) -> None:
+    with pytest.raises(ImageNotFound):
+        create_docker_container.fn("nowhere/at-all:1")
+    with pytest.raises(NotFound):
+        start_docker_container("no-such-container")
+
+
+def test_a_public_image_is_pulled_by_tag_and_in_all(busybox: str, docker_registry: str) -> None:
+    name = f"{docker_registry}/team/pulled"
+    with DockerHost().get_client() as client:
+        client.images.get(busybox).tag(name, tag="one")
+    tag_image(f"{name}:one", ["two"])
+    for tag in ("one", "two"):
+        push_image(f"{name}:{tag}", None, None)
+        with DockerHost().get_client() as client:
+            client.images.remove(f"{name}:{tag}")
+    assert f"{name}:one" in pull_docker_image(name, tag="one").tags
+    assert {tag for image in pull_docker_image(name, all_tags=True) for tag in image.tags} >= {f"{name}:one", f"{name}:two"}
+    with pytest.raises(APIError, match="not found"):
+        pull_docker_image(name, tag="three")
+
+
+def test_a_private_image_is_pulled_with_credentials_alone_and_nobody_stays_logged_in(private_image: str, private_docker_registry: str) -> None:
+    repository, tag = private_image.rsplit(":", 1)
+    with pytest.raises(APIError):
+        pull_docker_image(repository, tag)
+    assert private_image in pull_docker_image(repository, tag, docker_registry_credentials=credentials(private_docker_registry)).tags
+    with DockerHost().get_client() as client:
+        client.images.remove(private_image)
+    with pytest.raises(APIError):
+        pull_docker_image(repository, tag)
+
+
+def test_a_client_that_logs_in_may_pull(private_image: str, private_docker_registry: str) -> None:
+    with DockerHost().get_client() as client:
+        with pytest.raises(APIError) as refused:
+            credentials(private_docker_registry, "wrong-word-1").login(client)
+        assert "wrong-word-1" not in str(refused.value)
+        credentials(private_docker_registry).login(client)
+        assert client.images.pull(private_image).tags
+
+
+def test_the_example_of_the_readme_runs(busybox: str, engine: DockerEngine) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    [example] = [part.split("```")[0] for part in readme.split("```python\n") if "def ask" in part.split("```")[0]]
+    Path("example.py").write_text(example)
+    assert runpy.run_path("example.py")["ask"](image=busybox, engine=engine.address) == "hello\n"
