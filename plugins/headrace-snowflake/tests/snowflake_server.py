@@ -98,7 +98,7 @@ async def login(request: Request) -> Response:
     data.setdefault("SESSION_PARAMETERS", {})  # the last step of a second factor has none
     response = await login_request(with_body(request, body))
     answered = json.loads(bytes(response.body))
-    answered["data"] |= {"masterToken": secrets.token_hex(16), "validityInSeconds": 3600, "masterValidityInSeconds": 14400}
+    answered["data"] |= {"masterToken": secrets.token_hex(16), "sessionId": secrets.randbits(48), "validityInSeconds": 3600, "masterValidityInSeconds": 14400}
     return JSONResponse(answered)
 
 
@@ -203,7 +203,7 @@ async def answer(request: Request, token: str, body: dict[str, Any], one: Query)
 
 
 async def status(request: Request) -> Response:
-    one = queries[request.path_params["query_id"]]
+    one = queries[request.path_params["query_id"].strip("/")]
     requests["status"] += 1
     if "unheard of" in one.text:
         return JSONResponse({"success": True, "data": {"queries": []}})
@@ -214,9 +214,17 @@ async def status(request: Request) -> Response:
 
 
 async def stop(request: Request) -> Response:
-    one = queries[request.path_params["query_id"]]
+    one = queries[request.path_params["query_id"].strip("/")]
     one.stopped.set()
     return JSONResponse({"success": True, "data": None})
+
+
+async def result(request: Request) -> Response:
+    return JSONResponse(queries[request.path_params["query_id"]].answer)
+
+
+async def telemetry(request: Request) -> Response:
+    return JSONResponse({"success": True, "data": "Log Received"})
 
 
 # --- what tests ask
@@ -244,7 +252,9 @@ app = Starlette(
         Route("/session/authenticator-request", authenticator, methods=["POST"]),
         Route("/queries/v1/query-request", query, methods=["POST"]),
         Route("/queries/{query_id}/abort-request", stop, methods=["POST"]),
-        Route("/monitoring/queries/{query_id}", status, methods=["GET"]),
+        Route("/monitoring/queries/{query_id:path}", status, methods=["GET"]),
+        Route("/queries/{query_id}/result", result, methods=["GET"]),
+        Route("/telemetry/send", telemetry, methods=["POST"]),
         Route("/api/v1/authn", okta_token, methods=["POST"]),
         Route("/app/snowflake/sso/saml", okta_assertion, methods=["GET"]),
         Route("/told", told, methods=["GET"]),
