@@ -16,4 +16,7 @@ class TestContract(PluginContract):
         "aws-credentials": CREDENTIALS,
         "minio-credentials": {"minio_root_user": "minio", "minio_root_password": "minio-password"},
         "s3-bucket": {"bucket_name": "bucket", "credentials": CREDENTIALS, "bucket_folder": "folder"},
+        "aws-secret": {"secret_name": "database-password", "aws_credentials": CREDENTIALS},
+        "lambda-function": {"function_name": "resize", "qualifier": "1", "aws_credentials": CREDENTIALS},
+        "gluejobblock": {"job_name": "nightly", "arguments": {"--day": "1"}, "aws_credentials": CREDENTIALS},
     }

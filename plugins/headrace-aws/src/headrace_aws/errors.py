@@ -54,7 +54,7 @@ _REGION_CODES = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLo
 _BUSY_CODES = {
     "Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown", "ServiceUnavailable",
     "ServiceUnavailableException", "RequestThrottled", "RequestThrottledException", "ProvisionedThroughputExceededException",
-    "BandwidthLimitExceeded", "PriorRequestNotComplete", "LimitExceededException", "503", "429",
+    "BandwidthLimitExceeded", "PriorRequestNotComplete", "503", "429",
 }  # fmt: skip
 _LOST_CODES = {
     "InternalError",

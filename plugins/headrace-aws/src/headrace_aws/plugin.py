@@ -16,4 +16,17 @@ def headrace_blocks() -> list[Offer]:
         Offer("aws-credentials", "headrace_aws.credentials:AwsCredentials", "How to log in to AWS, and which role to assume", modules=_SDK),
         Offer("minio-credentials", "headrace_aws.credentials:MinIOCredentials", "How to log in to MinIO and the like", modules=_SDK),
         Offer("s3-bucket", "headrace_aws.s3:S3Bucket", "Objects in an S3 bucket, or a folder of one", modules=_SDK),
+        Offer("aws-secret", "headrace_aws.secrets_manager:AwsSecret", "A secret in Secrets Manager", modules=_SDK),
+        Offer("lambda-function", "headrace_aws.lambda_function:LambdaFunction", "A Lambda function to invoke", modules=_SDK),
+        Offer("gluejobblock", "headrace_aws.glue_job:GlueJobBlock", "A Glue job to run", modules=_SDK, aliases=("glue-job-block",)),
+    ]
+
+
+@hookimpl
+def headrace_deployment_steps() -> list[Offer]:
+    """Offer steps that keep code in S3."""
+    steps = "headrace_aws.deployments.steps"
+    return [
+        Offer(f"{steps}.push_to_s3", f"{steps}:push_to_s3", "Upload the working directory to S3", modules=_SDK),
+        Offer(f"{steps}.pull_from_s3", f"{steps}:pull_from_s3", "Download a folder of S3 into the working directory", modules=_SDK),
     ]

@@ -1,0 +1,1 @@
+"""The older homes of bundles and decorators."""
