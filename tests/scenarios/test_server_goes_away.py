@@ -190,3 +190,21 @@ def test_records_go_to_the_server_that_they_are_for(scripts: Scripts, server: Se
     with temporary_settings({"HEADRACE_HOME": str(scripts.home)}, restore_defaults=["HEADRACE_API_URL"]), get_client(sync_client=True) as client:
         assert [run.name for run in client.read_flow_runs()] == ["another"]
         assert client.read_task_runs() == []
+
+
+def test_an_idle_worker_ends_though_its_server_is_away_and_keeps_what_it_had_to_tell(scripts: Scripts, server: Server) -> None:
+    environment = {**os.environ, "HEADRACE_HOME": str(scripts.home), "HEADRACE_API_URL": server.url}
+    command = [sys.executable, "-u", "-m", "headrace", "worker", "start", "--pool", "p", "--type", "process"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as worker:
+        try:
+            assert worker.stdout is not None and "started!" in worker.stdout.readline()
+            server.kill()
+            worker.send_signal(signal.SIGTERM)
+            out, err = worker.communicate(timeout=30)
+        finally:
+            worker.kill()
+    assert worker.returncode == 0, err
+    assert "stopped!" in out
+    assert "for the next process" in err
+    assert "asyncio" not in err
+    assert list((scripts.home / "spool").rglob("*.spool"))

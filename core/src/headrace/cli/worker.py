@@ -58,6 +58,7 @@ def start(
     """
     import asyncio
 
+    from headrace.deploy.workers.stopping import deliver_last_words
     from headrace.settings import get_current_settings
 
     if not get_current_settings().api.url:
@@ -84,6 +85,7 @@ def start(
         base_job_template=read_template(base_job_template),
     )
     asyncio.run(worker.start(run_once=run_once, with_healthcheck=with_healthcheck, printer=click.echo))
+    deliver_last_words()
 
 
 def _asked_pool() -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from headrace.settings.environment import internal_name
 
 LINE_BYTES_MAX = 1_000_000
+ZYGOTE_END_SECONDS_MAX = 5.0
 STATUS_UNKNOWN = -256
 """The exit status of a process whose end was noticed but not its status."""
 
@@ -101,10 +102,12 @@ class Launcher:
             async with self._lock:
                 self._zygote = self._zygote or await _Zygote.start()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Start nothing more."""
         if self._zygote is not None:
             self._zygote.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._zygote.process.wait(), ZYGOTE_END_SECONDS_MAX)
 
 
 def _fork_is_safe(env: Mapping[str, str]) -> bool:
@@ -155,7 +158,7 @@ class _Zygote:
 
     def __init__(self, process: asyncio.subprocess.Process, channel: socket.socket) -> None:
         self.is_closed = False
-        self._process = process
+        self.process = process
         self._channel = channel
         self._children: dict[int, Child] = {}
         self._began: asyncio.Future[int] | None = None

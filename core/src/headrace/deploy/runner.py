@@ -180,7 +180,7 @@ class Runner:
         await asyncio.gather(self._pause_deployments(), *(held.stop() for held in list(self.held.values())))
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=GOODBYE_SECONDS_MAX)
-        self.launcher.close()
+        await self.launcher.close()
         self._is_started = False
         if self.storage_folder is not None:
             shutil.rmtree(self.storage_folder, ignore_errors=True)

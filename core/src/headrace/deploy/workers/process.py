@@ -86,7 +86,7 @@ class ProcessWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Proces
     async def teardown(self, *exc_info: Any) -> None:
         """See `BaseWorker.teardown`."""
         await super().teardown(*exc_info)
-        self._launcher.close()
+        await self._launcher.close()
 
     async def sync_with_backend(self) -> None:
         """See `BaseWorker.sync_with_backend`."""

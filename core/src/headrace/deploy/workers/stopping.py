@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT for a process that starts runs: the first asks it to take no more, the second stops those that it has."""
+"""The end of a process that starts runs. SIGTERM and SIGINT: the first asks it to take no more, the second stops those that it has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
+from headrace.client.patience import patience
+from headrace.client.spool import close_process_spool
+
+LAST_WORDS_SECONDS_MAX = 10.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def deliver_last_words() -> None:
+    """Deliver what this process still has to tell the server; what that does not take within 10 seconds waits in a file for the next process."""
+    with patience(LAST_WORDS_SECONDS_MAX):
+        close_process_spool()
 
 
 @contextmanager
