@@ -228,16 +228,18 @@ class _Watch:
             text = text_of(event)
             if text.strip():
                 logger = self._tracker.get_task_logger(node_id) if node_id is not None else None
-                (logger or self._logger).log(level, "%s", text)
+                self._context.copy().run((logger or self._logger).log, level, "%s", text)  # dbt's threads know of no run
         if name == "NodeFinished" and node_id is not None:
             self._finish(node_id, info, event)
 
     def _finish(self, node_id: str, info: Any, event: Any) -> None:
+        result = event.data.run_result
         if not self._tracker.is_started(node_id):
-            if info.node_status == "skipped":
+            if result.status == "skipped":
                 return
             self._start(node_id, info)
-        self._tracker.set_node_status(node_id, {"node_info": plain(info)}, event.data.run_result.message)
+        told = {**plain(info), "node_status": result.status}  # what dbt says of the node itself may be older
+        self._tracker.set_node_status(node_id, {"node_info": told}, result.message)
 
     def _start(self, node_id: str, info: Any) -> None:
         if info.materialized == "ephemeral" or info.node_status in ("None", "skipped"):
