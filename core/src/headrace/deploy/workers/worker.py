@@ -21,7 +21,8 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from contextvars import copy_context
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from headrace.deploy.workers.base import BaseWorker
@@ -105,5 +106,5 @@ def as_base_worker(infrastructure: type[Worker]) -> type[BaseWorker[Any, Any, An
 async def _called(threads: ThreadPoolExecutor, method: Any, *arguments: Any) -> Any:
     if inspect.iscoroutinefunction(method):
         return await method(*arguments)
-    answer = await asyncio.get_running_loop().run_in_executor(threads, method, *arguments)
+    answer = await asyncio.get_running_loop().run_in_executor(threads, partial(copy_context().run, method, *arguments))
     return await answer if inspect.isawaitable(answer) else answer
