@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from uuid import UUID
 
@@ -268,7 +267,8 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
     async def call(self, method: Callable[..., T], *args: Any, seconds: float | None = None) -> T:
         """Call a method that blocks, in a thread. Raises `TimeoutError` when it takes too long; it is not waited for any more then."""
         limit = self.call_seconds_max if seconds is None else seconds
-        working = asyncio.get_running_loop().run_in_executor(self._threads, partial(copy_context().run, method, *args))
+        context = copy_context()
+        working = asyncio.get_running_loop().run_in_executor(self._threads, lambda: context.run(method, *args))
         try:
             return await asyncio.wait_for(working, limit)
         except TimeoutError:
