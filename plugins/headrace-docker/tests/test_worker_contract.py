@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,17 +23,17 @@ SCRIPT = "trap 'exit 143' TERM; while [ ! -e /tmp/end ]; do sleep 0.05; done; ex
 class Containers(RemoteService):
     """Containers on the engine whose command waits until it is told how to end."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, label: str) -> None:
         self._engine = engine
         self._client = engine.client
-        self._before = self._ids()
+        self._label = label
         self._told: set[str] = set()
 
     def _ids(self) -> set[str]:
-        return {container.id or "" for container in self._client.containers.list(all=True)}
+        return {container.id or "" for container in self._client.containers.list(all=True, filters={"label": self._label})}
 
     async def started(self) -> StartedJob:
-        while not (found := self._ids() - self._before - self._told):
+        while not (found := self._ids() - self._told):
             await asyncio.sleep(0.02)
         key = found.pop()
         container = self._client.containers.get(key)
@@ -52,7 +53,7 @@ class Containers(RemoteService):
         return self._client.containers.get(identifier.rpartition(":")[2]).status == "running"
 
     def count(self) -> int:
-        return len(self._ids() - self._before)
+        return len(self._ids())
 
 
 class TestDockerWorker(RemoteJobContract):
@@ -66,14 +67,25 @@ class TestDockerWorker(RemoteJobContract):
         return DockerWorker
 
     @pytest.fixture
-    def service(self, engine: DockerEngine) -> Any:
+    def label(self, tmp_path: Path) -> str:
+        """A label that the containers of this test have and no others."""
+        return f"contract={tmp_path.name}"
+
+    @pytest.fixture
+    def service(self, engine: DockerEngine, label: str) -> Any:
         connected = Engine()
-        yield Containers(connected)
+        yield Containers(connected, label)
         connected.close()
 
     @pytest.fixture
-    def job_variables(self, busybox: str) -> dict[str, Any]:
-        return {"image": busybox, "image_pull_policy": "Never", "network_mode": "none", "command": f'sh -c "{SCRIPT}"'}
+    def job_variables(self, busybox: str, label: str) -> dict[str, Any]:
+        return {
+            "labels": dict([label.split("=")]),
+            "image": busybox,
+            "image_pull_policy": "Never",
+            "network_mode": "none",
+            "command": f'sh -c "{SCRIPT}"',
+        }
 
     @pytest.fixture
     def broken_job_variables(self) -> dict[str, Any]:

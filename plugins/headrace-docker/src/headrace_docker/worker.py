@@ -372,5 +372,5 @@ def _docker_labels(labels: dict[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in labels.items():
         prefix, slash, name = key.rpartition("/")
-        found[f"{_PREFIX_RULES.key(prefix)}{slash}{_NAME_RULES.key(name)}"] = str(value)
+        found[f"{_PREFIX_RULES.key(prefix) if slash else ''}{slash}{_NAME_RULES.key(name)}"] = str(value)
     return found
