@@ -21,6 +21,7 @@ class HutVariables(RemoteJobVariables):
     stream_output: bool = Field(default=False, description="Whether the job's output is shown.")
     start_timeout: float | None = Field(default=None, description="How long a job may take to begin, in seconds.")
     run_timeout: float | None = Field(default=None, description="How long a job may take, in seconds.")
+    is_watched: bool = Field(default=True, description="Whether the worker waits for the job's end.")
 
 
 class HutConfiguration(RemoteJobConfiguration):
@@ -29,6 +30,7 @@ class HutConfiguration(RemoteJobConfiguration):
     stream_output: bool = Field(default=False, description="Whether the job's output is shown.")
     start_timeout: float | None = Field(default=None, description="How long a job may take to begin, in seconds.")
     run_timeout: float | None = Field(default=None, description="How long a job may take, in seconds.")
+    is_watched: bool = Field(default=True, description="Whether the worker waits for the job's end.")
 
 
 class HutResult(BaseWorkerResult):
@@ -91,6 +93,9 @@ class HutWorker(RemoteJobWorker[HutConfiguration, HutVariables, HutResult]):
 
     def streams_output(self, job: HutConfiguration) -> bool:
         return job.stream_output
+
+    def is_watched(self, job: HutConfiguration) -> bool:
+        return job.is_watched
 
     @staticmethod
     def _address(identifier: str) -> str:

@@ -17,7 +17,8 @@ from headrace.client.schemas.actions import DeploymentUpdate
 from headrace.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from headrace.client.schemas.objects import FlowRun, Log
 from headrace.client.spool import close_process_spool
-from headrace.states import Running
+from headrace.deploy.workers.adoption import LABEL
+from headrace.states import Cancelling, Running
 from headrace.testing import RemoteJobContract
 from headrace.testing.remote_job_contract import RemoteService
 from headrace.testing.worker_contract import StartedJob, idle, made
@@ -211,6 +212,43 @@ def test_what_is_asked_for_is_what_the_run_needs(jobs: JobService) -> None:
     assert asked["references"] == {"DB_PASSWORD": "vault:db"}
     assert asked["labels"]["prefect.io/flow-run-id"] == str(run.id)
     assert asked["labels"]["team"] == "data"
+
+
+def test_a_job_that_is_not_watched_is_stopped_when_its_run_is_cancelled(jobs: JobService) -> None:
+    python(jobs, "import time; time.sleep(600)")
+
+    async def cancel(client: HeadraceClient, worker: Any, run: FlowRun) -> None:
+        await idle(worker)
+        while LABEL not in (await client.read_flow_run(run.id)).labels:
+            await asyncio.sleep(0.01)
+        await client.set_flow_run_state(run.id, Running())
+        await worker.sync_with_backend()
+        assert worker.running == 0  # something else tells of its end
+        await client.set_flow_run_state(run.id, Cancelling())
+        await worker.cancel_runs()
+
+    run, _ = conducted({"service": jobs.url, "is_watched": False}, cancel)
+    assert run.state is not None and run.state.is_cancelled()
+    assert jobs.jobs["job-0"].process.poll() is not None
+
+
+def test_a_run_whose_job_is_gone_before_it_is_adopted_is_left_to_itself(jobs: JobService) -> None:
+    python(jobs, FLOW.format(code=0))
+
+    async def begin(client: HeadraceClient, worker: Any, run: FlowRun) -> None:
+        while LABEL not in (await client.read_flow_run(run.id)).labels:
+            await asyncio.sleep(0.01)
+        await client.set_flow_run_state(run.id, Running())
+        await idle(worker)
+        assert jobs.jobs["job-0"].is_removed
+        async with HutWorker(work_pool_name="contract", name="one") as second:
+            for _ in range(2):
+                await second.sync_with_backend()
+                await idle(second)
+
+    run, logs = conducted({"service": jobs.url}, begin)
+    assert run.state is not None and run.state.is_running()
+    assert len([log for log in logs if "nothing is known of its end" in log.message]) == 1
 
 
 # --- labels

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from headrace.client.orchestration import HeadraceClient, get_client
+from headrace.deploy.workers.adoption import LABEL
 from headrace.deploy.workers.remote_configuration import RemoteJobConfiguration
 from headrace.deploy.workers.remote_job import Failure, JobStatus, RemoteJobWorker
 from headrace.model.errors import InfrastructureNotFound
@@ -289,6 +290,8 @@ def _with_next_worker(
             await worker.setup()
             await worker.get_and_submit_flow_runs()
             await _identifier(client, run)
+            while LABEL not in (await client.read_flow_run(run.id)).labels:
+                await asyncio.sleep(0.01)
             if meanwhile is not None:
                 await meanwhile(client, run)
             return run

@@ -1,22 +1,26 @@
-"""Jobs whose worker is gone: the next worker of the pool watches them. Which worker has a run is noted in the run's labels."""
+"""Jobs that nobody watches: those of a worker that is gone are watched by the next of the pool, and any is stopped when its run is cancelled.
+
+Which worker started a run's job is noted in the run's labels.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from headrace.client.connect import current_client
 from headrace.deploy.workers.base import KILL_GRACE_SECONDS
-from headrace.deploy.workers.one_run import OneRun
+from headrace.deploy.workers.one_run import CANCELLED_MESSAGE, OneRun
 from headrace.model.endpoints.deployments import READ_DEPLOYMENT
-from headrace.model.endpoints.flow_runs import FILTER_FLOW_RUNS, UPDATE_FLOW_RUN_LABELS
+from headrace.model.endpoints.flow_runs import FILTER_FLOW_RUNS
 from headrace.model.endpoints.flows import READ_FLOW
 from headrace.model.endpoints.workers import FILTER_WORKERS
-from headrace.model.errors import HeadraceException
+from headrace.model.errors import HeadraceException, InfrastructureNotFound
 from headrace.model.run_filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from headrace.model.run_queries import FlowRunQuery
-from headrace.model.states import StateType
+from headrace.model.states import Cancelled, StateType
 from headrace.model.work_pools import WorkPoolFilter, WorkPoolFilterName
 from headrace.model.workers import FilterWorkers, WorkerStatus
 
@@ -27,34 +31,39 @@ if TYPE_CHECKING:
 LABEL = "headrace.worker"
 """The run's label that names the worker which watches its job."""
 PAGE = 200
-_UNDER_WAY = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+UNDER_WAY = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
 
 
 async def note_worker(worker: RemoteJobWorker[Any, Any, Any], run_id: UUID) -> None:
-    """Note that this worker watches a run's job."""
-    await current_client().call(UPDATE_FLOW_RUN_LABELS, {LABEL: worker.name}, id=run_id)
+    """Note that this worker watches a run's job; without, no other would go on with it."""
+    try:
+        await worker.claims.label(run_id, {LABEL: worker.name})
+    except HeadraceException as error:
+        worker.get_logger().warning("Flow run %s could not be marked as watched by %r: %s", run_id, worker.name, error)
 
 
-async def adopt_jobs(worker: RemoteJobWorker[Any, Any, Any]) -> None:
-    """Begin to watch every job of the pool whose worker gives no signs of life, or had this worker's name."""
+async def adopt_jobs(worker: RemoteJobWorker[Any, Any, Any], states: Sequence[StateType] = UNDER_WAY) -> None:
+    """Take on every job of the pool that nobody has: its worker gives no signs of life, or is this one and has let go of it."""
     if not worker.takes_runs:
         return
-    left = [run for run in await _under_way(worker.work_pool.name) if run.infrastructure_pid and LABEL in run.labels and not worker.has_run(run.id)]
+    under_way = [run for run in await _in_states(worker.work_pool.name, states) if run.infrastructure_pid and LABEL in run.labels]
+    if states == UNDER_WAY:
+        worker.left_alone &= {run.id for run in under_way}
+    left = [run for run in under_way if not worker.has_run(run.id) and (run.id not in worker.left_alone or _is_cancelling(run))]
     if not left:
         return
     found = await current_client().call(FILTER_WORKERS, FilterWorkers(), work_pool_name=worker.work_pool.name)
-    alive = {one.name for one in found if one.status is WorkerStatus.ONLINE} - {worker.name}
+    others = {one.name for one in found if one.status is WorkerStatus.ONLINE} - {worker.name}
     for run in left:
-        if run.labels[LABEL] not in alive:
-            await note_worker(worker, run.id)
+        if run.labels[LABEL] not in others and not worker.has_run(run.id):
             worker.begin_adopted(AdoptedRun(worker, run, worker.get_flow_run_logger(run)))
 
 
-async def _under_way(pool: str) -> list[FlowRun]:
+async def _in_states(pool: str, states: Sequence[StateType]) -> list[FlowRun]:
     found: list[FlowRun] = []
     while True:
         query = FlowRunQuery(
-            flow_runs=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY))),
+            flow_runs=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states)))),
             work_pools=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])),
             offset=len(found),
             limit=PAGE,
@@ -65,35 +74,62 @@ async def _under_way(pool: str) -> list[FlowRun]:
             return found
 
 
+def _is_cancelling(run: FlowRun) -> bool:
+    return run.state is not None and run.state.is_cancelling()
+
+
 class AdoptedRun(OneRun):
-    """A run whose job another worker started, which is gone."""
+    """A run whose job was started, and that nobody watches any more."""
 
     async def conduct_adopted(self) -> None:
-        """Watch the job to its end and say what became of the run."""
-        run = self.flow_run
+        """Watch the job to its end and say what became of the run; a job that is not for watching is stopped if its run is cancelled."""
+        worker, run = cast("RemoteJobWorker[Any, Any, Any]", self.worker), self.flow_run
         identifier = str(run.infrastructure_pid)
+        worker.left_alone.add(run.id)  # once is enough, whatever comes of it
         try:
-            deployment = await current_client().call(READ_DEPLOYMENT, id=run.deployment_id) if run.deployment_id is not None else None
-            flow = await current_client().call(READ_FLOW, id=run.flow_id)
-            configuration = await self.worker.configuration_of(run, deployment, flow)
-        except (HeadraceException, ValueError) as error:
-            self._logger.warning("The job of flow run %r is not watched any more: %s", run.name, error)
+            configuration = await self._configured()
+            if worker.is_watched(configuration):
+                await worker.call(worker.poll_job, identifier, configuration)
+        except InfrastructureNotFound:
+            await self._gone(identifier)
             return
-        self._logger.info("The worker %r watches the job %s from now on; the worker that started it is gone.", self.worker.name, identifier)
+        except Exception as error:  # noqa: BLE001  # templates, blocks and SDKs raise anything; the next time it may work
+            self._logger.warning("The job %s of flow run %r cannot be watched now: %s: %s", identifier, run.name, type(error).__name__, error)
+            worker.left_alone.discard(run.id)
+            return
         self.configuration = configuration
         self.status.started(identifier)
+        if not worker.is_watched(configuration):
+            if _is_cancelling(run):
+                await self.cancel(KILL_GRACE_SECONDS)
+            return
+        self._logger.info("The worker %r watches the job %s from now on; nobody else does.", worker.name, identifier)
+        await note_worker(worker, run.id)
         stopping = asyncio.ensure_future(self._stop_if_cancelled())
         try:
-            result = await cast("RemoteJobWorker[Any, Any, Any]", self.worker).watch(identifier, run, configuration)
+            result = await worker.watch(identifier, run, configuration)
         except Exception:  # whatever an SDK raises
             self._logger.exception("Lost sight of the infrastructure of flow run %r; the run may go on.", run.name)
+            worker.left_alone.discard(run.id)
             return
         finally:
             await asyncio.gather(stopping, return_exceptions=True)
         await self._conclude(str(result.identifier), result.status_code)
 
+    async def _configured(self) -> Any:
+        run = self.flow_run
+        deployment = await current_client().call(READ_DEPLOYMENT, id=run.deployment_id) if run.deployment_id is not None else None
+        return await self.worker.configuration_of(run, deployment, await current_client().call(READ_FLOW, id=run.flow_id))
+
     async def _stop_if_cancelled(self) -> None:
         """Stop what was cancelled while nobody watched it: no event comes for that any more."""
         found = await self._claims.read(self.id)
-        if found is not None and found.state is not None and found.state.is_cancelling():
+        if found is not None and _is_cancelling(found):
             await self.cancel(KILL_GRACE_SECONDS)
+
+    async def _gone(self, identifier: str) -> None:
+        """Leave a run to itself whose job is gone: it may have been run again elsewhere, and if not, the server misses its signs of life."""
+        if _is_cancelling(self.flow_run):
+            await self._claims.end(self.id, Cancelled(message=CANCELLED_MESSAGE))
+        else:
+            self._logger.warning("The job %s of flow run %r is gone; nothing is known of its end.", identifier, self.flow_run.name)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from headrace.client.methods.proposals import as_proposal
 from headrace.model import clock, ids
-from headrace.model.endpoints.flow_runs import READ_FLOW_RUN, SET_FLOW_RUN_STATE, UPDATE_FLOW_RUN
+from headrace.model.endpoints.flow_runs import READ_FLOW_RUN, SET_FLOW_RUN_STATE, UPDATE_FLOW_RUN, UPDATE_FLOW_RUN_LABELS
 from headrace.model.endpoints.owners import OWNER_HEARTBEAT
 from headrace.model.errors import HeadraceException, HeadraceHTTPStatusError, ObjectNotFound, ServerUnreachable
 from headrace.model.flow_runs import FlowRunUpdate
@@ -87,6 +87,10 @@ class Claims:
     async def note_infrastructure(self, run_id: UUID, identifier: str) -> None:
         """Store what a run's infrastructure is known by, so that it can be stopped."""
         await self._persistently(UPDATE_FLOW_RUN, FlowRunUpdate(infrastructure_pid=identifier), id=run_id)
+
+    async def label(self, run_id: UUID, labels: dict[str, str]) -> None:
+        """Add labels to a run."""
+        await self._persistently(UPDATE_FLOW_RUN_LABELS, labels, id=run_id)
 
     async def beat(self) -> None:
         """Give signs of life for as long as runs are taken; never returns."""

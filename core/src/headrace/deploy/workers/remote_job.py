@@ -21,6 +21,7 @@ from headrace.deploy.workers.configuration import BaseWorkerResult
 from headrace.deploy.workers.remote_configuration import RemoteJobConfiguration, RemoteJobVariables
 from headrace.model import clock
 from headrace.model.errors import HeadraceException, InfrastructureError, InfrastructureNotAvailable, InfrastructureNotFound
+from headrace.model.states import StateType
 
 if TYPE_CHECKING:
     from headrace.model.flow_runs import FlowRun
@@ -181,6 +182,8 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
     async def setup(self) -> None:
         """See `BaseWorker.setup`."""
         await super().setup()
+        self.left_alone: set[UUID] = set()
+        """Runs under way whose jobs are not to be looked at again unless they are cancelled."""
         self._threads = ThreadPoolExecutor(THREADS_MAX, "headrace-worker")
 
     async def teardown(self, *exc_info: Any) -> None:
@@ -189,9 +192,14 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
         self._threads.shutdown(wait=False)
 
     async def sync_with_backend(self) -> None:
-        """See `BaseWorker.sync_with_backend`; besides, jobs are adopted whose worker is gone."""
+        """See `BaseWorker.sync_with_backend`; besides, jobs are adopted that nobody watches."""
         await super().sync_with_backend()
         await adoption.adopt_jobs(self)
+
+    async def cancel_runs(self) -> None:
+        """See `BaseWorker.cancel_runs`; jobs that nobody watches are stopped too."""
+        await super().cancel_runs()
+        await adoption.adopt_jobs(self, (StateType.CANCELLING,))
 
     async def run(self, flow_run: FlowRun, configuration: C, task_status: Any = None) -> R:
         """Submit a run's job, watch it to its end, and say how it ended."""
@@ -202,12 +210,19 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
             )
         logger = cast("Logger", self.get_flow_run_logger(flow_run))
         identifier = await self._submitted(configuration, logger)
-        await adoption.note_worker(self, flow_run.id)
         if task_status is not None:
             task_status.started(identifier)
+        noting = asyncio.ensure_future(adoption.note_worker(self, flow_run.id))
+        self._helpers.add(noting)
+        noting.add_done_callback(self._helpers.discard)
+        self.left_alone.add(flow_run.id)
         if not self.is_watched(configuration):
             return self._result(identifier, JobStatus.ended(0))
-        return await self.watch(identifier, flow_run, configuration)
+        try:
+            return await self.watch(identifier, flow_run, configuration)
+        except Exception:
+            self.left_alone.discard(flow_run.id)  # the next time that it asks, it goes on with it
+            raise
 
     async def watch(self, identifier: str, flow_run: FlowRun, configuration: C) -> R:
         """Watch a job to its end, whoever started it, and clean up after it."""
@@ -247,6 +262,10 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
         """Whether the pool is this worker's, as far as it knows, and it is not about to stop."""
         return self._is_reached and self._work_pool is not None and not self._complaint and not self.is_stopping
 
+    def get_logger(self) -> Logger:
+        """Return the worker's own logger."""
+        return cast("Logger", self._logger)
+
     def has_run(self, run_id: UUID) -> bool:
         """Say whether it has this run."""
         return run_id in self._runs
@@ -267,7 +286,7 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
     async def call(self, method: Callable[..., T], *args: Any, seconds: float | None = None) -> T:
         """Call a method that blocks, in a thread. Raises `TimeoutError` when it takes too long; it is not waited for any more then."""
         limit = self.call_seconds_max if seconds is None else seconds
-        context = copy_context()
+        context = copy_context()  # the thread logs and asks for the client as this task does
         working = asyncio.get_running_loop().run_in_executor(self._threads, lambda: context.run(method, *args))
         try:
             return await asyncio.wait_for(working, limit)
