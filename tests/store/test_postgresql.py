@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from queue import Queue
 from typing import Any
 
@@ -76,12 +77,16 @@ def test_migrations_lead_to_the_same_schema_and_back(postgres_url: str, empty_po
 
 
 def test_first_starts_of_many_servers_make_the_schema_once(empty_postgres_url: str) -> None:
-    starts = [Database(empty_postgres_url) for _ in range(6)]
-    threads = [threading.Thread(target=add, args=(one, str(n))) for n, one in enumerate(starts)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    # A machine under load may take longer to connect than the 5 seconds that are usual.
+    starts = [Database(f"{empty_postgres_url}?timeout=60") for _ in range(6)]
+    together = threading.Barrier(6, timeout=60)
+
+    def start(number: int) -> None:
+        together.wait()
+        add(starts[number], str(number))
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(start, range(6)))
     assert names(starts[0]) == [str(n) for n in range(6)]
     for one in starts:
         one.close()
