@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Iterator
@@ -222,3 +223,24 @@ def test_a_saved_block_works(service: PailService, pail: Pail) -> None:
     loaded.write_path("x", b"1")
     assert "opens" not in repr(loaded)
     assert pail.read_path("x") == b"1"
+
+
+def test_links_in_the_directory_lead_no_object_out_of_it(service: PailService, pail: Pail, tmp_path: Path) -> None:
+    (tmp_path / "to").mkdir()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "to" / "link").symlink_to(tmp_path / "outside")
+    for path in ("good/1", "link/2", "good/3"):
+        pail.write_path(path, b"1")
+    with pytest.raises(TransferError, match="base/link/2: ValueError: The key would be written outside"):
+        pail.get_directory(None, str(tmp_path / "to"))
+    assert list((tmp_path / "outside").iterdir()) == []
+    assert sorted(file.name for file in (tmp_path / "to" / "good").iterdir()) == ["1", "3"]
+
+
+@pytest.mark.parametrize("key", ["base/..", "base/a/../../b", "base//etc/evil", "base/a/./b"])
+def test_strange_keys_stay_inside(service: PailService, pail: Pail, tmp_path: Path, key: str) -> None:
+    service.objects[f"pail/{key}"] = b"1"
+    with contextlib.suppress(TransferError):
+        pail.get_directory(None, str(tmp_path / "deep" / "to"))
+    inside = tmp_path / "deep" / "to"
+    assert [file for file in tmp_path.rglob("*") if file.is_file() and not file.is_relative_to(inside) and file.read_bytes() == b"1"] == []

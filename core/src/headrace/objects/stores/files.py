@@ -203,10 +203,11 @@ class StoreFiles(HasLogger, WritableFileSystem, WritableDeploymentStorage, ABC):
         prefix = self.prefix_of(from_path)
         target = Path(local_path or ".").expanduser().resolve()
         transfer.what = f"Download of {self._described(prefix)}"
+        known: set[Path] = set()
 
         def fetch(found: StoredObject) -> Path:
             relative = found.key[len(prefix) :] if found.key.startswith(prefix) else found.key.rpartition("/")[2]
-            return download(self.driver, found, _within(target, relative), transfer, options)
+            return download(self.driver, found, _within(target, relative, known), transfer, options)
 
         files = transfer.each(self._below(prefix), fetch, lambda found: found.key)
         named = self._whole(from_path or "")
@@ -242,9 +243,12 @@ class StoreFiles(HasLogger, WritableFileSystem, WritableDeploymentStorage, ABC):
             upload(self.driver, key, content, os.fstat(content.fileno()).st_size, transfer, options)
 
 
-def _within(folder: Path, relative: str) -> Path:
-    """Return where an object of a folder is written. Raises `ValueError` for a key that would lead out of it."""
-    target = folder.joinpath(*relative.split("/"))
-    if not target.parent.resolve().joinpath(target.name).is_relative_to(folder) or ".." in relative.split("/"):
-        raise ValueError(f"The key would be written outside of {str(folder)!r}, so it was not.")
+def _within(folder: Path, relative: str, known: set[Path]) -> Path:
+    """Return where an object of a folder is written. Raises `ValueError` for a key that would lead out of it. `known`: directories that do not."""
+    parts = relative.split("/")
+    target = folder.joinpath(*parts)
+    if ".." in parts or target.parent not in known:
+        if ".." in parts or not target.is_relative_to(folder) or not target.parent.resolve().is_relative_to(folder):
+            raise ValueError(f"The key would be written outside of {str(folder)!r}, so it was not.")
+        known.add(target.parent)
     return target
