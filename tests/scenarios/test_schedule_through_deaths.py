@@ -28,7 +28,7 @@ from scenarios.workers import POOL, all_ended, deploy, start_worker, until
 
 pytestmark = pytest.mark.scenario
 
-SECONDS = float(os.environ.get("SCHEDULE_SECONDS", "24"))
+SECONDS = float(os.environ.get("SCHEDULE_SECONDS", "20"))
 """How long the schedule is followed. A worker dies after a quarter of it, the server after the half."""
 SERVER_AWAY_SECONDS = 2.0
 LATE_AFTER_SECONDS = 3

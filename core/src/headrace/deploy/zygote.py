@@ -44,7 +44,10 @@ def serve(channel: socket.socket) -> dict[str, Any] | None:
                     woken.recv(MESSAGE_BYTES_MAX)
                     _tell_of_ended(channel)
                     continue
-                message, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES_MAX, DESCRIPTORS)
+                try:
+                    message, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES_MAX, DESCRIPTORS)
+                except ConnectionResetError:  # told once, when whoever asks died before it read everything; what it asked for comes next
+                    continue
                 if not message:
                     return None
                 pid = os.fork()
