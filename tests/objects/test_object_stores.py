@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import pickle
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +80,8 @@ def test_each_file_that_fails_is_named(service: PailService, pail: Pail, tmp_pat
         pail.put_directory(str(source))
     assert sorted(caught.value.failures) == ["003.txt", "011.txt"]
     assert "409 this key is locked" in str(caught.value)
+    again = pickle.loads(pickle.dumps(TransferError("Upload", {"a": ValueError("b")}, 3)))
+    assert (str(again), list(again.failures)) == ("Upload: 1 of 4 failed.\n  a: ValueError: b", ["a"])
     assert len(pail.list_paths()) == 18
 
 

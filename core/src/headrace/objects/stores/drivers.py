@@ -23,13 +23,21 @@ class ObjectStoreError(HeadraceException):
     """A store cannot be used at all: no such bucket, no permission, a wrong region, no answer. A transfer of many objects ends with it."""
 
 
+NAMED_MAX = 100
+"""Failed objects that the text of one error names."""
+
+
 class TransferError(ObjectStoreError):
     """Some objects of a transfer failed, and the others were transferred. `failures`: what happened, by key or file."""
 
     def __init__(self, what: str, failures: dict[str, Exception], done: int) -> None:
-        self.failures = failures
-        lines = [f"  {name}: {type(error).__name__}: {error}" for name, error in sorted(failures.items())]
+        self.what, self.failures, self.done = what, failures, done
+        lines = [f"  {name}: {type(error).__name__}: {error}" for name, error in sorted(failures.items())[:NAMED_MAX]]
+        lines += [f"  and {len(failures) - NAMED_MAX} more, see `failures`"] if len(failures) > NAMED_MAX else []
         super().__init__(f"{what}: {len(failures)} of {len(failures) + done} failed.\n" + "\n".join(lines))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.what, self.failures, self.done))
 
 
 class TransferStopped(Exception):
