@@ -39,10 +39,14 @@ class JobService:
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
         self.faults: list[tuple[str, str]] = []
-        """What goes wrong next: the call (`submit`, `find`, `poll`, `stop`, `logs`) and how (`lost`, `dropped`, `busy`, `refused`)."""
+        """What goes wrong next: the call (`submit`, `find`, `poll`, `stop`, `logs`) and how (`lost`, `dropped`, `busy`, `refused`, `hung`)."""
         self.calls: list[str] = []
         self.stand_in: list[str] | None = None
         """A command that is run instead of the jobs' own."""
+        self.waits_for = ""
+        """What jobs wait for before they count as running."""
+        self.is_awake = threading.Event()
+        """Set, to let go of calls that hang (the fault `hung`)."""
         self.url = ""
         self._lock = threading.Lock()
 
@@ -68,6 +72,7 @@ class JobService:
         return job
 
     def close(self) -> None:
+        self.is_awake.set()
         for job in self.jobs.values():
             job.process.kill()
             job.process.wait()
@@ -92,12 +97,15 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(429, {"error": "too many requests"})
         elif how == "refused":
             self.answer(403, {"error": "you may not do this"})
+        elif how == "hung":
+            self.service.is_awake.wait(30)
+            self.answer(503)
         elif how == "dropped":
             self.close_connection = True
             self.connection.shutdown(2)
         elif how == "lost":
             self.is_answer_lost = True
-        return how in ("busy", "refused", "dropped")
+        return how in ("busy", "refused", "dropped", "hung")
 
     is_answer_lost = False
 
@@ -147,7 +155,7 @@ class Handler(BaseHTTPRequestHandler):
                 page = job.lines[start : start + 100]
                 self.answer(200, {"lines": page, "after": str(start + len(page))})
         elif not self.is_faulty("poll") and (job := self.job()) is not None:
-            self.answer(200, {"exit_code": job.process.poll()})
+            self.answer(200, {"exit_code": job.process.poll(), "waits_for": self.service.waits_for})
 
     def do_DELETE(self) -> None:
         if (job := self.job()) is not None:

@@ -64,8 +64,10 @@ class HutWorker(RemoteJobWorker[HutConfiguration, HutVariables, HutResult]):
         return f"{job.service}::{found[0]}" if found else None
 
     def poll_job(self, identifier: str, job: HutConfiguration) -> JobStatus:
-        code = self._ask("GET", self._address(identifier))["exit_code"]
-        return JobStatus.running() if code is None else JobStatus.ended(code)
+        told = self._ask("GET", self._address(identifier))
+        if told["exit_code"] is not None:
+            return JobStatus.ended(told["exit_code"])
+        return JobStatus.pending(told["waits_for"]) if told["waits_for"] else JobStatus.running()
 
     def stop_job(self, identifier: str, job: HutConfiguration, grace_seconds: int) -> None:
         self._ask("POST", f"{self._address(identifier)}/stop", {})

@@ -86,13 +86,13 @@ class TestContract(RemoteJobContract):
 FLOW = "import sys; print('first'); print('second', flush=True); sys.exit({code})"
 
 
-def conducted(variables: dict[str, Any], while_it_runs: Any = None) -> tuple[FlowRun, list[Log]]:
+def conducted(variables: dict[str, Any], while_it_runs: Any = None, kind: type[HutWorker] = HutWorker) -> tuple[FlowRun, list[Log]]:
     """Let a worker see one run through, and return the run and its log."""
 
     async def work() -> tuple[FlowRun, list[Log]]:
         async with get_client() as client:
-            run = await made(client, HutWorker, variables)
-            async with HutWorker(work_pool_name="contract", name="one") as worker:
+            run = await made(client, kind, variables)
+            async with kind(work_pool_name="contract", name="one") as worker:
                 await worker.get_and_submit_flow_runs()
                 if while_it_runs is not None:
                     await while_it_runs(client, worker, run)
@@ -164,6 +164,35 @@ def test_a_job_that_takes_too_long_is_stopped(jobs: JobService) -> None:
     assert run.state is not None and run.state.is_crashed()
     assert jobs.jobs["job-0"].process.poll() is not None
     assert any("did not end within 0.1 seconds" in log.message for log in logs)
+
+
+def test_a_job_that_does_not_begin_is_stopped_and_says_what_it_waited_for(jobs: JobService) -> None:
+    python(jobs, "import time; time.sleep(600)")
+    jobs.waits_for = "a place with 9 cores"
+    run, logs = conducted({"service": jobs.url, "start_timeout": 0.2})
+    assert run.state is not None and run.state.is_crashed()
+    assert jobs.jobs["job-0"].process.poll() is not None
+    told = [log.message for log in logs if "a place with 9 cores" in log.message]
+    assert len(told) == 2  # once while it waits, once at the end
+    assert "is pending" in told[0]
+    assert "did not begin within 0.2 seconds" in told[1]
+
+
+class HastyWorker(HutWorker):
+    """Waits for no answer."""
+
+    type = "hasty"
+    call_seconds_max = 0.3
+    submit_seconds_max = 0.3
+
+
+def test_a_service_that_hangs_is_not_waited_for(jobs: JobService) -> None:
+    python(jobs, FLOW.format(code=3))
+    jobs.faults += [("submit", "hung"), ("poll", "hung"), ("logs", "hung")]
+    run, _ = conducted({"service": jobs.url, "stream_output": True}, kind=HastyWorker)
+    assert run.state is not None and run.state.is_crashed()
+    assert "status code 3" in str(run.state.message)
+    assert len(jobs.jobs) == 1
 
 
 def test_a_job_that_is_removed_meanwhile_has_an_unknown_end(jobs: JobService) -> None:
