@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import asyncio
+import threading
+from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,14 @@ import pytest
 
 from deploy.served import Served, read_run, serving
 from headrace import flow
+from headrace.client.bridge import drive
+from headrace.client.connect import current_client
+from headrace.client.news import news_of
 from headrace.client.orchestration import get_client
 from headrace.deployments import arun_deployment, run_deployment
-from headrace.exceptions import ConfigurationError, ObjectNotFound, ParameterTypeError
+from headrace.exceptions import ConfigurationError, FlowRunWaitTimeout, ObjectNotFound, ParameterTypeError
+from headrace.flow_runs import wait_for_flow_run
+from headrace.states import Completed
 
 SCRIPT = """
     from headrace import flow
@@ -82,3 +90,45 @@ def test_wrong_calls_are_refused(api: str) -> None:
 def test_server_is_needed() -> None:
     with pytest.raises(ConfigurationError, match="headrace server start"):
         run_deployment("a/b")
+
+
+# --- hearing of a run's end
+
+
+async def _told_of_the_end(run: Any, end: Callable[[], Any]) -> list[bool]:
+    """Wait for news of a run as whoever waits for its end: of the connection, then of what `end` does."""
+    async with news_of(current_client(), run.id) as wait:
+        connected = await wait(60, 60)
+        end()
+        return [connected, await wait(60, 60)]
+
+
+@pytest.mark.usefixtures("api")
+def test_the_server_tells_of_the_end_of_a_run_that_is_waited_for() -> None:
+    @flow
+    def empty() -> None: ...
+
+    client = get_client(sync_client=True)
+    for waiting in (asyncio.run, drive):
+        run = client.create_flow_run(empty)
+        assert waiting(_told_of_the_end(run, partial(client.set_flow_run_state, run.id, Completed(), force=True))) == [True, True]
+        assert asyncio.run(wait_for_flow_run(run.id)).state_name == "Completed"
+    left = [thread for thread in threading.enumerate() if thread.name == "headrace-news"]
+    for thread in left:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in left)
+
+
+def test_without_a_server_nothing_is_told_and_the_run_is_looked_at() -> None:
+    @flow
+    def empty() -> None: ...
+
+    run = get_client(sync_client=True).create_flow_run(empty)
+
+    async def look() -> bool:
+        async with news_of(current_client(), run.id) as wait:
+            return await wait(0.01, 60)
+
+    assert asyncio.run(look()) is False
+    with pytest.raises(FlowRunWaitTimeout, match="it is Pending now"):
+        asyncio.run(wait_for_flow_run(run.id, timeout=0.05))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -129,22 +130,28 @@ async def wait_for_flow_run(
 ) -> FlowRun:
     """Wait until a flow run has ended, and return it. Raises `FlowRunWaitTimeout` after `timeout` seconds (None: never).
 
-    It is looked at several times a second, or every `poll_interval` seconds if that is oftener.
+    A server tells of each state of it. Where nothing can be told, it is looked at several times a second, or every `poll_interval` seconds if
+    that is oftener.
     """
+    from headrace.client.news import news_of
+
     client = client or current_client()
     run_id = UUID(str(flow_run_id))
-    deadline = None if timeout is None else clock.monotonic() + timeout
+    deadline = inf if timeout is None else clock.monotonic() + timeout
     seen: UUID | None = None
-    while True:
-        run = await _read(client, run_id)
-        if log_states and run.state is not None and run.state.id != seen:
-            seen = run.state.id
-            logs.get_logger("waiting").info("Flow run %r is in state %s", run.name, run.state)
-        if run.state is not None and run.state.is_final():
-            return run
-        if deadline is not None and clock.monotonic() >= deadline:
-            raise FlowRunWaitTimeout(f"Flow run '{run_id}' did not end within {timeout:g} seconds; it is {run.state_name} now.")
-        await asleep(POLL_SECONDS_MAX if poll_interval is None else min(poll_interval, POLL_SECONDS_MAX))
+    pause = POLL_SECONDS_MAX if poll_interval is None else min(poll_interval, POLL_SECONDS_MAX)
+    async with news_of(client, run_id) as wait_for_news:
+        while True:
+            run = await _read(client, run_id)
+            if log_states and run.state is not None and run.state.id != seen:
+                seen = run.state.id
+                logs.get_logger("waiting").info("Flow run %r is in state %s", run.name, run.state)
+            if run.state is not None and run.state.is_final():
+                return run
+            left = deadline - clock.monotonic()
+            if left <= 0:
+                raise FlowRunWaitTimeout(f"Flow run '{run_id}' did not end within {timeout} seconds; it is {run.state_name} now.")
+            await wait_for_news(pause, left)
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------------------
