@@ -100,9 +100,9 @@ def fan_out(ours: Program, original: Program, server: servers.Server) -> Iterato
 
 def many(ours: Program) -> Iterator[Row]:
     thousand = min(ours.work("mapped", 1000)["seconds"] for _ in range(3)) / 1000
-    ten_thousand = ours.work("mapped", 10_000)
-    growth = ten_thousand["memory_kb"] / 10_000
-    share = ten_thousand["seconds"] / 10_000 / thousand
+    runs = [ours.work("mapped", 10_000) for _ in range(3)]
+    growth = max(run["memory_kb"] for run in runs) / 10_000
+    share = min(run["seconds"] for run in runs) / 10_000 / thousand
     yield Row("10,000 mapped tasks, memory a task", "", f"{growth:.1f} KB", "", "< 5 KB", growth < 5)
     yield Row("the same, time a task against 1,000", "", f"{share:.2f}", "", "≤ 1.3", share <= 1.3)
 
