@@ -105,11 +105,24 @@ def test_async_and_generator_tasks_and_those_without_cache_run_too() -> None:
     def numbers(count: int) -> Any:
         yield from range(count)
 
-    first, second = add_later.delay(1), numbers.delay(3)
-    with working(add_later, numbers):
+    @task(retries=1)
+    async def tenfold(count: int) -> Any:
+        for number in range(count):
+            yield number * 10
+
+    @task
+    def fails() -> Any:
+        yield 1
+        raise ValueError("no more")
+
+    first, second, third, fourth = add_later.delay(1), numbers.delay(3), tenfold.delay(2), fails.delay()
+    with working(add_later, numbers, tenfold, fails):
         assert first.result(timeout=SECONDS) == 2
-        second.wait(timeout=SECONDS)
-    assert second.state.is_completed()  # what a generator yields is not kept
+        assert second.result(timeout=SECONDS) == [0, 1, 2]
+        assert third.result(timeout=SECONDS) == [0, 10]
+        with pytest.raises(ValueError, match="no more"):
+            fourth.result(timeout=SECONDS)
+    assert second.state.is_completed()
 
 
 def test_a_failure_is_raised_to_the_submitter() -> None:

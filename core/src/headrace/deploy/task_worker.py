@@ -12,12 +12,13 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from datetime import datetime
-from functools import partial
+from functools import partial, wraps
+from inspect import isasyncgenfunction
 from types import FrameType
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,7 @@ from headrace.client.bridge import blocking, run_awaitable
 from headrace.client.connect import current_client
 from headrace.client.recording import spool
 from headrace.client.websocket import Reconnecting, http_to_ws
+from headrace.data.functions import UserFunction
 from headrace.deploy.background import aparameter_store, aread_parameters
 from headrace.deploy.background_futures import HeadraceDistributedFuture
 from headrace.deploy.task_status import StatusServer
@@ -308,7 +310,7 @@ class TaskWorker:
     async def _run(self, task: AnyTask, task_run: TaskRun, parameters: Any, wait_for: Any, context: Any) -> None:
         self._busy += 1
         try:
-            if task.isasync and not task.isgenerator:
+            if task.isasync:
                 with hydrated_context(context), suppress(Exception):  # what it raised is recorded
                     await start_call(background_call(task, task_run, parameters, wait_for), return_state=True)
             else:
@@ -337,7 +339,28 @@ def _persisting(task: AnyTask) -> AnyTask:
     no_key = getattr(task.cache_policy, "is_no_cache", False) and task.result_storage_key is None
     served = task.with_options(persist_result=True, **({"cache_policy": DEFAULT, "cache_key_fn": None} if no_key else {}))
     served._task_key = task.task_key  # pyright: ignore[reportPrivateUsage]  # what its runs are found by stays the same
+    if task.isgenerator:
+        served.fn = _collecting(task.fn)
+        served.function = UserFunction(served.fn)
+        served.isasync, served.isgenerator = served.function.is_async, False
     return served
+
+
+def _collecting(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function whose value is the list of what a generator function yields: nobody iterates a run in the background."""
+    if isasyncgenfunction(fn):
+
+        @wraps(fn)
+        async def collect_async(*args: Any, **kwargs: Any) -> list[Any]:
+            return [value async for value in fn(*args, **kwargs)]
+
+        return collect_async
+
+    @wraps(fn)
+    def collect(*args: Any, **kwargs: Any) -> list[Any]:
+        return list(fn(*args, **kwargs))
+
+    return collect
 
 
 async def _read_document(task: AnyTask, task_run: TaskRun) -> dict[str, Any]:
