@@ -24,7 +24,7 @@ from headrace.model.work_pools import WorkPoolCreate
 from headrace.operations.runs.owners import crash_owned_runs
 from headrace.settings import temporary_settings
 from headrace.settings.environment import internal_name
-from headrace.states import InfrastructurePending
+from headrace.states import Crashed, InfrastructurePending
 from headrace.store.database import Database
 from headrace.testing.server import running_server
 
@@ -68,6 +68,20 @@ def test_what_a_dead_worker_did_not_begin_is_scheduled_again_and_the_dead_cannot
     _with_a_run(body)
 
 
+def test_a_worker_that_slept_cannot_end_a_run_that_another_has_taken_since() -> None:
+    async def body(client: HeadraceClient, run: FlowRun, slept: Claims, other: Claims) -> None:
+        await slept.take(run)
+        await current_client().call(CRASH_OWNED_RUNS, id=slept.owner)
+        await other.take(run)
+        state = await slept.end(run.id, Crashed(message="Its infrastructure ended."))
+        assert state is not None and state.is_pending()
+        assert (await client.read_flow_run(run.id)).state_type == "PENDING"
+        await other.end(run.id, Crashed(message="Its infrastructure ended."))
+        assert (await client.read_flow_run(run.id)).state_type == "CRASHED"
+
+    _with_a_run(body)
+
+
 def test_infrastructure_that_may_still_come_is_waited_for() -> None:
     async def body(client: HeadraceClient, run: FlowRun, dead: Claims, other: Claims) -> None:
         await dead.take(run)
@@ -106,6 +120,21 @@ def test_what_a_dead_worker_began_to_start_on_its_own_machine_is_not_waited_for(
             assert (await client.read_flow_run(run.id)).state_type == "SCHEDULED"
 
     asyncio.run(work())
+
+
+def test_a_run_that_no_worker_lives_to_begin_is_given_up_at_last() -> None:
+    async def body(client: HeadraceClient, run: FlowRun, *_: Claims) -> None:
+        crashed, taken = 0, 0
+        while not crashed:
+            dead = Claims(current_client(), logging.getLogger("test"))
+            assert (await dead.take(run)).status is SetStateStatus.ACCEPT
+            taken += 1
+            crashed = await current_client().call(CRASH_OWNED_RUNS, id=dead.owner)
+        state = (await client.read_flow_run(run.id)).state
+        assert state is not None and state.is_crashed()
+        assert state.message is not None and state.message.startswith(f"{taken} workers took this flow run and ended before it began.")
+
+    _with_a_run(body)
 
 
 LATE = """

@@ -168,6 +168,22 @@ def test_a_run_whose_deployment_is_gone_is_cancelled() -> None:
     _run(body)
 
 
+def test_a_process_that_ends_well_and_never_began_its_run_makes_it_crashed() -> None:
+    async def body(client: HeadraceClient) -> None:
+        template = ProcessWorker.get_default_base_job_template()
+        await client.create_work_pool(WorkPoolCreate(name="pool", type="process", base_job_template=template))
+        flow = await client.create_flow_from_name("f")
+        deployment = await client.create_deployment(flow_id=flow, name="d", work_pool_name="pool", job_variables={"command": "true"})
+        run = await client.create_flow_run_from_deployment(deployment)
+        async with ProcessWorker("pool") as worker:
+            await worker.get_and_submit_flow_runs()
+        state = (await client.read_flow_run(run.id)).state
+        assert state is not None and state.is_crashed()
+        assert "never began the run" in (state.message or "")
+
+    _run(body)
+
+
 def test_health_is_told_and_a_taken_port_is_an_error() -> None:
     async def body(client: HeadraceClient) -> None:
         await _deployment(client)

@@ -80,9 +80,10 @@ class HttpClient:
     async def call(self, endpoint: Endpoint[R], body: Any = None, **parameters: Any) -> R:
         """Perform `endpoint`; see `Client.call`. Raises `ServerUnreachable` too, after the retries that the settings allow."""
         owner: UUID | None = parameters.pop("owner", None)
+        claim: UUID | None = parameters.pop("claim", None) or self.claims.get(parameters.get("id"))
         target = self._target(endpoint, parameters)
         content = encode(body) if endpoint.body is not None and body is not None else b"{}" if endpoint.body is not None else None
-        head = self._names(owner, parameters.get("id")) if owner is not None else ""
+        head = _names(owner, claim) if owner is not None else ""
         try:
             answer = await self.send(endpoint.method, target, content, head, seconds=RUN_PATIENCE_SECONDS if owner is not None else None)
         except ServerUnreachable as error:
@@ -93,10 +94,6 @@ class HttpClient:
         if owner is not None:
             self._note(value, parameters.get("id"))
         return value
-
-    def _names(self, owner: UUID, run_id: Any) -> str:
-        claim = self.claims.get(run_id)
-        return f"X-Headrace-Owner: {owner}\r\n" + (f"X-Headrace-Claim: {claim}\r\n" if claim is not None else "")
 
     async def send(self, method: str, target: str, content: bytes | None = None, head: str = "", *, seconds: float | None = None) -> Answer:
         """Send a request to `target` (path and query below the API's URL), repeat it as the settings allow, and return the good answer.
@@ -206,6 +203,10 @@ class HttpClient:
     def close(self) -> None:
         """Close the connections that are idle."""
         self._transport.close()
+
+
+def _names(owner: UUID, claim: UUID | None) -> str:
+    return f"X-Headrace-Owner: {owner}\r\n" + (f"X-Headrace-Claim: {claim}\r\n" if claim is not None else "")
 
 
 def _ends_run(body: Any) -> bool:

@@ -58,7 +58,7 @@ class HeldRun:
         except (HeadraceException, OSError) as error:
             self._runner.logger.error("Lost sight of flow run %r: %s", self.run.name, error)
         finally:
-            self._claims.taken.discard(self.run.id)
+            self._claims.forget(self.run.id)
 
     async def _wait_for_its_time(self) -> None:
         due = self.run.next_scheduled_start_time or self.run.expected_start_time

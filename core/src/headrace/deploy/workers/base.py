@@ -59,6 +59,8 @@ class BaseWorker(ABC, Generic[C, V, R]):
     job_configuration: ClassVar[Any] = BaseJobConfiguration
     job_configuration_variables: ClassVar[Any] = None
 
+    is_watched_to_its_end: ClassVar[bool] = False
+    """Whether nothing of a run can go on, or come, once `run` has returned; of a service nobody knows."""
     _documentation_url: ClassVar[str] = ""
     _logo_url: ClassVar[str] = ""
     _description: ClassVar[str] = ""

@@ -39,6 +39,8 @@ class Claims:
         self.owner = ids.new()
         self.taken: set[UUID] = set()
         """Runs in the worker's name: their processes have not spoken for themselves yet, as far as it knows."""
+        self._claims: dict[UUID, UUID] = {}
+        """By run, the state by which it was taken. Named with each proposal, so that a run which another worker has taken since is left alone."""
         self.is_patient = True
         """Whether an unreachable server is waited for. Off when the worker must end."""
 
@@ -56,8 +58,14 @@ class Claims:
             self.taken.discard(run.id)
             answer = answer.model_copy(update={"status": SetStateStatus.REJECT if answer.status is SetStateStatus.ACCEPT else answer.status})
         else:
+            self._claims[run.id] = answer.state.id
             run.state, run.state_id, run.state_type, run.state_name = answer.state, answer.state.id, answer.state.type, answer.state.name
         return answer
+
+    def forget(self, run_id: UUID) -> None:
+        """Have no more to say of a run."""
+        self.taken.discard(run_id)
+        self._claims.pop(run_id, None)
 
     async def tell(self, run_id: UUID, state: State, *, force: bool = False) -> OrchestrationResult:
         """Propose a state for a run that this worker has."""
@@ -106,7 +114,8 @@ class Claims:
         proposed = as_proposal(state)
         proposed.id = ids.new()
         proposed.state_details.transition_id = ids.new()
-        answer = await self._persistently(SET_FLOW_RUN_STATE, SetState(state=proposed, force=force), id=run_id, owner=self.owner)
+        named = {"claim": claim} if (claim := self._claims.get(run_id)) is not None else {}
+        answer = await self._persistently(SET_FLOW_RUN_STATE, SetState(state=proposed, force=force), id=run_id, owner=self.owner, **named)
         open_runs: set[UUID] = getattr(self._client, "open_runs", set())
         open_runs.discard(run_id)  # the client's own signs of life speak of runs in this process
         return cast("OrchestrationResult", answer)

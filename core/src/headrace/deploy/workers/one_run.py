@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from headrace.model.flow_runs import FlowRun
     from headrace.model.flows import Flow
 
+NEVER_BEGAN_MESSAGE = "The process of this flow run ended well, but never began the run. The command of the job may be one that does not run it."
 CANCELLED_MESSAGE = "The flow run was cancelled, and its infrastructure was stopped."
 
 
@@ -71,7 +72,7 @@ class OneRun:
             if prepared is not None:
                 await self._watch(prepared)
         finally:
-            self._claims.taken.discard(self.id)
+            self._claims.forget(self.id)
 
     async def conduct_submitted(self, configuration: BaseJobConfiguration) -> None:
         """See a run through that was given to this worker directly, with its configuration."""
@@ -83,7 +84,7 @@ class OneRun:
             self.configuration = configuration
             await self._watch(configuration)
         finally:
-            self._claims.taken.discard(self.id)
+            self._claims.forget(self.id)
 
     async def _take(self) -> tuple[Deployment | None, Flow] | None:
         """Take the run and read what it belongs to. None when another has it, or there is nothing to run."""
@@ -157,7 +158,7 @@ class OneRun:
         if self.is_cancelled:
             await self._claims.end(self.id, Cancelled(message=CANCELLED_MESSAGE))
             return
-        if status_code == 0:
+        if status_code == 0 and not self.worker.is_watched_to_its_end:
             return
         found = await self._claims.read(self.id)
         if found is None or found.state is None or found.state.is_final() or found.state.is_paused() or found.state.is_scheduled():
@@ -165,7 +166,12 @@ class OneRun:
         if found.state.is_cancelling():
             await self._claims.end(self.id, Cancelled(message=CANCELLED_MESSAGE))
             return
-        message = f"Flow run infrastructure exited with non-zero status code {status_code}. {explain(status_code)}".rstrip()
+        if status_code:
+            message = f"Flow run infrastructure exited with non-zero status code {status_code}. {explain(status_code)}".rstrip()
+        elif found.state.is_pending():
+            message = NEVER_BEGAN_MESSAGE
+        else:
+            return
         await self._claims.end(self.id, Crashed(message=message))
         self._logger.error("Flow run %r crashed: %s", self.flow_run.name, message)
 

@@ -71,6 +71,7 @@ class ProcessWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Proces
     """Start each run as a process on this machine. A run's process goes on when the worker dies."""
 
     type = "process"
+    is_watched_to_its_end = True
     job_configuration: ClassVar[Any] = ProcessJobConfiguration
     job_configuration_variables: ClassVar[Any] = ProcessVariables
 

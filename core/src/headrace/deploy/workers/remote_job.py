@@ -104,18 +104,18 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
     result_class: ClassVar[type[BaseWorkerResult]] = BaseWorkerResult
     """What `run` returns; made with `identifier` and `status_code`."""
 
-    gone_status: ClassVar[int] = STATUS_UNKNOWN
+    gone_status: int = STATUS_UNKNOWN
     """The status code of a job that was removed while it was watched. 0: the state is left to the run."""
-    submit_tries: ClassVar[int] = 4
-    retry_seconds: ClassVar[float] = 1.0
+    submit_tries: int = 4
+    retry_seconds: float = 1.0
     """The pause before the second try; it doubles, up to 15 seconds."""
-    submit_seconds_max: ClassVar[float] = 1800
+    submit_seconds_max: float = 1800
     """How long one call of `submit_job` may take."""
-    call_seconds_max: ClassVar[float] = 120
+    call_seconds_max: float = 120
     """How long any other call may take."""
-    unreachable_seconds_max: ClassVar[float] = 1800
+    unreachable_seconds_max: float = 1800
     """How long the service may fail to answer while a job is watched, before the worker gives up watching; the run goes on then."""
-    needs_api_url: ClassVar[bool] = True
+    needs_api_url: bool = True
     """Whether jobs have to reach a server: then a run without HEADRACE_API_URL in its environment is refused."""
 
     # --- what a plugin writes

@@ -19,6 +19,9 @@ from headrace.store.database import Transaction
 
 FLOW_RUN_MESSAGE = "The process that ran this flow run ended without reporting; nothing of it runs any more."
 HANDED_BACK_MESSAGE = "The worker that took this flow run ended before the run began; it waits for another."
+HAND_BACKS_MAX = 10
+"""How often a run is scheduled again that no worker lived to begin: it may be what ends them."""
+GIVEN_UP_MESSAGE = f"{HAND_BACKS_MAX + 1} workers took this flow run and ended before it began. No other is given it, as it may be what ends them."
 OWN_MACHINE = "process"
 """The type of pools whose workers start runs on their own machine: what they began to start when they died comes at once, or never."""
 INFRASTRUCTURE_PATIENCE = timedelta(minutes=15)
@@ -30,7 +33,7 @@ def crash_owned_runs(tx: Transaction, *, id: UUID, patience: timedelta = INFRAST
     """Mark every unfinished flow run of this owner, and its unfinished task runs, as Crashed. Return how many flow runs that were.
 
     A suspended run, and one of a deployment that is scheduled again, waits for another process and stays as it is. A run that a worker took
-    and that has not begun is scheduled again: at once, or when infrastructure that may still come did not come within `patience`.
+    and that has not begun is scheduled again, ten times at most: at once, or when infrastructure that may still come did not come within `patience`.
     """
     found = tx.sql(
         "SELECT r.id, r.state_type, r.state_name, r.state_timestamp, r.deployment_id, s.details, p.type FROM flow_run r"
@@ -38,22 +41,31 @@ def crash_owned_runs(tx: Transaction, *, id: UUID, patience: timedelta = INFRAST
         (id.bytes,),
     )
     runs: list[bytes] = []
+    messages: dict[bytes, str] = {}
     young = clock.now_us() - patience // timedelta(microseconds=1)
     for run, state_type, state_name, timestamp, deployment, stored, pool_type in found:
         details: dict[str, Any] = json_out(stored) or {}
         if _waits_for_another(state_type, deployment, details):
             continue
         if state_type == StateType.PENDING and (deployment is not None or pool_type is not None):
-            if state_name == "Pending" or pool_type == OWN_MACHINE or timestamp <= young:
+            if not (state_name == "Pending" or pool_type == OWN_MACHINE or timestamp <= young):
+                continue
+            if _may_be_handed_back(tx, run):
                 _hand_back(tx, run)
-            continue
+                continue
+            messages[run] = GIVEN_UP_MESSAGE
         runs.append(run)
     for run in runs:
         for (task,) in tx.sql("SELECT id FROM task_run WHERE flow_run_id = ? AND end_time IS NULL", (run,)):
             transitions.set_task_run_state(tx, UUID(bytes=task), _crashed(TASK_RUN_MESSAGE))
-        transitions.set_flow_run_state(tx, UUID(bytes=run), _crashed(FLOW_RUN_MESSAGE))
+        transitions.set_flow_run_state(tx, UUID(bytes=run), _crashed(messages.get(run, FLOW_RUN_MESSAGE)))
         release_leases_of_run(tx, run)
     return len(runs)
+
+
+def _may_be_handed_back(tx: Transaction, run: bytes) -> bool:
+    row = tx.sql_one("SELECT COUNT(*) FROM flow_run_state WHERE flow_run_id = ? AND message = ?", (run, HANDED_BACK_MESSAGE))
+    return row is None or row[0] < HAND_BACKS_MAX
 
 
 def _hand_back(tx: Transaction, run: bytes) -> None:
