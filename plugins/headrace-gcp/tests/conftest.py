@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ from headrace.testing.starting import free_port, is_open, wait_for
 from headrace.testing.utilities import headrace_test_harness
 from headrace_gcp import GcpCredentials, GcsBucket
 
+from .bigquery_server import recording, shared_emulator
 from .google_login import GoogleLogin, google_login, service_account_info
 
 
@@ -83,3 +85,36 @@ def bucket(storage: str, credentials: GcpCredentials) -> Iterator[GcsBucket]:
     found.create_bucket()
     yield found
     found.close()
+
+
+@pytest.fixture(scope="session")
+def bigquery_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the address of a BigQuery that all workers of the session share."""
+    with shared_emulator(_shared(tmp_path_factory)) as address:
+        yield address
+
+
+@pytest.fixture
+def bigquery_objects(bigquery_server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder in which that BigQuery finds `gs://bucket/object` as the file `bucket/object`."""
+    return _shared(tmp_path_factory) / "buckets"
+
+
+def _shared(factory: pytest.TempPathFactory) -> Path:
+    base = factory.getbasetemp()
+    return (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "bigquery"
+
+
+@pytest.fixture
+def bigquery(bigquery_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let blocks reach that BigQuery."""
+    monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_ENDPOINTS", f'{{"bigquery": "{bigquery_server}"}}')
+    return bigquery_server
+
+
+@pytest.fixture
+def bigquery_posts(bigquery: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """Give what is posted to that BigQuery, by path; see `recording`."""
+    with recording(bigquery) as (address, posted):
+        monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_ENDPOINTS", f'{{"bigquery": "{address}"}}')
+        yield posted

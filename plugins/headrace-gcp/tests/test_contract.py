@@ -11,5 +11,6 @@ class TestContract(PluginContract):
     plugin = "gcp"
     block_examples = {
         "gcp-credentials": CREDENTIALS,
+        "bigquery-warehouse": {"gcp_credentials": CREDENTIALS},
         "gcs-bucket": {"bucket": "b", "bucket_folder": "f", "gcp_credentials": CREDENTIALS},
     }

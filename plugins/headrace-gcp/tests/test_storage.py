@@ -231,9 +231,7 @@ def test_a_flow_travels_as_a_bundle(bucket: GcsBucket, tmp_path: Path):
 
 def test_a_command_that_fails_says_why_in_one_line(bucket: GcsBucket):
     bucket.gcp_credentials.save("login")
-    done = _run(
-        ["-m", "headrace_gcp.bundles.execute", "--bucket", bucket.bucket, "--gcp-credentials-block-name", "login", "--key", "missing"]
-    )
+    done = _run(["-m", "headrace_gcp.bundles.execute", "--bucket", bucket.bucket, "--gcp-credentials-block-name", "login", "--key", "missing"])
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("ObjectNotFound: There is no object 'missing' in gs://bucket-")
 

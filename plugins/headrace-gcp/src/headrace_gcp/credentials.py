@@ -130,10 +130,13 @@ class GcpCredentials(CredentialsBlock):
         """Return a client of BigQuery. `project` goes before the block's; `location`: where jobs run and data sets are made."""
         with needing("bigquery"):
             from google.cloud import bigquery
+        from headrace_gcp.sessions import LimitedSession
 
+        credentials = self.get_credentials_from_service_account()
         return bigquery.Client(
             project=self.resolve_project(project),
-            credentials=self.get_credentials_from_service_account(),
+            credentials=credentials,
+            _http=LimitedSession(credentials, GcpSettings().request_timeout_seconds),  # the SDK's own would wait for an answer without end
             location=location,
             client_options=_options("bigquery"),
         )

@@ -24,6 +24,13 @@ def headrace_blocks() -> list[Offer]:
             modules=("google.cloud.storage",),
             extra="cloud-storage",
         ),
+        Offer(
+            "bigquery-warehouse",
+            "headrace_gcp.bigquery:BigQueryWarehouse",
+            "Queries of BigQuery, and their rows page by page",
+            modules=("google.cloud.bigquery",),
+            extra="bigquery",
+        ),
     ]
 
 

@@ -34,4 +34,4 @@ class GcpSettings(HeadraceBaseSettings, path="integrations.gcp"):
         "Addresses to reach services at instead of Google's own, by the service's short name (storage, bigquery, secretmanager, run, aiplatform): "
         "for Private Service Connect, or an emulator.",
     )
-    request_timeout_seconds: float = setting(60.0, "How long one request to Cloud Run or Vertex AI may take.", ge=1)
+    request_timeout_seconds: float = setting(60.0, "How long a service may take to answer one request, where the call has no limit of its own.", ge=1)
