@@ -2,6 +2,7 @@
 
 - It looks at how one logs in: password, second factor, key pair (the signature is verified), OAuth, Okta, browser, workload identity.
 - Submitted queries really run beside the request: they have a status, fail later, and can be stopped.
+- Job services run processes of this machine: see `job_services`.
 - `CALL SYSTEM$WAIT(seconds)` takes its time. `SELECT 'unheard of'` is taken, and never heard of again.
 - The account `silent` never answers a login; `duo` asks for a second factor.
 
@@ -23,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import job_services
 import jwt
 import uvicorn
 from cryptography.hazmat.primitives import serialization
@@ -98,7 +100,12 @@ async def login(request: Request) -> Response:
     data.setdefault("SESSION_PARAMETERS", {})  # the last step of a second factor has none
     response = await login_request(with_body(request, body))
     answered = json.loads(bytes(response.body))
-    answered["data"] |= {"masterToken": secrets.token_hex(16), "sessionId": secrets.randbits(48), "validityInSeconds": 3600, "masterValidityInSeconds": 14400}
+    answered["data"] |= {
+        "masterToken": secrets.token_hex(16),
+        "sessionId": secrets.randbits(48),
+        "validityInSeconds": 3600,
+        "masterValidityInSeconds": 14400,
+    }
     return JSONResponse(answered)
 
 
@@ -159,6 +166,13 @@ async def query(request: Request) -> Response:
     for ours, one in queries.items():
         if ours in body["sqlText"] and "queryId" in (one.answer.get("data") or {}):
             body["sqlText"] = body["sqlText"].replace(ours, one.answer["data"]["queryId"])
+    try:
+        rows = await asyncio.to_thread(job_services.answer, body["sqlText"])
+    except job_services.Refused as refused_because:
+        code, state, text = refused_because.args
+        return JSONResponse({"success": False, "code": code, "message": text, "data": {"errorCode": code, "sqlState": state}})
+    if rows is not None:
+        return JSONResponse(job_services.wire(rows))
     without_quotes(body)
     if not body.get("asyncExec"):
         return JSONResponse(await answer(request, token, body, Query()))
@@ -242,6 +256,23 @@ async def expect_key(request: Request) -> Response:
     return Response()
 
 
+async def told_jobs(request: Request) -> Response:
+    """Tell of all jobs that were ever started."""
+
+    def tell(job: job_services.Job) -> dict[str, Any]:
+        told = {"name": job.name, "told": job.told, "env": job.environment, "status": job.status}
+        return {**told, "pid": job.process and job.process.pid, "is_there": job_services.jobs.get(job.name) is job}
+
+    return JSONResponse([tell(job) for job in job_services.ever])
+
+
+async def end_job(request: Request) -> Response:
+    """Let a job that runs nothing end."""
+    job = job_services.jobs[request.path_params["name"]]
+    job.status = int(request.query_params["status"])
+    return JSONResponse({})
+
+
 def http_port() -> int:
     return int(Path(sys.argv[1], "port").read_text())
 
@@ -258,6 +289,8 @@ app = Starlette(
         Route("/api/v1/authn", okta_token, methods=["POST"]),
         Route("/app/snowflake/sso/saml", okta_assertion, methods=["GET"]),
         Route("/told", told, methods=["GET"]),
+        Route("/jobs", told_jobs, methods=["GET"]),
+        Route("/jobs/{name}", end_job, methods=["POST"]),
         Route("/expect-key", expect_key, methods=["PUT"]),
         *[route for route in routes if route.path.startswith(("/session", "/fs_bucket"))],
     ]
@@ -279,6 +312,8 @@ async def main(folder: Path) -> None:
     loop = asyncio.get_running_loop()
     threading.Thread(target=lambda: (sys.stdin.read(), loop.call_soon_threadsafe(ended.set)), daemon=True).start()
     await ended.wait()
+    for job in job_services.ever:
+        job.end()
     for task in serving:
         task.cancel()
 

@@ -21,3 +21,16 @@ def headrace_blocks() -> list[Offer]:
             modules=_SDK,
         ),
     ]
+
+
+@hookimpl
+def headrace_workers() -> list[Offer]:
+    """Offer the worker that runs flows in Snowflake."""
+    return [
+        Offer(
+            "snowpark-container-service",
+            "headrace_snowflake.experimental.workers.spcs:SPCSWorker",
+            "Runs flows as job services of Snowpark Container Services",
+            modules=_SDK,
+        )
+    ]
