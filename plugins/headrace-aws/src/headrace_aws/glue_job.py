@@ -91,7 +91,7 @@ class GlueJobBlock(JobBlock[str]):
     job_name: str = Field(description="The name of the job definition to use.", title="AWS Glue Job Name")
     arguments: dict[str, Any] | None = Field(
         default=None,
-        description="Arguments of this run, which go before the job's own. They may be logged: keep secrets in Secrets Manager and read them in the job.",
+        description="Arguments of this run, which go before the job's own. They may be logged: keep secrets in Secrets Manager.",
         title="AWS Glue Job Arguments",
     )
     job_watch_poll_interval: float = Field(

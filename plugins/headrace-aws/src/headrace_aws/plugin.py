@@ -30,3 +30,9 @@ def headrace_deployment_steps() -> list[Offer]:
         Offer(f"{steps}.push_to_s3", f"{steps}:push_to_s3", "Upload the working directory to S3", modules=_SDK),
         Offer(f"{steps}.pull_from_s3", f"{steps}:pull_from_s3", "Download a folder of S3 into the working directory", modules=_SDK),
     ]
+
+
+@hookimpl
+def headrace_workers() -> list[Offer]:
+    """Offer the worker for ECS."""
+    return [Offer("ecs", "headrace_aws.workers.ecs_worker:ECSWorker", "Runs each flow run as a task of Elastic Container Service", modules=_SDK)]

@@ -21,7 +21,7 @@ class DownloadResult(TypedDict):
 def download_bundle_from_s3(bucket: str, key: str, output_dir: str | None = None, aws_credentials_block_name: str | None = None) -> DownloadResult:
     """Download a bundle into a folder, a new temporary one without `output_dir`, and say where it is.
 
-    `aws_credentials_block_name`: the block to log in with; default: what boto3 finds. Raises `ObjectNotFound`, and RuntimeError when it cannot be read.
+    `aws_credentials_block_name`: the block to log in with; default: what boto3 finds. Raises `ObjectNotFound`, `ObjectStoreError`.
     """
     folder = Path(output_dir or tempfile.mkdtemp(prefix="headrace-bundle-"))
     folder.mkdir(parents=True, exist_ok=True)
