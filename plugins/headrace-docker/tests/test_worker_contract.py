@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
+import secrets
 from typing import Any
 
 import pytest
@@ -67,9 +67,9 @@ class TestDockerWorker(RemoteJobContract):
         return DockerWorker
 
     @pytest.fixture
-    def label(self, tmp_path: Path) -> str:
+    def label(self) -> str:
         """A label that the containers of this test have and no others."""
-        return f"contract={tmp_path.name}"
+        return f"contract={secrets.token_hex(8)}"
 
     @pytest.fixture
     def service(self, engine: DockerEngine, label: str) -> Any:
