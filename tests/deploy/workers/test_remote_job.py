@@ -142,6 +142,14 @@ def test_the_output_of_a_job_whose_flow_never_began_is_in_the_runs_log(jobs: Job
     assert "[job] second" in told
 
 
+def test_a_job_that_ends_well_without_its_flow_is_crashed_and_shows_its_output(jobs: JobService) -> None:
+    python(jobs, FLOW.format(code=0))
+    run, logs = conducted({"service": jobs.url})
+    assert run.state is not None and run.state.is_crashed()
+    assert "never began" in str(run.state.message)
+    assert "[job] second" in [log.message for log in logs]
+
+
 def test_the_output_of_a_flow_that_began_is_its_own(jobs: JobService) -> None:
     python(jobs, "import sys; print('first', flush=True); sys.stdin.readline(); sys.exit(1)")
 

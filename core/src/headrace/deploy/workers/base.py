@@ -127,6 +127,10 @@ class BaseWorker(ABC, Generic[C, V, R]):
         """
         raise NotImplementedError(f"Workers of type {self.type!r} cannot stop the infrastructure of a run.")
 
+    def sees_the_end_of(self, configuration: C) -> bool:
+        """Say whether nothing of this run can go on, or come, once `run` has returned."""
+        return self.is_watched_to_its_end
+
     @classmethod
     def get_default_base_job_template(cls) -> dict[str, Any]:
         """Return the base job template that pools of this type begin with."""

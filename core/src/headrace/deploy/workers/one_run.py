@@ -158,7 +158,7 @@ class OneRun:
         if self.is_cancelled:
             await self._claims.end(self.id, Cancelled(message=CANCELLED_MESSAGE))
             return
-        if status_code == 0 and not self.worker.is_watched_to_its_end:
+        if status_code == 0 and not self.worker.sees_the_end_of(self.configuration):
             return
         found = await self._claims.read(self.id)
         if found is None or found.state is None or found.state.is_final() or found.state.is_paused() or found.state.is_scheduled():

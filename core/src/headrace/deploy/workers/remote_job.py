@@ -179,6 +179,10 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
 
     # --- what the library does with it
 
+    def sees_the_end_of(self, configuration: C) -> bool:
+        """Say whether the job is watched: then a flow that has not begun when it ends will not begin."""
+        return self.is_watched(configuration)
+
     async def setup(self) -> None:
         """See `BaseWorker.setup`."""
         await super().setup()
@@ -230,10 +234,9 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
         output = _Output(self, identifier, configuration)
         status = await self._watched(identifier, configuration, output, logger)
         await output.finish()
-        if status.exit_code != 0:
-            if status.message:
-                logger.error("The job %s ended: %s", identifier, status.message)
-            await self._tell_output(flow_run, output, logger)
+        if status.exit_code != 0 and status.message:
+            logger.error("The job %s ended: %s", identifier, status.message)
+        await self._tell_output(flow_run, output, logger)
         try:
             await self.call(self.clean_up, identifier, configuration)
         except InfrastructureNotFound:
