@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from headrace.model import clock
@@ -41,6 +42,8 @@ from headrace.store.codec import id_out, time_out
 from headrace.store.database import Transaction
 from headrace.store.statements import runs as statements
 
+M = TypeVar("M")
+
 _FLOW_ORDERS = {
     FlowSort.CREATED_DESC: "f.created DESC, f.id DESC",
     FlowSort.UPDATED_DESC: "f.updated DESC, f.id DESC",
@@ -69,6 +72,50 @@ _TASK_RUN_ORDERS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Listing(Generic[M]):
+    """How the objects of one noun are listed, counted and paged."""
+
+    source: str
+    alias: str
+    select: str
+    orders: Mapping[Any, str]
+    scope: Callable[[RunScope, str], Conditions]
+    out: Callable[[Sequence[Any], int], M]
+    page: type[Any]
+
+    def filter(self, tx: Transaction, body: FlowQuery | FlowRunQuery | TaskRunQuery) -> list[M]:
+        """List those that match."""
+        return self._list(tx, body, body.sort, page_limit(body.limit), body.offset)
+
+    def count(self, tx: Transaction, body: RunScope) -> int:
+        """Count those that match."""
+        where = self.scope(body, self.alias)
+        return tx.sql(f"SELECT COUNT(*) FROM {self.source} WHERE {where.joined()}", where.values)[0][0]
+
+    def paginate(self, tx: Transaction, body: FlowPageQuery | FlowRunPageQuery | TaskRunPageQuery) -> Any:
+        """List one page of those that match, and say how many there are."""
+        limit = page_limit(body.limit)
+        count = self.count(tx, body)
+        results = self._list(tx, body, body.sort, limit, (body.page - 1) * limit)
+        return self.page.model_construct(results=results, count=count, limit=limit, pages=pages_of(count, limit), page=body.page)
+
+    def _list(self, tx: Transaction, scope: RunScope, sort: Any, limit: int, offset: int) -> list[M]:
+        where, now = self.scope(scope, self.alias), clock.now_us()
+        text = f"{self.select} WHERE {where.joined()} ORDER BY {self.orders[sort]} LIMIT ? OFFSET ?"
+        return [self.out(row, now) for row in tx.sql(text, (*where.values, limit, offset))]
+
+
+_SELECT_FLOWS = f"SELECT {', '.join(f'f.{name}' for name in statements.FLOW_COLUMNS)} FROM flow f"
+_FLOWS: _Listing[Flow] = _Listing("flow f", "f", _SELECT_FLOWS, _FLOW_ORDERS, scope_of_flows, lambda row, _: flow_out(row), FlowPaginationResponse)
+_FLOW_RUNS: _Listing[FlowRun] = _Listing(
+    "flow_run r", "r", statements.SELECT_FLOW_RUNS, FLOW_RUN_ORDERS, scope_of_flow_runs, flow_run_out, FlowRunPaginationResponse
+)
+_TASK_RUNS: _Listing[TaskRun] = _Listing(
+    "task_run r", "r", statements.SELECT_TASK_RUNS, _TASK_RUN_ORDERS, scope_of_task_runs, task_run_out, TaskRunPaginationResponse
+)
+
+
 def bulk_delete_flows(tx: Transaction, body: FlowBulkDelete) -> FlowBulkDeleteResponse:
     """Delete the flows that match, at most `limit`, with all their runs."""
     where = scope_of_flows(RunScope(flows=body.flows), "f")
@@ -76,33 +123,6 @@ def bulk_delete_flows(tx: Transaction, body: FlowBulkDelete) -> FlowBulkDeleteRe
     for (key,) in found:
         delete_flow(tx, key)
     return FlowBulkDeleteResponse(deleted=[UUID(bytes=key) for (key,) in found])
-
-
-def filter_flows(tx: Transaction, body: FlowQuery) -> list[Flow]:
-    """List flows."""
-    return _list_flows(tx, body, body.sort, page_limit(body.limit), body.offset)
-
-
-def count_flows(tx: Transaction, body: RunScope) -> int:
-    """Count flows."""
-    where = scope_of_flows(body, "f")
-    found = tx.sql_one(f"SELECT COUNT(*) FROM flow f WHERE {where.joined()}", where.values)
-    return found[0] if found is not None else 0
-
-
-def paginate_flows(tx: Transaction, body: FlowPageQuery) -> FlowPaginationResponse:
-    """List one page of flows and say how many there are."""
-    limit = page_limit(body.limit)
-    count = count_flows(tx, body)
-    results = _list_flows(tx, body, body.sort, limit, (body.page - 1) * limit)
-    return FlowPaginationResponse.model_construct(results=results, count=count, limit=limit, pages=pages_of(count, limit), page=body.page)
-
-
-def _list_flows(tx: Transaction, scope: RunScope, sort: FlowSort, limit: int, offset: int) -> list[Flow]:
-    where = scope_of_flows(scope, "f")
-    columns = ", ".join(f"f.{name}" for name in statements.FLOW_COLUMNS)
-    text = f"SELECT {columns} FROM flow f WHERE {where.joined()} ORDER BY {_FLOW_ORDERS[sort]} LIMIT ? OFFSET ?"
-    return [flow_out(row) for row in tx.sql(text, (*where.values, limit, offset))]
 
 
 def bulk_delete_flow_runs(tx: Transaction, body: FlowRunBulkDelete) -> FlowRunBulkDeleteResponse:
@@ -125,26 +145,6 @@ def bulk_set_flow_run_state(tx: Transaction, body: FlowRunBulkSetState) -> FlowR
             )
         )
     return FlowRunBulkSetStateResponse.model_construct(results=results)
-
-
-def filter_flow_runs(tx: Transaction, body: FlowRunQuery) -> list[FlowRun]:
-    """List flow runs."""
-    return _list_flow_runs(tx, body, body.sort, page_limit(body.limit), body.offset)
-
-
-def count_flow_runs(tx: Transaction, body: RunScope) -> int:
-    """Count flow runs."""
-    where = scope_of_flow_runs(body, "r")
-    found = tx.sql_one(f"SELECT COUNT(*) FROM flow_run r WHERE {where.joined()}", where.values)
-    return found[0] if found is not None else 0
-
-
-def paginate_flow_runs(tx: Transaction, body: FlowRunPageQuery) -> FlowRunPaginationResponse:
-    """List one page of flow runs and say how many there are."""
-    limit = page_limit(body.limit)
-    count = count_flow_runs(tx, body)
-    results = _list_flow_runs(tx, body, body.sort, limit, (body.page - 1) * limit)
-    return FlowRunPaginationResponse.model_construct(results=results, count=count, limit=limit, pages=pages_of(count, limit), page=body.page)
 
 
 def flow_run_history(tx: Transaction, body: HistoryQuery) -> list[HistoryResponse]:
@@ -175,37 +175,10 @@ def flow_run_graph(tx: Transaction, *, id: UUID, since: Any = None) -> Graph:
     return graph.read(tx, id, since)
 
 
-def _list_flow_runs(tx: Transaction, scope: RunScope, sort: FlowRunSort, limit: int, offset: int) -> list[FlowRun]:
-    where = scope_of_flow_runs(scope, "r")
-    now = clock.now_us()
-    text = f"{statements.SELECT_FLOW_RUNS} WHERE {where.joined()} ORDER BY {FLOW_RUN_ORDERS[sort]} LIMIT ? OFFSET ?"
-    return [flow_run_out(row, now) for row in tx.sql(text, (*where.values, limit, offset))]
-
-
 def _matching_flow_runs(tx: Transaction, scope: RunScope, limit: int) -> list[bytes]:
     where = scope_of_flow_runs(scope, "r")
     text = f"SELECT r.id FROM flow_run r WHERE {where.joined()} ORDER BY r.id DESC LIMIT ?"
     return [key for (key,) in tx.sql(text, (*where.values, limit))]
-
-
-def filter_task_runs(tx: Transaction, body: TaskRunQuery) -> list[TaskRun]:
-    """List task runs."""
-    return _list_task_runs(tx, body, body.sort, page_limit(body.limit), body.offset)
-
-
-def count_task_runs(tx: Transaction, body: RunScope) -> int:
-    """Count task runs."""
-    where = scope_of_task_runs(body, "r")
-    found = tx.sql_one(f"SELECT COUNT(*) FROM task_run r WHERE {where.joined()}", where.values)
-    return found[0] if found is not None else 0
-
-
-def paginate_task_runs(tx: Transaction, body: TaskRunPageQuery) -> TaskRunPaginationResponse:
-    """List one page of task runs and say how many there are."""
-    limit = page_limit(body.limit)
-    count = count_task_runs(tx, body)
-    results = _list_task_runs(tx, body, body.sort, limit, (body.page - 1) * limit)
-    return TaskRunPaginationResponse.model_construct(results=results, count=count, limit=limit, pages=pages_of(count, limit), page=body.page)
 
 
 def task_run_history(tx: Transaction, body: HistoryQuery) -> list[HistoryResponse]:
@@ -213,13 +186,6 @@ def task_run_history(tx: Transaction, body: HistoryQuery) -> list[HistoryRespons
     from headrace.operations.runs import history
 
     return history.history(tx, "task_run", body, scope_of_task_runs(body, "r"))
-
-
-def _list_task_runs(tx: Transaction, scope: RunScope, sort: TaskRunSort, limit: int, offset: int) -> list[TaskRun]:
-    where = scope_of_task_runs(scope, "r")
-    now = clock.now_us()
-    text = f"{statements.SELECT_TASK_RUNS} WHERE {where.joined()} ORDER BY {_TASK_RUN_ORDERS[sort]} LIMIT ? OFFSET ?"
-    return [task_run_out(row, now) for row in tx.sql(text, (*where.values, limit, offset))]
 
 
 def log_out(row: Sequence[Any]) -> Log:
@@ -252,22 +218,22 @@ def filter_logs(tx: Transaction, body: LogQuery) -> list[Log]:
 
 
 OPERATIONS = {
-    endpoints.FILTER_FLOWS: Operation(filter_flows, writes=False),
-    endpoints.PAGINATE_FLOWS: Operation(paginate_flows, writes=False),
-    endpoints.COUNT_FLOWS: Operation(count_flows, writes=False),
+    endpoints.FILTER_FLOWS: Operation(_FLOWS.filter, writes=False),
+    endpoints.PAGINATE_FLOWS: Operation(_FLOWS.paginate, writes=False),
+    endpoints.COUNT_FLOWS: Operation(_FLOWS.count, writes=False),
     endpoints.BULK_DELETE_FLOWS: Operation(bulk_delete_flows, writes=True),
-    endpoints.FILTER_FLOW_RUNS: Operation(filter_flow_runs, writes=False),
-    endpoints.PAGINATE_FLOW_RUNS: Operation(paginate_flow_runs, writes=False),
-    endpoints.COUNT_FLOW_RUNS: Operation(count_flow_runs, writes=False),
+    endpoints.FILTER_FLOW_RUNS: Operation(_FLOW_RUNS.filter, writes=False),
+    endpoints.PAGINATE_FLOW_RUNS: Operation(_FLOW_RUNS.paginate, writes=False),
+    endpoints.COUNT_FLOW_RUNS: Operation(_FLOW_RUNS.count, writes=False),
     endpoints.FLOW_RUN_HISTORY: Operation(flow_run_history, writes=False),
     endpoints.FLOW_RUN_LATENESS: Operation(flow_run_lateness, writes=False),
     endpoints.FLOW_RUN_DEPENDENCIES: Operation(flow_run_dependencies, writes=False),
     endpoints.FLOW_RUN_GRAPH: Operation(flow_run_graph, writes=False),
     endpoints.BULK_DELETE_FLOW_RUNS: Operation(bulk_delete_flow_runs, writes=True),
     endpoints.BULK_SET_FLOW_RUN_STATE: Operation(bulk_set_flow_run_state, writes=True),
-    endpoints.FILTER_TASK_RUNS: Operation(filter_task_runs, writes=False),
-    endpoints.PAGINATE_TASK_RUNS: Operation(paginate_task_runs, writes=False),
-    endpoints.COUNT_TASK_RUNS: Operation(count_task_runs, writes=False),
+    endpoints.FILTER_TASK_RUNS: Operation(_TASK_RUNS.filter, writes=False),
+    endpoints.PAGINATE_TASK_RUNS: Operation(_TASK_RUNS.paginate, writes=False),
+    endpoints.COUNT_TASK_RUNS: Operation(_TASK_RUNS.count, writes=False),
     endpoints.TASK_RUN_HISTORY: Operation(task_run_history, writes=False),
     endpoints.FILTER_LOGS: Operation(filter_logs, writes=False),
 }
