@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
-_STRATEGIES = ("ENQUEUE", "CANCEL_NEW")
 _OPTIONS = (
     click.argument("entrypoint", required=False, metavar="[FILE:FLOW]"),
     click.option("-n", "--name", "names", multiple=True, help="The deployment: NAME or FLOW/NAME, * for any text. Repeatable."),
