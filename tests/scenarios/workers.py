@@ -63,13 +63,16 @@ async def until(holds: Callable[[], Any], seconds_between: float = 0.05) -> Any:
 
 
 async def all_ended(client: HeadraceClient, runs: Sequence[UUID]) -> list[FlowRun]:
-    """Wait until all these runs have ended, and return them."""
+    """Wait until all these runs have ended, and return them; fail when one is left for long after the others."""
     left, ended = set(runs), dict[UUID, FlowRun]()
+    deadline = clock.monotonic() + SECONDS_MAX
     while left:
+        assert clock.monotonic() < deadline, [await client.read_flow_run(id) for id in left]
         for id in sorted(left):
             run = await client.read_flow_run(id)
             if state_of(run).is_final():
                 ended[id] = run
+                deadline = clock.monotonic() + SECONDS_MAX
         left -= ended.keys()
         await asyncio.sleep(0.2)
     return [ended[id] for id in runs]
