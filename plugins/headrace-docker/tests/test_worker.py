@@ -128,7 +128,7 @@ def test_a_container_is_removed_where_that_is_wanted_and_its_status_is_kept(run_
     kept, removed = run_job("exit 4"), run_job("exit 5", auto_remove=True)
     assert (kept.result.status_code, removed.result.status_code) == (4, 5)
     with DockerHost().get_client() as docker:
-        left = {container.id for container in docker.containers.list(all=True)}
+        left = {container.id for container in docker.containers.list(all=True, sparse=True)}
     assert kept.attrs["Id"] in left
     assert removed.attrs["Id"] not in left
 

@@ -30,7 +30,7 @@ class Containers(RemoteService):
         self._told: set[str] = set()
 
     def _ids(self) -> set[str]:
-        return {container.id or "" for container in self._client.containers.list(all=True, filters={"label": self._label})}
+        return {container.id or "" for container in self._client.containers.list(all=True, sparse=True, filters={"label": self._label})}
 
     async def started(self) -> StartedJob:
         while not (found := self._ids() - self._told):

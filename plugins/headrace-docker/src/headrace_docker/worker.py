@@ -206,7 +206,7 @@ class DockerWorker(RemoteJobWorker[DockerWorkerJobConfiguration, DockerWorkerVar
     def find_job(self, job: DockerWorkerJobConfiguration, token: str) -> str | None:
         """Find a container by its token; one that was made and not started is started."""
         client = self._engine.client
-        found = client.containers.list(all=True, filters={"label": f"{TOKEN_LABEL}={token}"})
+        found = client.containers.list(all=True, ignore_removed=True, filters={"label": f"{TOKEN_LABEL}={token}"})
         if not found:
             return None
         if found[0].status == "created":
