@@ -194,7 +194,7 @@ class ECSJobConfiguration(RemoteJobConfiguration):
     def task_run_request_requires_arn_if_no_task_definition_given(self) -> Self:
         """Require a task definition, or the ARN of one."""
         given = self.model_fields_set & {"task_definition", "task_run_request"}
-        if given and not without_empty(self.task_definition) and not self.task_definition_arn:
+        if given and not self.task_definition and not self.task_definition_arn:
             raise ValueError("There is nothing to run: give a task definition, or the ARN of one as `taskDefinition` of the request.")
         return self
 
