@@ -70,11 +70,15 @@ def test_an_engine_leaves_nothing_behind(tmp_path: Path) -> None:
     with DockerEngine(address).client() as client:  # one that heeds no request to end
         made = client.post("/containers/create", json={"Image": image, "Cmd": ["sleep", "600"], "HostConfig": {"NetworkMode": "host"}}).json()
         client.post(f"/containers/{made['Id']}/start").raise_for_status()
+        network = client.post("/networks/create", json={"Name": "left", "Driver": "bridge", "Internal": True}).json()["Id"]
+    bridge = Path(f"/sys/class/net/br-{network[:12]}")
+    assert bridge.exists()
     user.kill()
     user.communicate()
     folder = Path(address.removeprefix("unix://")).parents[1]
     assert comes_true(lambda: not folder.exists())
     assert str(folder) not in Path("/proc/mounts").read_text()
+    assert not bridge.exists()
 
 
 def is_alive(process: int) -> bool:

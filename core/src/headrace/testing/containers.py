@@ -230,10 +230,11 @@ def _start_dockerd(program: str, folder: Path, driver: str) -> tuple[subprocess.
 
 
 def stop_engine(process: subprocess.Popen[Any], address: str) -> None:
-    """End a Docker engine and every container that it still runs."""
+    """End a Docker engine, with every container and network that it still has."""
     with suppress(httpx.HTTPError), DockerEngine(address).client() as client:
-        for container in client.get("/containers/json", timeout=5).json():
-            client.post(f"/containers/{container['Id']}/kill", timeout=5)
+        for container in client.get("/containers/json", params={"all": True}, timeout=5).json():
+            client.delete(f"/containers/{container['Id']}", params={"force": True}, timeout=5)
+        client.post("/networks/prune", timeout=5)  # their bridges would stay on the machine
     process.send_signal(signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         process.wait(_STOP_SECONDS_MAX)
