@@ -12,5 +12,6 @@ class TestContract(PluginContract):
     block_examples = {
         "gcp-credentials": CREDENTIALS,
         "bigquery-warehouse": {"gcp_credentials": CREDENTIALS},
+        "gcpsecret": {"gcp_credentials": CREDENTIALS, "secret_name": "login"},
         "gcs-bucket": {"bucket": "b", "bucket_folder": "f", "gcp_credentials": CREDENTIALS},
     }

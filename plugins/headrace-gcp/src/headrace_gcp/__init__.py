@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headrace_gcp.bigquery import BigQueryWarehouse
     from headrace_gcp.cloud_storage import GcsBucket
     from headrace_gcp.credentials import GcpCredentials
+    from headrace_gcp.secret_manager import GcpSecret
 
-__all__ = ["GcpCredentials", "GcsBucket"]
+__all__ = ["BigQueryWarehouse", "GcpCredentials", "GcpSecret", "GcsBucket"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,4 +22,12 @@ def __getattr__(name: str) -> Any:
         from headrace_gcp.cloud_storage import GcsBucket
 
         return GcsBucket
+    if name == "BigQueryWarehouse":
+        from headrace_gcp.bigquery import BigQueryWarehouse
+
+        return BigQueryWarehouse
+    if name == "GcpSecret":
+        from headrace_gcp.secret_manager import GcpSecret
+
+        return GcpSecret
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

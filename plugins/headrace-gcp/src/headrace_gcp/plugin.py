@@ -31,6 +31,13 @@ def headrace_blocks() -> list[Offer]:
             modules=("google.cloud.bigquery",),
             extra="bigquery",
         ),
+        Offer(
+            "gcpsecret",
+            "headrace_gcp.secret_manager:GcpSecret",
+            "A secret in Secret Manager",
+            modules=("google.cloud.secretmanager_v1",),
+            extra="secret-manager",
+        ),
     ]
 
 
