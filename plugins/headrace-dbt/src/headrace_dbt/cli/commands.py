@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
+from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,10 +115,12 @@ def _trigger(
 def _streaming(logger: Any) -> Any:
     from headrace_dbt.core.events import LEVELS, text_of
 
+    context = copy_context()  # dbt's threads know of no run
+
     def hear(event: Any) -> None:
-        text = text_of(event)
-        if text.strip():
-            logger.log(LEVELS.get(event.info.level, 20), "%s", text)
+        level = LEVELS.get(event.info.level, logging.INFO)
+        if logger.isEnabledFor(level) and (text := text_of(event)).strip():
+            context.copy().run(logger.log, level, "%s", text)
 
     return hear
 

@@ -152,7 +152,7 @@ class DbtCloudMetadataClient(_Client):
         `httpx.HTTPStatusError` for an answer that is an error and `httpx.TransportError` when there is none.
         """
         body = {"query": query, "variables": variables, "operationName": operation_name}
-        response = self._connection.get(self._connect).post("", json={name: value for name, value in body.items() if value is not None})
+        response = self._connection.get(self._connect).post(self._url, json={name: value for name, value in body.items() if value is not None})
         response.raise_for_status()
         result: dict[str, Any] = response.json()
         if result.get("errors") and not result.get("data"):

@@ -31,5 +31,11 @@ def turn(logger: Any) -> Generator[None, None, None]:
 
 
 def invoke(args: Sequence[str], callbacks: Sequence[Callback] = (), manifest: Manifest | None = None) -> dbtRunnerResult:
-    """Run dbt's command line with these words, and return its result; exceptions are in it."""
-    return dbtRunner(manifest=manifest, callbacks=list(callbacks)).invoke(list(args))
+    """Run dbt's command line with these words, and return its result; errors are in it.
+
+    What stops the run, as an interrupt or a time limit, is raised: dbt would take it for an error of its own.
+    """
+    result = dbtRunner(manifest=manifest, callbacks=list(callbacks)).invoke(list(args))
+    if result.exception is not None and not isinstance(result.exception, Exception):
+        raise result.exception
+    return result

@@ -207,11 +207,13 @@ class _Watch:
         self._context = copy_context()
         self._tracker = NodeTaskTracker()
         self._dbt: dict[str, Any] = {}
+        self._is_closed = False
 
     def hear(self, event: EventMsg) -> None:
         """Take one event, in whichever of dbt's threads it happens. Never raises: dbt's own work goes on by its own rules."""
         try:
-            self._hear(event)
+            if not self._is_closed:  # threads of an interrupted command may go on for a while
+                self._hear(event)
         except Exception:  # the border to dbt, which would take our failure for its own
             self._logger.exception("An event of dbt could not be followed: %s", event.info.name)
 
@@ -299,6 +301,7 @@ class _Watch:
 
     def close(self) -> None:
         """End what dbt has left open, and let go of what it keeps."""
+        self._is_closed = True
         self._tracker.end_all()
         self._dbt = {}
 
