@@ -50,6 +50,14 @@ def test_a_template_names_each_field_or_what_the_field_declares() -> None:
     assert "title" not in template["variables"]
 
 
+def test_who_changes_a_template_changes_no_other() -> None:
+    class Nested(BaseJobConfiguration):
+        request: dict[str, Any] = Field(default_factory=dict, json_schema_extra={"template": {"size": ["{{ size }}"]}})
+
+    Nested.json_template()["request"]["size"].append("more")
+    assert Nested.json_template()["request"] == {"size": ["{{ size }}"]}
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

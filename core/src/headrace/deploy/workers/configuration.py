@@ -7,6 +7,7 @@ variables are merged one by one at every level.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -80,7 +81,7 @@ class BaseJobConfiguration(BaseModel):
         for name, field in cls.model_fields.items():
             extra = field.json_schema_extra
             declared = cast("dict[str, Any]", extra).get("template") if isinstance(extra, dict) else None
-            found[name] = f"{{{{ {name} }}}}" if declared is None else declared
+            found[name] = f"{{{{ {name} }}}}" if declared is None else deepcopy(declared)
         return found
 
     @classmethod
