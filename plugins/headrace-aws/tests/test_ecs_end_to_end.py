@@ -14,8 +14,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-
 from docker import DockerClient
+
 from headrace.client.orchestration import SyncHeadraceClient, get_client
 from headrace.client.schemas.actions import WorkPoolCreate
 from headrace.client.schemas.objects import FlowRun
@@ -147,9 +147,7 @@ def task_of(run: FlowRun) -> dict[str, Any]:
     return ecs.describe_tasks(cluster=identifier.cluster, tasks=[identifier.task_arn], include=["TAGS"])["tasks"][0]
 
 
-def test_runs_report_from_within_their_tasks(
-    client: SyncHeadraceClient, deploy: Callable[..., UUID], start_worker: Callable[[str], Any]
-) -> None:
+def test_runs_report_from_within_their_tasks(client: SyncHeadraceClient, deploy: Callable[..., UUID], start_worker: Callable[[str], Any]) -> None:
     arn = AwsCredentials().get_secrets_manager_client().create_secret(Name=f"p-{uuid4().hex}", SecretString="hunter2")["ARN"]
     deployment = deploy("counts", env={"WORD": "given", "PASSWORD": "plain"}, secret_env={"PASSWORD": arn})
     start_worker("one")
@@ -220,7 +218,10 @@ def test_the_next_worker_takes_over_what_a_killed_one_watched(
     state = ended(client, run).state
     assert state is not None and state.is_crashed()
     assert "137" in str(state.message)
-    assert len(AwsCredentials().get_client("ecs").list_tasks(cluster=str(client.read_flow_run(run).infrastructure_pid).partition("::")[0])["taskArns"]) == 0
+    assert (
+        len(AwsCredentials().get_client("ecs").list_tasks(cluster=str(client.read_flow_run(run).infrastructure_pid).partition("::")[0])["taskArns"])
+        == 0
+    )
 
 
 def _write_log(engine: DockerEngine, task_arn: str) -> None:

@@ -55,6 +55,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     (r"[Ss]caling activity|Host EC2|instance.*terminated", "The machine under the task went away.", "Run it again."),
 )
+_ORDINARY = "Essential container in task exited"
 _STOP_CODES = {
     "SpotInterruption": ("AWS took the Spot capacity back.", "Run it again, or use a launch type that is not interrupted."),
     "TerminationNotice": ("The machine under the task was shut down.", "Run it again."),
@@ -67,7 +68,8 @@ def diagnose_ecs_task(event_detail: dict[str, Any]) -> InfrastructureDiagnosis |
     if event_detail.get("lastStatus") != "STOPPED" and event_detail.get("desiredStatus") != "STOPPED":
         return None
     containers: list[dict[str, Any]] = event_detail.get("containers") or []
-    told = "; ".join(filter(None, [event_detail.get("stoppedReason"), *(one.get("reason") for one in containers)]))
+    reasons = [event_detail.get("stoppedReason"), *(one.get("reason") for one in containers)]
+    told = "; ".join(reason for reason in reasons if reason and reason != _ORDINARY)
     for pattern, summary, resolution in _REASONS:
         if re.search(pattern, told):
             return InfrastructureDiagnosis(logging.ERROR, summary, _sentence(told), resolution)

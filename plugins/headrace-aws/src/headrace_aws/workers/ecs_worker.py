@@ -107,13 +107,18 @@ class ECSWorker(RemoteJobWorker[ECSJobConfiguration, ECSVariables, ECSWorkerResu
     _display_name: ClassVar[str] = "AWS Elastic Container Service"
     _description: ClassVar[str] = "Execute flow runs within containers on AWS ECS. Works with EC2 and Fargate clusters. Requires an AWS account."
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._settings = AwsSettings().ecs
+        self._started: dict[str, float] = {}
+        self._observer: EcsObserver | None = None
+
     async def setup(self) -> None:
         """See `BaseWorker.setup`."""
         await super().setup()
-        self._settings = AwsSettings().ecs
-        self._started: dict[str, float] = {}
         self.submit_tries = max(self._settings.worker.create_task_run_max_attempts, 1)  # pyright: ignore[reportAttributeAccessIssue]  # for this one
-        self._observer: EcsObserver | None = start_observer(self._settings.observer) if self._settings.observer.enabled else None
+        if self._settings.observer.enabled:
+            self._observer = start_observer(self._settings.observer)
 
     async def teardown(self, *exc_info: Any) -> None:
         """See `BaseWorker.teardown`."""
