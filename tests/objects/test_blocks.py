@@ -31,6 +31,7 @@ from headrace.client.connect import current_client
 from headrace.model.blocks import BlockDocumentCreate, BlockSchemaCreate, BlockTypeCreate
 from headrace.model.endpoints import blocks as endpoints
 from headrace.model.errors import EncryptionKeyError
+from headrace.objects.blocks.modules import blocks_in_module
 from headrace.settings import temporary_settings
 
 pytestmark = pytest.mark.usefixtures("client")
@@ -630,3 +631,16 @@ def test_a_copy_holds_nothing_open() -> None:
         assert not made._connection.is_made
         assert made._connection.get(object) is not connection
     assert block._connection.get(object) is connection
+
+
+def test_blocks_of_a_package_that_imports_its_names_late_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "late_blocks.py").write_text(
+        "from headrace.blocks import core\n"
+        "__all__ = ['Late', 'missing']\n"
+        "def __getattr__(name):\n"
+        "    if name == 'Late':\n"
+        "        return type('Late', (core.Block,), {'__module__': __name__})\n"
+        "    raise ModuleNotFoundError(name)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [one.__name__ for one in blocks_in_module("late_blocks")] == ["Late"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -49,6 +50,10 @@ def blocks_in_file(path: str | Path) -> list[type[Block]]:
 
 
 def _blocks_in(module: ModuleType) -> list[type[Block]]:
-    found = {one for one in vars(module).values() if Block.is_block_class(one) and is_saveable(one)}
+    values = list(vars(module).values())
+    for name in set(getattr(module, "__all__", ())) - vars(module).keys():  # a package may import its names when they are asked for
+        with contextlib.suppress(ImportError, AttributeError):  # as of an extra that is not installed
+            values.append(getattr(module, name))
+    found = {one for one in values if Block.is_block_class(one) and is_saveable(one)}
     own = {one for one in found if not one.__pydantic_generic_metadata__["origin"]}
     return sorted(own, key=lambda one: one.get_block_type_slug())
