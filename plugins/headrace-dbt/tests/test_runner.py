@@ -261,11 +261,8 @@ def test_two_threads_take_turns(shop, seen, headrace_caplog):
 
 
 def test_an_interrupt_passes_through_dbt(shop, seen):
-    shop(
-        {
-            "models/stops.py": "import os, signal\n\ndef model(dbt, session):\n    os.kill(os.getpid(), signal.SIGINT)\n    return session.sql('select 1')\n"
-        }
-    )
+    body = "    os.kill(os.getpid(), signal.SIGINT)\n    return session.sql('select 1')\n"
+    shop({"models/stops.py": f"import os, signal\n\ndef model(dbt, session):\n{body}"})
     with pytest.raises(KeyboardInterrupt):
         invoked("run", "--select", "stops")
     assert seen.states()["model stops"] in ("COMPLETED", "FAILED")
