@@ -183,10 +183,12 @@ def test_short_queries_are_asked_after_soon_and_long_ones_seldom(connector, serv
     slow.close()
 
 
-def test_a_failing_query_tells_what_the_server_said(connector):
+def test_a_failing_query_tells_what_the_server_said(connector, caplog):
     with pytest.raises(ProgrammingError, match="Table with name NOWHERE does not exist") as caught:
         connector.fetch_all("SELECT * FROM nowhere")
     assert caught.value.errno == 2003
+    assert "may still run" not in caplog.text
+    assert "was stopped" not in caplog.text
 
 
 def test_a_query_past_its_timeout_is_stopped(connector, server):

@@ -62,6 +62,8 @@ def run(cursor: SnowflakeCursor, statement: str, parameters: Any, options: Mappi
     if not may_be_submitted(statement):
         cursor.execute(statement, parameters, **options)
         return
+    from snowflake.connector.errors import Error
+
     limits = dict(options)
     timeout = limits.pop("timeout", None)
     cursor.execute_async(statement, parameters, **limits)
@@ -69,6 +71,8 @@ def run(cursor: SnowflakeCursor, statement: str, parameters: Any, options: Mappi
     assert query_id is not None
     try:
         _wait(cursor.connection, query_id, poll_seconds, timeout)
+    except Error:  # the query has ended badly, or Snowflake is not to be reached
+        raise
     except BaseException:
         _stop(cursor, query_id)
         raise
