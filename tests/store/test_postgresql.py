@@ -405,3 +405,16 @@ def test_a_number_that_no_column_holds_is_refused_as_by_sqlite(database: Databas
     with pytest.raises(OverflowError, match="out of range"), database.write() as tx:
         tx.sql(INSERT, (ids.new().bytes, 2**90, 1, "a"))
     assert names(database) == []
+
+
+def test_a_password_that_is_a_function_is_asked_for_each_connection(postgres_url: str) -> None:
+    made: list[int] = []
+
+    def token() -> str:
+        made.append(len(made))
+        return f"token-{len(made)}"
+
+    database = Database(postgres_url, {"password": token})
+    with database.read(), database.read():  # two connections at once
+        assert len(made) >= 2
+    database.close()

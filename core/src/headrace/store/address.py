@@ -35,6 +35,10 @@ class PostgresOptions:
     migrates: bool = True
     migration_timeout: float | None = None
 
+    def for_connection(self) -> dict[str, Any]:
+        """Return the arguments for one connection. Functions among them are called: so a plugin gives passwords that are good for minutes."""
+        return {name: value() if callable(value) else value for name, value in self.arguments.items()}
+
 
 def is_postgres(url: str) -> bool:
     """Say whether `url` names a PostgreSQL database, by whatever driver."""

@@ -66,7 +66,7 @@ def changing(database: PostgresDatabase) -> Generator[Connection, None, None]:
 
     options = database.options
     try:
-        with postgres_engine(dict(options.arguments)).begin() as connection:
+        with postgres_engine(options.for_connection()).begin() as connection:
             connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round((options.migration_timeout or 0) * 1000)}")
             connection.exec_driver_sql(_LOCKED)
             yield connection

@@ -279,7 +279,7 @@ class PostgresDatabase(Database):
         """Open a connection of the driver outside the pool; the schema is left as it is. Raises the driver's errors."""
         options = self.options
         try:
-            raw = psycopg.connect(**options.arguments, autocommit=True, prepare_threshold=None)
+            raw = psycopg.connect(**options.for_connection(), autocommit=True, prepare_threshold=None)
         except (psycopg.ProgrammingError, TypeError) as error:
             raise StoreError(f"The driver of PostgreSQL refuses the address of the database {options.place}: {str(error).strip()}.") from error
         postgres_values.register(raw)
