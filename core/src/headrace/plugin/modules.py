@@ -14,12 +14,11 @@ def spec_of(name: str) -> ModuleSpec | None:
         return loaded
     top, *rest = name.split(".")
     spec = _top_spec(top)
-    dotted = top
     for part in rest:
         if spec is None or spec.submodule_search_locations is None:
             return None
-        dotted = f"{dotted}.{part}"
-        spec = PathFinder.find_spec(dotted, list(spec.submodule_search_locations))
+        # By its last part alone: a namespace package within another would look for that one in sys.modules, where it is not.
+        spec = PathFinder.find_spec(part, list(spec.submodule_search_locations))
     return spec
 
 
