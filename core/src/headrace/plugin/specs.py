@@ -123,7 +123,8 @@ def headrace_database_connection(context: DatabaseContext, connection_url: str, 
     """Return arguments for the database driver's `connect`, such as a short-lived token. First answer wins.
 
     Called before a server or an embedded backend opens its database, when `plugins.enabled` is on. On PostgreSQL a value that
-    is a function is called for each connection, so that a token may end soon. An exception is reported and the next plugin asked. `set_database_connection_params(connection_url, settings)` is its documented name.
+    is a function is called for each connection, so that a token may end soon. An exception is reported and the next plugin
+    asked. `set_database_connection_params(connection_url, settings)` is its documented name.
     """
 
 
