@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -118,3 +119,13 @@ def bigquery_posts(bigquery: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[l
     with recording(bigquery) as (address, posted):
         monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_ENDPOINTS", f'{{"bigquery": "{address}"}}')
         yield posted
+
+
+@pytest.fixture
+def gcp(info: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the workers' own environment log in, and let nothing wait long."""
+    (tmp_path / "key.json").write_text(json.dumps(info))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+    for what in ("CREATE_JOB", "SUBMIT_JOB", "API_READ_RETRY"):
+        monkeypatch.setenv(f"HEADRACE_INTEGRATIONS_GCP_CLOUD_RUN_V2_WORKER_{what}_INITIAL_DELAY_SECONDS", "0.02")
+    monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_CLOUD_RUN_V2_WORKER_SUBMIT_JOB_MAX_ATTEMPTS", "4")

@@ -56,8 +56,10 @@ class Method:
 
 @dataclass
 class GoogleApi:
+    """One service. `faults`: what goes wrong next, by method.
 
-
+    `busy` (429), `down` (503, nothing done), `lost` (503, done), `dropped` (no answer, done), `forbidden` (403), `silent` (answered after long).
+    """
 
     document: str
     faults: list[tuple[str, str]] = field(default_factory=list)

@@ -15,3 +15,4 @@ class TestContract(PluginContract):
         "gcpsecret": {"gcp_credentials": CREDENTIALS, "secret_name": "login"},
         "gcs-bucket": {"bucket": "b", "bucket_folder": "f", "gcp_credentials": CREDENTIALS},
     }
+    job_variables = {"vertex-ai": {"region": "europe-west1", "image": "an/image:1"}}

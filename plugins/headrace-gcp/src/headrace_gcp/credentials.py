@@ -101,6 +101,12 @@ class GcpCredentials(CredentialsBlock):
         found = self._found.get(self._find)[0]
         return str(getattr(found, "service_account_email", None) or "the application default credentials")
 
+    @property
+    def service_account(self) -> str | None:
+        """The service account whose key this is; None for other credentials."""
+        found = (self._info() or {}).get("client_email")
+        return str(found) if found else None
+
     def resolve_project(self, project: str | None = None) -> str:
         """Return the project: the one given, the block's, or that of the environment. Raises `ValueError` when there is none."""
         found = project or self.project or self._found.get(self._find)[1]

@@ -60,3 +60,28 @@ def headrace_deployment_steps() -> list[Offer]:
             extra="cloud-storage",
         ),
     ]
+
+
+@hookimpl
+def headrace_workers() -> list[Offer]:
+    """Offer the workers that run flows on Google Cloud."""
+    return [
+        Offer(
+            "cloud-run-v2",
+            "headrace_gcp.workers.cloud_run_v2:CloudRunWorkerV2",
+            "Runs flows as jobs of Cloud Run",
+            modules=("googleapiclient",),
+        ),
+        Offer(
+            "cloud-run",
+            "headrace_gcp.workers.cloud_run:CloudRunWorker",
+            "Runs flows as jobs of Cloud Run, by its first API",
+            modules=("googleapiclient",),
+        ),
+        Offer(
+            "vertex-ai",
+            "headrace_gcp.workers.vertex:VertexAIWorker",
+            "Runs flows as custom jobs of Vertex AI",
+            modules=("googleapiclient",),
+        ),
+    ]

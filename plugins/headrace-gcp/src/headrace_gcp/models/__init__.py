@@ -1,0 +1,1 @@
+"""What Google's APIs tell of, as models."""
