@@ -96,6 +96,10 @@ def test_failures_are_returned_on_request(shop, seen):
     assert not invoked("build", raise_on_failure=False)
     with pytest.raises(ValueError, match="Failed to invoke dbt command 'build'"):
         invoked("build", "--no-such-option", raise_on_failure=False)
+    Path("other").mkdir()
+    Path("other/profiles.yml").write_text("shop: {target: dev, outputs: {dev: {type: oracle}}}")
+    with pytest.raises(ValueError, match="Could not find adapter type oracle.* pip install dbt-oracle"):
+        invoked("build", "--profiles-dir", "other")
     with pytest.raises(ValueError, match="No dbt_project.yml found"):
         invoked("build", "--project-dir", "models", raise_on_failure=False)
 

@@ -127,7 +127,9 @@ def _streaming(logger: Any) -> Any:
 
 def _check(result: dbtRunnerResult, title: str) -> None:
     if result.exception is not None:
-        raise RuntimeError(f"{title} could not be run: {result.exception}") from result.exception
+        from headrace_dbt.core.invocation import told
+
+        raise RuntimeError(f"{title} could not be run: {told(result.exception)}") from result.exception
     if result.success:
         return
     groups = consolidate_run_results(result)

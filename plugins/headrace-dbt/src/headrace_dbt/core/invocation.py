@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from dbt_common.events.base_types import EventMsg
 
 Callback = Callable[["EventMsg"], None]
+
+_MISSING_ADAPTER = re.compile(r"Could not find adapter type (\w+)")
 
 _one_at_a_time = threading.RLock()  # dbt keeps what it knows of an invocation in the process
 
@@ -39,3 +42,10 @@ def invoke(args: Sequence[str], callbacks: Sequence[Callback] = (), manifest: Ma
     if result.exception is not None and not isinstance(result.exception, Exception):
         raise result.exception
     return result
+
+
+def told(error: BaseException) -> str:
+    """Return what dbt says went wrong and, for an adapter that is not installed, what to do."""
+    text = str(error).strip() or type(error).__name__
+    missing = _MISSING_ADAPTER.search(text)
+    return f"{text} Install its adapter beside headrace-dbt: pip install dbt-{missing[1]}" if missing else text

@@ -16,7 +16,7 @@ from headrace.settings import get_current_settings
 from headrace.utilities.asyncutils import offload
 from headrace_dbt.core import assets
 from headrace_dbt.core.events import LEVELS, node_info_of, plain, text_of
-from headrace_dbt.core.invocation import invoke, turn
+from headrace_dbt.core.invocation import invoke, told, turn
 from headrace_dbt.core.settings import HeadraceDbtSettings
 from headrace_dbt.core.tracker import FAILURES, NodeTaskTracker, execute_dbt_node, node_task
 from headrace_dbt.sdk import EventLevel
@@ -138,7 +138,23 @@ class HeadraceDbtRunner:
         Raises `ValueError` when dbt cannot run the command, when `retry` finds no earlier results, and, with `raise_on_failure`, when nodes
         failed; the message lists each of them.
         """
+        args = [str(word) for word in args]
         command = command_of(args)
+        result = self._result_of(command, args, kwargs)
+        failure = self._failure_in(command, result)
+        if failure is not None:
+            raise failure
+        return result
+
+    async def ainvoke(self, args: list[str], **kwargs: Any) -> Any:
+        """Do what `invoke` does in a thread, so that the event loop goes on meanwhile."""
+
+        def run() -> Any:
+            return self.invoke(args, **kwargs)
+
+        return await offload(run)
+
+    def _result_of(self, command: str, args: Sequence[str], kwargs: dict[str, Any]) -> Any:
         given = long_options(args)
         words = {name: value for name, value in kwargs.items() if f"--{name.replace('_', '-')}" not in given}
         settings = _with_given(self.settings, args, words)
@@ -150,20 +166,11 @@ class HeadraceDbtRunner:
             watch = self._watch(command, settings)
             words["log_level"] = "none" if watch is not None else settings.log_level.value
             try:
-                result = invoke(kwargs_to_args(words, rest), [watch.hear] if watch is not None else [], self._given_manifest)
+                return invoke(kwargs_to_args(words, rest), [watch.hear] if watch is not None else [], self._given_manifest)
             finally:
                 if watch is not None:
                     watch.close()
                     self._read_manifest = watch.manifest or self._read_manifest
-        return self._checked(command, result)
-
-    async def ainvoke(self, args: list[str], **kwargs: Any) -> Any:
-        """Do what `invoke` does in a thread, so that the event loop goes on meanwhile."""
-
-        def run() -> Any:
-            return self.invoke(args, **kwargs)
-
-        return await offload(run)
 
     def _logger(self) -> Any:
         return get_run_logger() if _is_in_run() else get_logger("dbt")
@@ -174,16 +181,18 @@ class HeadraceDbtRunner:
         makes_assets = command in MATERIALIZING and not self.disable_assets
         return _Watch(self._logger(), settings, makes_assets, self.include_compiled_code, self._given_manifest)
 
-    def _checked(self, command: str, result: Any) -> Any:
+    def _failure_in(self, command: str, result: Any) -> ValueError | None:
         if result.exception is not None:
-            raise ValueError(f"Failed to invoke dbt command '{command}': {result.exception}") from result.exception
+            failure = ValueError(f"Failed to invoke dbt command '{command}': {told(result.exception)}")
+            failure.__cause__ = result.exception
+            return failure
         if result.success or not self.raise_on_failure:
-            return result
+            return None
         failures = [one for one in getattr(result.result, "results", None) or () if str(one.status) in FAILURES]
         if not failures:
-            raise ValueError(f"The dbt command '{command}' did not succeed; its output says why.")
+            return ValueError(f"The dbt command '{command}' did not succeed; its output says why.")
         listed = "\n".join(_told(one) for one in failures)
-        raise ValueError(f"Failures detected during invocation of dbt command '{command}':\n{listed}")
+        return ValueError(f"Failures detected during invocation of dbt command '{command}':\n{listed}")
 
 
 _SAID = {"fail": "failed", "error": "errored", "runtime error": "errored", "partial success": "succeeded in part"}
