@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import headrace.settings
-from headrace.settings.base import HeadraceBaseSettings, setting
+from headrace.settings.base import HeadraceBaseSettings, group, setting
 from headrace.settings.declaration import Declaration, walk
 from headrace.settings.environment import internal_variable, runtime_override, runtime_overrides
 from headrace.settings.models.root import Settings, canonical_environment_prefix
@@ -64,6 +64,12 @@ class LakeSettings(HeadraceBaseSettings, path="integrations.lake"):
     depth: int = setting(3, "Metres.")
 
 
+class WaterSettings(HeadraceBaseSettings, path="integrations"):
+    """Nothing but a group."""
+
+    lake: LakeSettings = group(LakeSettings)
+
+
 def test_a_plugin_declares_settings_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder) -> None:
     assert LakeSettings().depth == 3
     (tmp_path / "headrace.toml").write_text("[integrations.lake]\ndepth = 4\n")
@@ -71,6 +77,7 @@ def test_a_plugin_declares_settings_of_its_own(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("HEADRACE_INTEGRATIONS_LAKE_DEPTH", "5")
     assert LakeSettings().depth == 5
     assert LakeSettings(depth=6).depth == 6
+    assert WaterSettings().lake.depth == 5
     assert Settings().to_environment_variables(exclude_unset=True)["HEADRACE_INTEGRATIONS_LAKE_DEPTH"] == "5"
     assert not recwarn.list
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from headrace.model.errors import MissingProfileError, near
-from headrace.settings.declaration import Catalogue, Group
+from headrace.settings.declaration import Catalogue, Group, walk
 from headrace.settings.environment import reads_prefect, selected_profile
 from headrace.settings.errors import InvalidSettingError
 from headrace.settings.profiles_file import BUILT_IN_PROFILES, DEFAULT_PROFILE, ProfilesFile, read_profiles_file
@@ -62,7 +62,7 @@ def load(
     """
     path = group.settings_path if group else ""
     core = core_catalogue()
-    own = group is not None and any(declared.path not in core.by_path for declared in group.settings_declared.values())
+    own = group is not None and any(declared.path not in core.by_path for declared in walk(group))
     catalogue = Catalogue(core_root(), group) if own and group else core
     layers = gather(catalogue, arguments or {}, path, profile=profile, profile_first=profile_first)
     for layer in layers:
