@@ -1,0 +1,1 @@
+"""Bundles of flows in Blob Storage: the commands that put one there, and that run one from there."""

@@ -1,0 +1,1 @@
+"""Older places of bundles and decorators."""
