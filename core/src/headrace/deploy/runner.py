@@ -21,7 +21,7 @@ from headrace.data.annotations import NotSet
 from headrace.deploy.children import Launcher
 from headrace.deploy.deployments import DeploymentOptions, RunnerDeployment
 from headrace.deploy.dispatch import due_work
-from headrace.deploy.runner_health import serving_health
+from headrace.deploy.health import serving_runner_health
 from headrace.deploy.runner_run import HeldRun
 from headrace.deploy.workers.claims import Claims
 from headrace.deploy.workers.stopping import stop_on_signals
@@ -159,7 +159,7 @@ class Runner:
         self._is_started, self.is_stopping = True, False
         is_main = threading.current_thread() is threading.main_thread()
         with stop_on_signals(self._ask_to_stop, self._kill_all, is_main):
-            async with serving_health(self, webserver):
+            async with serving_runner_health(self, webserver):
                 await self.launcher.warm_up()
                 self._spawn_background(self.claims.beat())
                 self._listener = self._spawn_background(self._listen())

@@ -255,7 +255,7 @@ class BaseWorker(ABC, Generic[C, V, R]):
         A second signal stops these too. `run_once`: poll once, wait for the runs, return. `with_healthcheck`: answer HTTP requests for the
         worker's health where the settings `worker.webserver` say. A server that is away is waited for.
         """
-        from headrace.deploy.workers.health import serving_health
+        from headrace.deploy.health import serving_worker_health
 
         async with self:
             if run_once:
@@ -264,7 +264,7 @@ class BaseWorker(ABC, Generic[C, V, R]):
                 return
             loop_tasks: list[asyncio.Task[Any]] = []
             with stop_on_signals(self.stop, self.stop_running, threading.current_thread() is threading.main_thread()):
-                async with serving_health(self, with_healthcheck):
+                async with serving_worker_health(self, with_healthcheck):
                     await self._sync_until_reached()
                     if not self.is_stopping:
                         printer(f"Worker {self.name!r} started! It takes runs of work pool {self._work_pool_name!r}.")

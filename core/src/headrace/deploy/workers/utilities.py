@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.client.bridge import blocking
 from headrace.client.connect import current_client
-from headrace.deploy.workers.health import serve_health
+from headrace.deploy.health import serve_worker_health
 from headrace.deploy.workers.types import default_base_job_template, worker_types
 from headrace.model.endpoints.workers import READ_COLLECTION_VIEW
 
@@ -48,7 +48,7 @@ class HealthServer:
 
     async def serve(self) -> None:
         """Answer requests where the settings `worker.webserver` say. Raises `ConfigurationError` when that address is taken."""
-        async with await serve_health(self._worker, query_interval_seconds=self._seconds):
+        async with await serve_worker_health(self._worker, self._seconds):
             while not self.should_exit:
                 await asyncio.sleep(0.1)
 
