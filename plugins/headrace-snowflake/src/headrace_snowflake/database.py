@@ -280,6 +280,10 @@ def _cursor(connection: SnowflakeConnection, cursor_type: type[SnowflakeCursor] 
 
 def _options(cursor_type: type[SnowflakeCursor] | None, execute_kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return a call's further arguments: the same for equal calls, whether they name the ordinary cursor or not."""
-    if cursor_type is None or (cursor_type.__module__, cursor_type.__name__) == ("snowflake.connector.cursor", "SnowflakeCursor"):
+    if cursor_type is None:
+        return execute_kwargs
+    from snowflake.connector.cursor import SnowflakeCursor
+
+    if cursor_type is SnowflakeCursor:
         return execute_kwargs
     return {"cursor_type": cursor_type, **execute_kwargs}
