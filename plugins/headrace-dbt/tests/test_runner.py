@@ -242,9 +242,16 @@ def test_in_tasks_and_async_flows(shop, seen):
     async def run_dbt() -> bool:
         return seed() and (await HeadraceDbtRunner().ainvoke(["run", "--select", "orders"])).success
 
+    @flow
+    async def wait_for_dbt() -> bool:
+        return HeadraceDbtRunner().invoke(["run", "--select", "totals"]).success
+
     assert asyncio.run(run_dbt())
+    Secret(value="dev.duckdb").save("place")
+    Path("profiles.yml").write_text(Path("profiles.yml").read_text().replace("dev.duckdb", '"{{ headrace.blocks.secret.place }}"'))
+    assert asyncio.run(wait_for_dbt())
     runs = seen.task_runs()
-    assert {"seed raw_orders", "model orders"} <= runs.keys()
+    assert {"seed raw_orders", "model orders", "model totals"} <= runs.keys()
     assert [str(one.id) for one in runs["seed raw_orders"].task_inputs["__parents__"]] == [str(runs["seed-0"].id)]
 
 

@@ -38,7 +38,7 @@ class AsyncTask(Task[P, R]):
 
     def __init__(self, fn: Callable[..., Any], **options: Any) -> None:
         super().__init__(fn, **options)
-        self._blocking = Task(blocking(cast("Callable[..., Coroutine[Any, Any, Any]]", fn)), **{"name": self.name, **options})
+        self._blocking = Task(blocking(cast("Callable[..., Coroutine[Any, Any, Any]]", fn)), **{**options, "name": self.name})
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task, and return its value or what is to be awaited for it."""
@@ -50,7 +50,7 @@ class AsyncFlow(Flow[P, R]):
 
     def __init__(self, fn: Callable[..., Any], **options: Any) -> None:
         super().__init__(fn, **options)
-        self._blocking = Flow(blocking(cast("Callable[..., Coroutine[Any, Any, Any]]", fn)), **{"name": self.name, **options})
+        self._blocking = Flow(blocking(cast("Callable[..., Coroutine[Any, Any, Any]]", fn)), **{**options, "name": self.name})
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the flow, and return its value or what is to be awaited for it."""

@@ -15,8 +15,8 @@ _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def text_of(event: EventMsg) -> str:
-    """Return an event's text without colors."""
-    text = str(cast("Any", event).info.msg)
+    """Return an event's text without colors and without blanks at its end."""
+    text = str(cast("Any", event).info.msg).rstrip()
     return _COLORS.sub("", text) if "\x1b" in text else text
 
 

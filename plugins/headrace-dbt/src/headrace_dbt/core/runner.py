@@ -374,8 +374,6 @@ def _with_given(settings: HeadraceDbtSettings, args: Sequence[str], words: dict[
         given = _value_of(f"--{name.replace('_', '-')}", args) or words.pop(name, None)
         if given is not None:
             values[name] = given
-    if values["log_level"] == "none":
-        values["log_level"] = EventLevel.ERROR
     return HeadraceDbtSettings(**values)
 
 

@@ -19,12 +19,13 @@ from headrace.utilities.templating import PlaceholderType, find_placeholders, re
 from headrace_dbt.sdk import EventLevel
 from headrace_dbt.utilities import env_var_call, find_profiles_dir, read_profiles
 
-_LEVELS = {"critical": "error", "warning": "warn", "notset": "debug"}
+_LEVELS = {"critical": "error", "warning": "warn", "notset": "debug", "none": "error"}
 
 
 def _level_of_headrace() -> EventLevel:
     name = get_current_settings().logging.level.lower()
-    return EventLevel(_LEVELS.get(name, name))
+    name = _LEVELS.get(name, name)
+    return EventLevel(name) if name in {level.value for level in EventLevel} else EventLevel.INFO  # a level of the user's own
 
 
 class HeadraceDbtSettings(BaseSettings):

@@ -89,7 +89,7 @@ class DbtConfigs(Block, ABC):
                 f"{', '.join(map(repr, differing))} is given more than once to {type(self).__name__}: as a field, by the credentials or in extras. "
                 "Give it once, or set allow_field_overrides=True to let the fields win."
             )
-        return {**extras, **given, **own}
+        return {**own, **extras, **given, **own}
 
 
 class BaseTargetConfigs(DbtConfigs, ABC):

@@ -11,6 +11,7 @@ from headrace_dbt.cli.configs.base import BaseTargetConfigs, OtherBlock, in_clea
 
 _KEYS = (
     "account", "user", "password", "private_key", "private_key_path", "private_key_passphrase", "token", "role", "workload_identity_provider",
+    "host", "port", "protocol",
 )  # fmt: skip
 
 
