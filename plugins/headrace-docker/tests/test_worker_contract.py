@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import requests
+from docker.errors import NotFound
 
 from headrace.testing import RemoteJobContract
 from headrace.testing.containers import DockerEngine
@@ -33,17 +35,19 @@ class Containers(RemoteService):
         return {container.id or "" for container in self._client.containers.list(all=True, sparse=True, filters={"label": self._label})}
 
     async def started(self) -> StartedJob:
-        while not (found := self._ids() - self._told):
+        while (container := self._new()) is None or container.status == "created":
             await asyncio.sleep(0.02)
-        key = found.pop()
-        container = self._client.containers.get(key)
-        while container.status == "created":
-            await asyncio.sleep(0.02)
-            container.reload()
-        self._told.add(key)
+        self._told.add(container.id)
         config = container.attrs["Config"]
         env = dict(item.split("=", 1) for item in config["Env"])
-        return StartedJob(identifier_of(self._engine.address, key), env, json.dumps(config["Cmd"]))
+        return StartedJob(identifier_of(self._engine.address, container.id), env, json.dumps(config["Cmd"]))
+
+    def _new(self) -> Any:
+        """Return a container that was not told of yet, if there is one. The engine lists containers a moment before it knows them."""
+        for key in self._ids() - self._told:
+            with suppress(NotFound):
+                return self._client.containers.get(key)
+        return None
 
     def end(self, identifier: str, status: int) -> None:
         container = self._client.containers.get(identifier.rpartition(":")[2])
