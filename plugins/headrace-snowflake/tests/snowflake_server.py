@@ -54,7 +54,9 @@ class Query:
     text: str = ""
 
 
+CANCELLED = {"code": "000604", "message": "SQL execution canceled", "success": False}
 queries: dict[str, Query] = {}
+in_flight: dict[str, Query] = {}
 statements: list[str] = []
 logins: list[dict[str, Any]] = []
 requests: Counter[str] = Counter()
@@ -175,7 +177,9 @@ async def query(request: Request) -> Response:
         return JSONResponse(job_services.wire(rows))
     without_quotes(body)
     if not body.get("asyncExec"):
-        return JSONResponse(await answer(request, token, body, Query()))
+        one = in_flight[request.query_params["requestId"]] = Query()
+        answered = await answer(request, token, body, one)
+        return JSONResponse({**CANCELLED, "data": {}} if one.stopped.is_set() else answered)
     query_id = str(uuid.uuid4())
     queries[query_id] = one = Query(text=body["sqlText"])
     task = asyncio.ensure_future(run(one, request, token, {**body, "asyncExec": False}))
@@ -197,7 +201,7 @@ async def run(one: Query, request: Request, token: str, body: dict[str, Any]) ->
     one.answer = await answer(request, token, body, one)
     if one.stopped.is_set():
         one.status = "ABORTED"
-        one.answer = {"code": "000604", "message": "SQL execution canceled", "success": False}
+        one.answer = CANCELLED
     else:
         one.status = "SUCCESS" if one.answer["success"] else "FAILED_WITH_ERROR"
 
@@ -230,6 +234,12 @@ async def status(request: Request) -> Response:
 async def stop(request: Request) -> Response:
     one = queries[request.path_params["query_id"].strip("/")]
     one.stopped.set()
+    return JSONResponse({"success": True, "data": None})
+
+
+async def cancel(request: Request) -> Response:
+    """Stop a statement that its request still waits for."""
+    in_flight[(await json_of(request))["requestId"]].stopped.set()
     return JSONResponse({"success": True, "data": None})
 
 
@@ -282,6 +292,7 @@ app = Starlette(
         Route("/session/v1/login-request", login, methods=["POST"]),
         Route("/session/authenticator-request", authenticator, methods=["POST"]),
         Route("/queries/v1/query-request", query, methods=["POST"]),
+        Route("/queries/v1/abort-request", cancel, methods=["POST"]),
         Route("/queries/{query_id}/abort-request", stop, methods=["POST"]),
         Route("/monitoring/queries/{query_id:path}", status, methods=["GET"]),
         Route("/queries/{query_id}/result", result, methods=["GET"]),

@@ -156,6 +156,9 @@ def test_statements_of_several_kinds(connector, tmp_path):
         ("-- first\n-- second\n  get @y file://x", False),
         ("use schema s", False),
         ("BEGIN", False),
+        ("-- all or nothing\nBegin Transaction NAME nightly ;", False),
+        ("BEGIN\n  INSERT INTO t VALUES (1);\nEND;", True),
+        ("DECLARE n int; BEGIN RETURN 1; END;", True),
         ("start transaction", False),
     ],
 )
@@ -181,6 +184,15 @@ def test_short_queries_are_asked_after_soon_and_long_ones_seldom(connector, serv
     assert slow.fetch_all("CALL SYSTEM$WAIT(0.3)") == [("waited 0.3 seconds",)]
     assert time.monotonic() - began < 30
     slow.close()
+
+
+def test_statements_that_are_not_submitted_may_take_longer_than_the_network(credentials, connector):
+    hasty = connector.model_copy(update={"credentials": credentials(password="paranoid-android", network_timeout_seconds=1)})
+    hasty.execute("CREATE TABLE t (n int)")
+    assert snowflake_query_sync.fn("CALL SYSTEM$WAIT(2)", hasty) == [("waited 2 seconds",)]
+    hasty.execute_many("INSERT INTO t VALUES (%(n)s)", [{"n": 1}, {"n": 2}])
+    assert hasty.fetch_all("SELECT sum(n) FROM t") == [(3,)]
+    hasty.close()
 
 
 def test_a_failing_query_tells_what_the_server_said(connector, caplog):

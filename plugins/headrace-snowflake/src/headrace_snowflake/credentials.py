@@ -71,10 +71,7 @@ class SnowflakeCredentials(CredentialsBlock):
         default=120, ge=1, description="How long to go on trying to log in. An answer that is awaited then is given up a minute later."
     )
     network_timeout_seconds: int = Field(
-        default=600,
-        ge=1,
-        description="How long to go on trying to send a request when Snowflake cannot be reached. Statements that are not submitted but waited for "
-        "over one request (PUT, GET, execute_many) are cancelled after it.",
+        default=600, ge=1, description="How long to go on trying to send a request when Snowflake cannot be reached."
     )
 
     @model_validator(mode="before")

@@ -82,6 +82,10 @@ class SnowflakeConnector(CursorDatabase):
         """Submit a statement and wait for its end."""
         running.run(cursor, operation, parameters, options, self.poll_frequency_s)
 
+    def run_many_on(self, cursor: SnowflakeCursor, operation: str, seq_of_parameters: Sequence[Any], options: Mapping[str, Any]) -> None:
+        """Run a statement once for each set of parameters; the connector makes one of many INSERTs."""
+        cursor.executemany(operation, seq_of_parameters, **{**running.UNSUBMITTED, **options})
+
     # --- fetching and executing
 
     async def afetch_one(
@@ -236,7 +240,7 @@ def snowflake_query_sync(
 ) -> list[Any]:
     """Run a statement over one request that waits for its end, as `PUT file://a_file.csv @mystage`, and return all rows."""
     with snowflake_connector.open_connection() as connection, _cursor(connection, cursor_type) as cursor:
-        cursor.execute(query, params)
+        running.wait_for(cursor, query, params, {})
         return list(cursor.fetchall())
 
 

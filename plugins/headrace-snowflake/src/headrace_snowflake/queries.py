@@ -25,8 +25,13 @@ UNKNOWN_SECONDS_MAX = 60.0
 FIRST_REPORT_SECONDS = 10.0
 """The age at which a query is logged to be still running; then each time it has doubled."""
 
+UNSUBMITTED = {"timeout": 2 * 24 * 3600}
+"""Options of statements that are waited for over one request: Snowflake's own limit holds (STATEMENT_TIMEOUT_IN_SECONDS, by default two days).
+Otherwise the connector would stop a statement that runs longer than a request may fail to come through."""
+
 _WORDS = re.compile(r"(?:\s|--[^\n]*|//[^\n]*|/\*.*?\*/)*([a-z]+)(?:\s+([a-z]+))?", re.IGNORECASE | re.DOTALL)
-_OF_THE_SESSION = frozenset({"put", "get", "begin", "start", "commit", "rollback", "use", "set", "unset"})
+_OF_THE_SESSION = frozenset({"put", "get", "start", "commit", "rollback", "use", "set", "unset"})
+_BEGIN = re.compile(r"begin(\s+(work|transaction))?(\s+name\s+\S+)?\s*;?\s*", re.IGNORECASE)  # a transaction; else a block of statements
 
 _given_up: ContextVar[threading.Event | None] = ContextVar("headrace_snowflake_given_up", default=None)
 
@@ -60,7 +65,7 @@ def run(cursor: SnowflakeCursor, statement: str, parameters: Any, options: Mappi
     if not statement.strip():
         raise ValueError("There is no statement to run: the operation is empty.")
     if not may_be_submitted(statement):
-        cursor.execute(statement, parameters, **options)
+        wait_for(cursor, statement, parameters, options)
         return
     from snowflake.connector.errors import Error
 
@@ -79,12 +84,19 @@ def run(cursor: SnowflakeCursor, statement: str, parameters: Any, options: Mappi
     cursor.get_results_from_sfqid(query_id)
 
 
+def wait_for(cursor: SnowflakeCursor, statement: str, parameters: Any, options: Mapping[str, Any]) -> None:
+    """Run a statement over one request that waits for its end."""
+    cursor.execute(statement, parameters, **{**UNSUBMITTED, **options})
+
+
 def may_be_submitted(statement: str) -> bool:
     """Say whether a statement can run apart from the request that sends it. Comments before it do not matter."""
     found = _WORDS.match(statement)
     if found is None:
         return True
     first, second = (word.lower() if word else "" for word in found.groups())
+    if first == "begin":
+        return _BEGIN.fullmatch(statement, found.start(1)) is None
     return first not in _OF_THE_SESSION and (first, second) != ("alter", "session")
 
 
