@@ -13,12 +13,15 @@ from uuid import uuid4
 
 import pytest
 
+from headrace.testing.services import docker_engine
 from headrace.testing.starting import free_port, is_open, wait_for
 from headrace.testing.utilities import headrace_test_harness
 from headrace_gcp import GcpCredentials, GcsBucket
 
 from .bigquery_server import recording, shared_emulator
 from .google_login import GoogleLogin, google_login, service_account_info
+
+__all__ = ["docker_engine"]
 
 
 @pytest.fixture(autouse=True)
@@ -128,4 +131,5 @@ def gcp(info: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
     for what in ("CREATE_JOB", "SUBMIT_JOB", "API_READ_RETRY"):
         monkeypatch.setenv(f"HEADRACE_INTEGRATIONS_GCP_CLOUD_RUN_V2_WORKER_{what}_INITIAL_DELAY_SECONDS", "0.02")
+    monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_CLOUD_RUN_V2_WORKER_POLL_SECONDS", "0.05")
     monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_CLOUD_RUN_V2_WORKER_SUBMIT_JOB_MAX_ATTEMPTS", "4")

@@ -83,7 +83,7 @@ class TestV2(CloudRunContract):
 
     @pytest.fixture
     def worker_class(self) -> Any:
-        return type("CloudRunWorkerV2", (CloudRunWorkerV2,), {"poll_interval": 0.02, "__module__": __name__, "__doc__": "A hasty one."})
+        return CloudRunWorkerV2
 
 
 class TestV1(CloudRunContract):
@@ -95,4 +95,4 @@ class TestV1(CloudRunContract):
 
     @pytest.fixture
     def worker_class(self) -> Any:
-        return type("CloudRunWorker", (CloudRunWorker,), {"poll_interval": 0.02, "__module__": __name__, "__doc__": "A hasty one."})
+        return CloudRunWorker

@@ -6,7 +6,7 @@ import random
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import AliasChoices, Field, PrivateAttr
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 READY_SECONDS_MAX = 600.0
 """How long Cloud Run may take to make a job ready."""
-READY_FIRST_SECONDS, READY_POLL_SECONDS = 0.5, 5.0
+READY_FIRST_SECONDS = 0.5
 ROLES = "roles/run.developer on the project and roles/iam.serviceAccountUser on the service account that jobs run as"
 KEEP_SECRETS = "Keep it in Secret Manager, and name it by headrace_api_key_secret, headrace_api_auth_string_secret or secret_env."
 TEXTS = {
@@ -178,8 +178,6 @@ R = TypeVar("R", bound=BaseWorkerResult)
 class CloudRunJobsWorker(RemoteJobWorker[C, V, R], ABC):
     """Runs each flow run as a job of its own. Identifiers are the names of jobs."""
 
-    poll_interval: ClassVar[float] = 5.0
-
     async def setup(self) -> None:
         """See `BaseWorker.setup`; how often things are tried is read from the settings."""
         await super().setup()
@@ -255,8 +253,8 @@ class CloudRunJobsWorker(RemoteJobWorker[C, V, R], ABC):
         return rest.failure_of(error)
 
     def poll_seconds(self, job: C) -> float:
-        """Five seconds."""
-        return self.poll_interval
+        """What the settings say."""
+        return GcpSettings().cloud_run_v2.worker.poll_seconds
 
     def _create(self, job: C, name: str) -> None:
         try:
@@ -277,9 +275,9 @@ class CloudRunJobsWorker(RemoteJobWorker[C, V, R], ABC):
             if waited > READY_SECONDS_MAX:
                 self._remove(job, name)
                 raise InfrastructureError(f"The job {name} was not ready within {READY_SECONDS_MAX:g} seconds.")
-            pause = min(seconds, self.poll_interval)
+            pause = min(seconds, self.poll_seconds(job))
             rest.pause(pause)
-            waited, seconds = waited + pause, min(2 * seconds, READY_POLL_SECONDS)
+            waited, seconds = waited + pause, 2 * seconds
 
     def _remove(self, job: C, name: str) -> None:
         if not job.keep_job:
