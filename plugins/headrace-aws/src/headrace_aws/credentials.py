@@ -75,7 +75,8 @@ class _Boto3Credentials(CredentialsBlock):
         Raises ValueError for a service that boto3 does not know, AwsError when a role cannot be assumed or a region is missing.
         """
         service = client_type.value if isinstance(client_type, ClientType) else client_type
-        key = (type(self).__name__, service, self._identity(), repr(sorted(config_defaults.items())))
+        told = tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))  # boto3 reads them when it makes a client
+        key = (type(self).__name__, service, self._identity(), repr(sorted(config_defaults.items())), told)
         return _clients.get(key, lambda: self._make_client(service, config_defaults))
 
     def get_s3_client(self) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from headrace.plugin import Offer, hookimpl
 
 HEADRACE_PLUGIN_API_REQUIRES = ">=0.1,<1"
@@ -36,3 +39,17 @@ def headrace_deployment_steps() -> list[Offer]:
 def headrace_workers() -> list[Offer]:
     """Offer the worker for ECS."""
     return [Offer("ecs", "headrace_aws.workers.ecs_worker:ECSWorker", "Runs each flow run as a task of Elastic Container Service", modules=_SDK)]
+
+
+@hookimpl
+def headrace_commands() -> list[Offer]:
+    """Offer the commands for AWS; they are a program of their own too, `headrace-aws`."""
+    return [Offer("aws", "headrace_aws.cli:main", "Deploy ECS workers, and the queue of task events, as stacks of CloudFormation", modules=_SDK)]
+
+
+@hookimpl
+def headrace_database_connection(connection_url: str, settings: Any) -> Mapping[str, Any] | None:
+    """Log in to a database of RDS with IAM, where that is switched on."""
+    from headrace_aws.plugins import set_database_connection_params
+
+    return set_database_connection_params(connection_url, settings) or None

@@ -106,14 +106,15 @@ def network_configuration(ec2: Any, job: ECSJobConfiguration) -> dict[str, Any]:
         vpc = _vpc(ec2, job.vpc_id)
         found = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]
     subnets = [one["SubnetId"] for one in found]
-    if job.network_configuration:
-        wanted = job.network_configuration.get("subnets") or []
+    given = job.network_configuration.get("awsvpcConfiguration", job.network_configuration)
+    if given:
+        wanted = given.get("subnets") or []
         foreign = [one for one in wanted if one not in subnets]
         if foreign:
             raise ValueError(
                 f"The subnets {', '.join(foreign)} are not of the VPC {vpc!r}, which has: {', '.join(subnets) or 'none'}. Correct them, or `vpc_id`."
             )
-        return {"awsvpcConfiguration": job.network_configuration if wanted else {**job.network_configuration, "subnets": subnets}}
+        return {"awsvpcConfiguration": given if wanted else {**given, "subnets": subnets}}
     if not subnets:
         raise AwsError(f"The VPC {vpc!r} has no subnets to run the task in. Make one, or give another `vpc_id`.")
     return {"awsvpcConfiguration": {"subnets": subnets, "assignPublicIp": "ENABLED", "securityGroups": []}}
