@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.engine.flow import Flow, FlowDecorator, FlowStateHook, flow
 
 if TYPE_CHECKING:
-    from headrace.deploy.bundle_submission import InfrastructureBoundFlow, bind_flow_to_infrastructure
+    from headrace.deploy.bundles.submission import InfrastructureBoundFlow, bind_flow_to_infrastructure
     from headrace.deploy.child import load_flow_from_flow_run
     from headrace.deploy.flow_methods import FlowMethods
     from headrace.deploy.loading import (
@@ -46,9 +46,9 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in ("InfrastructureBoundFlow", "bind_flow_to_infrastructure"):
-        from headrace.deploy import bundle_submission
+        from headrace.deploy.bundles import submission
 
-        return getattr(bundle_submission, name)
+        return getattr(submission, name)
     from headrace.deploy import flow_door
 
     return getattr(flow_door, name)

@@ -16,7 +16,7 @@ HeadraceException
     │                 ResultStorageError EncryptionKeyError TransactionRolledBack
 ├── concurrency   ConcurrencySlotAcquisitionError AcquireConcurrencySlotTimeoutError
 ├── plugins       PluginError PluginNotInstalled PluginBroken PluginConflict PluginIncompatible MissingExtra PluginDenied
-└── deployment    StepExecutionError DeploymentApplyError
+└── deployment    StepExecutionError DeploymentApplyError PathValidationError
 HeadraceSignal (BaseException): Abort Pause ExternalSignal → TerminationSignal
 """
 
@@ -291,6 +291,10 @@ class StepExecutionError(HeadraceException):
 
 class DeploymentApplyError(RuntimeError, HeadraceException):
     """A deployment could not be written."""
+
+
+class PathValidationError(HeadraceException, ValueError):
+    """A file that should travel with a flow is not there, or lies outside the flow's folder."""
 
 
 # --- data -----------------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias, TypeVar, cast
 from uuid import UUID
 
@@ -126,6 +127,17 @@ class BaseWorker(ABC, Generic[C, V, R]):
         it is not for this worker to stop.
         """
         raise NotImplementedError(f"Workers of type {self.type!r} cannot stop the infrastructure of a run.")
+
+    def seen_as(self, folder: Path) -> str | None:
+        """Return the path under which a run's infrastructure finds a folder of this machine that `bring` gives it; None: it cannot be given one.
+
+        Flows that are submitted to a pool without storage for bundles travel in such a folder.
+        """
+        return None
+
+    def bring(self, folder: Path, configuration: C) -> None:
+        """Have the folder there when the infrastructure of this run starts. It stays here until the worker is through with the run."""
+        return
 
     def sees_the_end_of(self, configuration: C) -> bool:
         """Say whether nothing of this run can go on, or come, once `run` has returned."""
@@ -359,16 +371,17 @@ class BaseWorker(ABC, Generic[C, V, R]):
             self._follow(one, one.conduct())
         return new
 
-    def begin(self, flow_run: FlowRun, configuration: C) -> None:
-        """Start a run that was given to this worker directly; it goes on in the background."""
+    def begin(self, flow_run: FlowRun, configuration: C) -> asyncio.Task[None]:
+        """Start a run that was given to this worker directly; it goes on in the background, as the task that is returned."""
         one = OneRun(self, flow_run, self.get_flow_run_logger(flow_run))
-        self._follow(one, one.conduct_submitted(configuration))
+        return self._follow(one, one.conduct_submitted(configuration))
 
-    def _follow(self, one: OneRun, work: Coroutine[Any, Any, None]) -> None:
+    def _follow(self, one: OneRun, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         self._runs[one.id] = one
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(lambda task: self._ended(task, one.id))
+        return task
 
     def _ended(self, task: asyncio.Task[None], id: UUID) -> None:
         self._tasks.discard(task)
@@ -397,7 +410,7 @@ class BaseWorker(ABC, Generic[C, V, R]):
         flow_run: FlowRun | None = None,
     ) -> Any:
         """Run a flow on this worker's infrastructure, without a deployment; return its future. `flow_run`: one that is to run again."""
-        from headrace.deploy.bundle_submission import submit_to_worker
+        from headrace.deploy.bundles.submission import submit_to_worker
 
         return await submit_to_worker(self, flow, parameters, job_variables, flow_run)
 

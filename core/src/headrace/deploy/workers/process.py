@@ -110,6 +110,10 @@ class ProcessWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Proces
             finally:
                 del self._children[identifier]
 
+    def seen_as(self, folder: Path) -> str:
+        """See `BaseWorker.seen_as`: runs are on this machine."""
+        return str(folder)
+
     async def kill_infrastructure(
         self, infrastructure_pid: str, configuration: ProcessJobConfiguration, grace_seconds: int = KILL_GRACE_SECONDS
     ) -> None:

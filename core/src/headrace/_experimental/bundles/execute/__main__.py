@@ -1,4 +1,4 @@
-"""`python -m headrace._experimental.bundles.execute`: see `headrace.deploy.bundles_folder`."""
+"""`python -m headrace._experimental.bundles.execute`: see `headrace.deploy.bundles.folder`."""
 
 from headrace._experimental.bundles.execute import execute
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from headrace.data import pickling
+from headrace.deploy.bundles.files import archive_files, unpack_files
 from headrace.deploy.flow_process import run_flow_in_subprocess
 from headrace.model.errors import SerializationError
 from headrace.model.flow_runs import FlowRun
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 
 
 class SerializedBundle(TypedDict):
-    """A bundle as JSON. `function` and `context` are pickles, gzipped, as base64; `python` and `headrace` are the versions it was made with."""
+    """A bundle as JSON.
+
+    `function` and `context` are pickles, gzipped, as base64. `files_key` is what the archive of its files is kept under, None without files.
+    `python` and `headrace` are the versions it was made with.
+    """
 
     function: str
     context: str
@@ -41,16 +46,20 @@ class SerializedBundle(TypedDict):
 
 
 class BundleCreationResult(TypedDict):
-    """A bundle, and the archive of files that goes with it: None without such files."""
+    """A bundle, and the archive of the files that go with it, alone in a temporary folder that the caller removes: None without such files."""
 
     bundle: SerializedBundle
     zip_path: Path | None
 
 
-def create_bundle_for_flow_run(flow: Flow[..., Any], flow_run: FlowRun, context: dict[str, Any] | None = None) -> BundleCreationResult:
-    """Pack a flow, its local modules included, for a run. Raises `SerializationError` when something of it cannot be pickled.
+def create_bundle_for_flow_run(
+    flow: Flow[..., Any], flow_run: FlowRun, context: dict[str, Any] | None = None, include_files: Sequence[str] = ()
+) -> BundleCreationResult:
+    """Pack a flow, its local modules included, for a run.
 
-    Modules beside the flow's file travel by value; installed packages are named in `dependencies`, for the other side to install.
+    Modules beside the flow's file travel by value; installed packages are named in `dependencies`, for the other side to install. `include_files`:
+    paths and patterns of other files beside the flow's, see `headrace.deploy.bundles.files.collect_files`. Raises `SerializationError` when
+    something of it cannot be pickled, `PathValidationError` for files that are not there or lie elsewhere.
     """
     with pickling.by_value(_local_modules(flow)):
         bundle = SerializedBundle(
@@ -58,11 +67,13 @@ def create_bundle_for_flow_run(flow: Flow[..., Any], flow_run: FlowRun, context:
             context=_packed(context or {}, "The context of the flow run"),
             flow_run=flow_run.model_dump(mode="json"),
             dependencies="\n".join(_installed()),
-            files_key=None,
+            files_key=None,  # until all else is known to be fit
             python=_python(),
             headrace=version("headrace"),
         )
-    return BundleCreationResult(bundle=bundle, zip_path=None)
+    packed = archive_files(flow, include_files)
+    zip_path, bundle["files_key"] = packed or (None, None)
+    return BundleCreationResult(bundle=bundle, zip_path=zip_path)
 
 
 def extract_flow_from_bundle(bundle: SerializedBundle) -> Flow[..., Any]:
@@ -83,8 +94,11 @@ def execute_bundle_in_subprocess(bundle: SerializedBundle, env: Mapping[str, str
         return run_flow_in_subprocess(flow, run, env=env, context=_unpacked(bundle["context"]))
 
 
-def execute_bundle_from_file(key: str) -> None:
-    """Run the bundle that a file holds, here, to its end. Its run's state says what became of it."""
+def execute_bundle_from_file(key: str, files: Path | None = None) -> None:
+    """Run the bundle that a file holds, here, to its end. Its run's state says what became of it.
+
+    `files`: the archive that the bundle's `files_key` stands for; its files are put into the working directory first.
+    """
     from inspect import isawaitable
 
     from headrace.engine.direct import load_flow_run, run_flow
@@ -92,6 +106,8 @@ def execute_bundle_from_file(key: str) -> None:
 
     bundle: SerializedBundle = json.loads(Path(key).read_text(encoding="utf-8"))
     flow = extract_flow_from_bundle(bundle)
+    if files is not None:
+        unpack_files(files, Path.cwd())
     try:
         state = run_flow(flow, flow_run=load_flow_run(FlowRun.model_validate(bundle["flow_run"]).id), return_type="state")
         if isawaitable(state):
@@ -103,14 +119,26 @@ def execute_bundle_from_file(key: str) -> None:
 async def upload_bundle_to_storage(bundle: SerializedBundle, key: str, upload_command: Sequence[str]) -> None:
     """Hand a bundle to a command that keeps it under `key`: the command's last argument is the file. Raises `RuntimeError` when it fails."""
     with tempfile.TemporaryDirectory(prefix="headrace-bundle-") as folder:
-        (Path(folder) / key).write_text(json.dumps(bundle), encoding="utf-8")
+        file = Path(folder) / key
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(bundle), encoding="utf-8")
+        await upload_file(file, upload_command)
+
+
+async def upload_file(file: Path, upload_command: Sequence[str]) -> None:
+    """Hand a file to a command that keeps it: its name is the command's last argument. Raises `RuntimeError` when the command fails."""
+    try:
         process = await asyncio.create_subprocess_exec(
-            *upload_command, key, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            *upload_command, file.name, cwd=file.parent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
-        output, _ = await process.communicate()
-        if process.returncode:
-            said = output.decode("utf-8", "replace").strip()[-1000:]
-            raise RuntimeError(f"The bundle could not be kept: the command {upload_command[0]!r} ended with {process.returncode}. It said: {said}")
+    except FileNotFoundError:
+        raise RuntimeError(
+            f"The bundle could not be kept: there is no program {upload_command[0]!r} here. Install it, or choose another with `launcher`."
+        ) from None
+    output, _ = await process.communicate()
+    if process.returncode:
+        said = output.decode("utf-8", "replace").strip()[-1000:]
+        raise RuntimeError(f"The bundle could not be kept: the command {upload_command[0]!r} ended with {process.returncode}. It said: {said}")
 
 
 def convert_step_to_command(step: dict[str, Any], key: str, launcher: Sequence[str] | None = None) -> list[str]:

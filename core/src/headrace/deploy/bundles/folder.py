@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 
-from headrace.deploy.bundles import execute_bundle_from_file
+from headrace.deploy.bundles.packing import execute_bundle_from_file
 
 
 def upload() -> None:
     """Copy a file into the folder under its key: `upload --folder FOLDER --key KEY FILE`."""
     given = _arguments(("file",))
-    folder = Path(given.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(given.file, folder / given.key)
+    kept = Path(given.folder) / given.key
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(given.file, kept)
 
 
 def execute() -> None:
@@ -22,7 +23,9 @@ def execute() -> None:
     given = _arguments(())
     folder = Path(given.folder)
     try:
-        execute_bundle_from_file(str(folder / given.key))
+        bundle = folder / given.key
+        files_key = json.loads(bundle.read_text(encoding="utf-8"))["files_key"]
+        execute_bundle_from_file(str(bundle), folder / files_key if files_key else None)
     finally:
         if given.remove:
             shutil.rmtree(folder, ignore_errors=True)
