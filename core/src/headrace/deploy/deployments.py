@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_type_hints
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, PrivateAttr, TypeAdapter, ValidationError, field_validator, model_validator
@@ -34,9 +34,10 @@ from headrace.model.errors import (
 from headrace.model.schedules import DeploymentScheduleCreate, DeploymentScheduleUpdate
 
 if TYPE_CHECKING:
-    from typing import Self, Unpack
+    from typing import Self
 
     from headrace.deploy.storage import RunnerStorage
+    from headrace.deploy.versions import VersionType
     from headrace.engine.flow import Flow
     from headrace.model.automations import AutomationCore, AutomationCreate
     from headrace.model.work_pools import WorkPool
@@ -47,32 +48,29 @@ OneOrMore = S | Iterable[S]
 IMAGE_FOLDER = "/opt/headrace"
 """Where an image that is built for a flow has the flow's code."""
 
+WHEN = ("interval", "cron", "rrule", "schedule", "schedules")
+"""What says when runs begin: one of these at most is given."""
+OPTIONS = {
+    *WHEN,
+    "paused",
+    "concurrency_limit",
+    "parameters",
+    "triggers",
+    "description",
+    "tags",
+    "version",
+    "version_type",
+    "enforce_parameter_schema",
+    "work_pool_name",
+    "work_queue_name",
+    "job_variables",
+}
+"""What a deployment may say besides its name and flow; see `RunnerDeployment`."""
 
-class ScheduleOptions(TypedDict, total=False):
-    """When runs begin by themselves: one of these at most, besides `paused`, which keeps any schedule from making runs."""
 
-    interval: OneOrMore[int] | OneOrMore[float] | OneOrMore[timedelta] | None
-    cron: OneOrMore[str] | None
-    rrule: OneOrMore[str] | None
-    paused: bool | None
-    schedule: Schedule | Any | None
-    schedules: Sequence[Schedule | Any] | None
-
-
-class DeploymentOptions(ScheduleOptions, total=False):
-    """What a deployment may say besides its name and flow; see the fields of `RunnerDeployment`."""
-
-    concurrency_limit: int | ConcurrencyLimitConfig | None
-    parameters: dict[str, Any] | None
-    triggers: Sequence[Any] | None
-    description: str | None
-    tags: list[str] | None
-    version: str | None
-    version_type: str | None
-    enforce_parameter_schema: bool
-    work_pool_name: str | None
-    work_queue_name: str | None
-    job_variables: dict[str, Any] | None
+def deployment_options(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return those of a function's arguments that say something of the deployment itself."""
+    return {name: value for name, value in arguments.items() if name in OPTIONS}
 
 
 class RunnerDeployment(Model):
@@ -140,13 +138,35 @@ class RunnerDeployment(Model):
 
     @classmethod
     def from_flow(
-        cls, flow: Flow[..., Any], name: str, *, entrypoint_type: EntrypointType = EntrypointType.FILE_PATH, **options: Unpack[DeploymentOptions]
+        cls,
+        flow: Flow[..., Any],
+        name: str,
+        interval: OneOrMore[float] | OneOrMore[timedelta] | None = None,
+        cron: OneOrMore[str] | None = None,
+        rrule: OneOrMore[str] | None = None,
+        paused: bool | None = None,
+        schedule: Schedule | Any | None = None,
+        schedules: Sequence[Any] | None = None,
+        concurrency_limit: int | ConcurrencyLimitConfig | None = None,
+        parameters: dict[str, Any] | None = None,
+        triggers: Sequence[Any] | None = None,
+        description: str | None = None,
+        tags: list[str] | None = None,
+        version: str | None = None,
+        version_type: VersionType | str | None = None,
+        enforce_parameter_schema: bool = True,
+        work_pool_name: str | None = None,
+        work_queue_name: str | None = None,
+        job_variables: dict[str, Any] | None = None,
+        entrypoint_type: EntrypointType = EntrypointType.FILE_PATH,
     ) -> Self:
         """Describe a deployment of a flow, which must be where another process can import it.
 
-        `options` are those of `DeploymentOptions`. Raises `ValueError` for a flow that no file has, for two kinds of schedule and for a schedule that
-        never fires, and `SignatureMismatchError` or `ParameterTypeError` for parameters that the flow does not take.
+        When runs begin is said by one of `interval` (seconds or timedelta), `cron`, `rrule` (each one value or several), `schedule` and `schedules`,
+        or by none. What the rest means is told by `RunnerDeployment`. Raises `ValueError` for a flow that no file has, for two kinds of schedule and
+        for a schedule that never fires, and `SignatureMismatchError` or `ParameterTypeError` for parameters that the flow does not take.
         """
+        options = deployment_options(locals())
         origin = flow.origin
         if origin is not None:
             entrypoint, storage = origin.entrypoint, origin.storage
@@ -156,23 +176,69 @@ class RunnerDeployment(Model):
         return cls._made(flow, name, entrypoint, storage, entrypoint_type, options)
 
     @classmethod
-    def from_entrypoint(cls, entrypoint: str, name: str, flow_name: str | None = None, **options: Unpack[DeploymentOptions]) -> Self:
+    def from_entrypoint(
+        cls,
+        entrypoint: str,
+        name: str,
+        flow_name: str | None = None,
+        interval: OneOrMore[float] | OneOrMore[timedelta] | None = None,
+        cron: OneOrMore[str] | None = None,
+        rrule: OneOrMore[str] | None = None,
+        paused: bool | None = None,
+        schedule: Schedule | Any | None = None,
+        schedules: Sequence[Any] | None = None,
+        concurrency_limit: int | ConcurrencyLimitConfig | None = None,
+        parameters: dict[str, Any] | None = None,
+        triggers: Sequence[Any] | None = None,
+        description: str | None = None,
+        tags: list[str] | None = None,
+        version: str | None = None,
+        enforce_parameter_schema: bool = True,
+        work_pool_name: str | None = None,
+        work_queue_name: str | None = None,
+        job_variables: dict[str, Any] | None = None,
+        version_type: VersionType | str | None = None,
+    ) -> Self:
         """Describe a deployment of the flow at an entrypoint, such as `path/to/file.py:flow`, which is imported. Raises as `from_flow`, and what
         importing it raises."""
         from headrace.deploy.loading import load_flow_from_entrypoint
 
+        options = deployment_options(locals())
         kind = EntrypointType.FILE_PATH if ":" in entrypoint else EntrypointType.MODULE_PATH
-        made = cls._made(load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False), name, entrypoint, None, kind, options)
+        flow = load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
+        made = cls._made(flow, name, entrypoint, None, kind, options)
         made.flow_name = flow_name or made.flow_name
         return made
 
     @classmethod
     async def afrom_storage(
-        cls, storage: RunnerStorage, entrypoint: str, name: str, flow_name: str | None = None, **options: Unpack[DeploymentOptions]
+        cls,
+        storage: RunnerStorage,
+        entrypoint: str,
+        name: str,
+        flow_name: str | None = None,
+        interval: OneOrMore[float] | OneOrMore[timedelta] | None = None,
+        cron: OneOrMore[str] | None = None,
+        rrule: OneOrMore[str] | None = None,
+        paused: bool | None = None,
+        schedule: Schedule | Any | None = None,
+        schedules: Sequence[Any] | None = None,
+        concurrency_limit: int | ConcurrencyLimitConfig | None = None,
+        parameters: dict[str, Any] | None = None,
+        triggers: Sequence[Any] | None = None,
+        description: str | None = None,
+        tags: list[str] | None = None,
+        version: str | None = None,
+        version_type: VersionType | str | None = None,
+        enforce_parameter_schema: bool = True,
+        work_pool_name: str | None = None,
+        work_queue_name: str | None = None,
+        job_variables: dict[str, Any] | None = None,
     ) -> Self:
         """Describe a deployment of a flow in a storage, whose code is pulled for it. Raises as `from_entrypoint`, and what pulling raises."""
         from headrace.deploy.storage import aload_flow_from_storage
 
+        options = deployment_options(locals())
         made = cls.from_flow(await aload_flow_from_storage(storage, entrypoint), name, **options)
         made.flow_name = flow_name or made.flow_name
         return made
@@ -180,12 +246,9 @@ class RunnerDeployment(Model):
     from_storage = blocking(afrom_storage)
 
     @classmethod
-    def _made(cls, flow: Flow[..., Any], name: str, entrypoint: str, storage: Any, kind: EntrypointType, options: DeploymentOptions) -> Self:
-        unknown = sorted(options.keys() - DeploymentOptions.__optional_keys__)
-        if unknown:
-            raise TypeError(f"A deployment has no option {unknown[0]!r}. {near(unknown[0], DeploymentOptions.__optional_keys__)}".rstrip())
-        given = cast("dict[str, Any]", {key: value for key, value in options.items() if value is not None})
-        when = {key: given.pop(key, None) for key in ("interval", "cron", "rrule", "schedule", "schedules")}
+    def _made(cls, flow: Flow[..., Any], name: str, entrypoint: str, storage: Any, kind: EntrypointType, options: dict[str, Any]) -> Self:
+        given = {key: value for key, value in options.items() if value is not None}
+        when = {key: given.pop(key, None) for key in WHEN}
         limit = given.pop("concurrency_limit", None)
         if isinstance(limit, ConcurrencyLimitConfig):
             given["concurrency_options"] = ConcurrencyOptions(**limit.model_dump(exclude={"limit"}))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from headrace.client.bridge import blocking
-from headrace.deploy.deployments import DeploymentOptions, RunnerDeployment
+from headrace.deploy.deployments import RunnerDeployment, deployment_options
 from headrace.model.entrypoints import EntrypointType
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class FlowMethods:
         When runs begin is said by one of `interval` (seconds or timedelta), `cron`, `rrule` (each one value or several), `schedule` and `schedules`,
         or by none. What the rest means is told by `RunnerDeployment`. Raises as `RunnerDeployment.from_flow`.
         """
-        options = _options(locals())
+        options = deployment_options(locals())
         return RunnerDeployment.from_flow(cast("Flow[..., Any]", self), name, entrypoint_type=entrypoint_type, **options)
 
     to_deployment = blocking(ato_deployment)
@@ -90,7 +90,7 @@ class FlowMethods:
         """
         from headrace.deploy.serving import serve
 
-        options = _options(locals())
+        options = deployment_options(locals())
         options["concurrency_limit"] = global_limit
         flow = cast("Flow[..., Any]", self)
         deployment = RunnerDeployment.from_flow(flow, Path(name).stem if name else flow.name, entrypoint_type=entrypoint_type, **options)
@@ -136,7 +136,7 @@ class FlowMethods:
         """
         from headrace.deploy.deploying import adeploy, default_work_pool
 
-        options = _options(locals())
+        options = deployment_options(locals())
         options["work_pool_name"] = pool = work_pool_name or default_work_pool()
         deployment = RunnerDeployment.from_flow(cast("Flow[..., Any]", self), name, entrypoint_type=entrypoint_type, **options)
         ids = await adeploy(
@@ -165,8 +165,3 @@ class FlowMethods:
         return await aload_flow_from_storage(storage_of(source), entrypoint)
 
     from_source = blocking(afrom_source)
-
-
-def _options(arguments: dict[str, Any]) -> DeploymentOptions:
-    """Return those of a method's arguments that say something of the deployment itself."""
-    return cast("DeploymentOptions", {name: value for name, value in arguments.items() if name in DeploymentOptions.__optional_keys__})

@@ -19,7 +19,7 @@ from headrace.client.connect import current_client
 from headrace.client.websocket import api_url
 from headrace.data.annotations import NotSet
 from headrace.deploy.children import Launcher
-from headrace.deploy.deployments import DeploymentOptions, RunnerDeployment
+from headrace.deploy.deployments import RunnerDeployment, deployment_options
 from headrace.deploy.dispatch import due_work
 from headrace.deploy.health import serving_runner_health
 from headrace.deploy.runner_run import HeldRun
@@ -32,9 +32,13 @@ from headrace.model.errors import HeadraceException, ObjectNotFound
 from headrace.settings import get_current_settings
 
 if TYPE_CHECKING:
-    from typing import Unpack
+    from collections.abc import Sequence
 
+    from headrace.deploy.deployments import OneOrMore
+    from headrace.deploy.schedules import Schedule
+    from headrace.deploy.versions import VersionType
     from headrace.engine.flow import Flow
+    from headrace.model.deployments import ConcurrencyLimitConfig
     from headrace.model.flow_runs import FlowRun
 
 RUNS_AT_ONCE_MAX = 200
@@ -106,11 +110,24 @@ class Runner:
         self,
         flow: Flow[..., Any],
         name: str | None = None,
-        *,
+        interval: OneOrMore[float] | OneOrMore[timedelta] | None = None,
+        cron: OneOrMore[str] | None = None,
+        rrule: OneOrMore[str] | None = None,
+        paused: bool | None = None,
+        schedule: Schedule | Any | None = None,
+        schedules: Sequence[Any] | None = None,
+        concurrency_limit: int | ConcurrencyLimitConfig | None = None,
+        parameters: dict[str, Any] | None = None,
+        triggers: Sequence[Any] | None = None,
+        description: str | None = None,
+        tags: list[str] | None = None,
+        version: str | None = None,
+        enforce_parameter_schema: bool = True,
         entrypoint_type: EntrypointType = EntrypointType.FILE_PATH,
-        **options: Unpack[DeploymentOptions],
+        version_type: VersionType | str | None = None,
     ) -> UUID:
         """Register a deployment of a flow, called like the runner unless a name is given; see `Flow.to_deployment` and `add_deployment`."""
+        options = deployment_options(locals())
         api_url("A runner")
         deployment = RunnerDeployment.from_flow(flow, name or self.name, entrypoint_type=entrypoint_type, **options)
         return await self.aadd_deployment(deployment)
