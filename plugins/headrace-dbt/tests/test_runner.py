@@ -14,6 +14,7 @@ from headrace.blocks.system import Secret
 from headrace.runtime.flow_run import get_run_count
 from headrace.variables import Variable
 from headrace_dbt import HeadraceDbtRunner, HeadraceDbtSettings
+from headrace_dbt.core.invocation import invoke
 from headrace_dbt.sdk import EventLevel
 
 NODES = ["model orders", "model totals", "seed raw_orders", "test not_null_orders_id", "test unique_orders_id"]
@@ -277,3 +278,19 @@ def test_an_interrupt_passes_through_dbt(shop, seen):
     with pytest.raises(KeyboardInterrupt):
         invoked("run", "--select", "stops")
     assert seen.states()["model stops"] in ("COMPLETED", "FAILED")
+
+
+@pytest.mark.parametrize("is_swallowed", [False, True])
+def test_what_stops_a_run_is_no_error_of_dbt(shop, is_swallowed):
+    shop()
+
+    def stop(event: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            if is_swallowed:  # as libraries do that catch everything
+                raise ValueError("Field 'x' is invalid") from error
+            raise
+
+    with pytest.raises(KeyboardInterrupt):
+        invoke(["--log-level", "none", "ls", "--profiles-dir", "."], [stop])

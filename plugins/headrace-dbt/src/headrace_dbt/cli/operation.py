@@ -184,7 +184,7 @@ class DbtCoreOperation(JobBlock[list[str]]):
     def _end_all(self) -> None:
         """End every process that this block started and everything that those started."""
         while self._processes:
-            self._processes.pop()._end()
+            self._processes.pop().close()
         self.logger.info("Successfully closed all open processes.")
 
     trigger, atrigger = twins(_start)

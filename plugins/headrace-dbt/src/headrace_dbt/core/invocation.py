@@ -39,9 +39,17 @@ def invoke(args: Sequence[str], callbacks: Sequence[Callback] = (), manifest: Ma
     What stops the run, as an interrupt or a time limit, is raised: dbt would take it for an error of its own.
     """
     result = dbtRunner(manifest=manifest, callbacks=list(callbacks)).invoke(list(args))
-    if result.exception is not None and not isinstance(result.exception, Exception):
-        raise result.exception
+    stop = _stop_in(result.exception)
+    if stop is not None:
+        raise stop
     return result
+
+
+def _stop_in(error: BaseException | None) -> BaseException | None:
+    """Return what stopped the run among an error and its causes: libraries of dbt catch everything, and raise errors of their own."""
+    while isinstance(error, Exception | GeneratorExit):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def told(error: BaseException) -> str:
