@@ -48,3 +48,9 @@ def test_plugin_has_the_common_shape(plugin: str) -> None:
     assert project["name"] == folder.name
     assert any(word.startswith("headrace>=") for word in project["dependencies"])
     assert list(project["entry-points"]["headrace.plugins"].values()) == [f"{plugin}.plugin"]
+
+
+def test_core_has_an_extra_for_each_plugin() -> None:
+    project = tomllib.loads((ROOT / "core" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = {tuple(packages) for name, packages in project["optional-dependencies"].items() if name != "server"}
+    assert extras == {(name.replace("_", "-"),) for name in PLUGINS}
