@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -208,14 +209,25 @@ def test_no_fault_of_the_service_starts_a_run_twice(cloud_run: CloudRunV2, call:
 
 
 def test_a_start_of_which_nobody_knows_is_not_repeated(cloud_run: CloudRunV2):
-    cloud_run.faults = [("projects_locations_jobs_run", "lost")] + [("projects_locations_jobs_get", "down")] * 0
-
     async def body(client: HeadraceClient, worker: Any, run: FlowRun) -> None:
         await asyncio.to_thread(wait_until, lambda: cloud_run.started)
 
-    cloud_run.faults += [("projects_locations_jobs_executions_get", "forbidden")]
-    conduct(CloudRunWorkerV2, {"image": "i"}, body)
+    cloud_run.faults = [("projects_locations_jobs_run", "lost")]
+    run = cloud_run_that_goes_deaf(cloud_run, body)
+    assert "It is not started again, so that it does not run twice" in message(run)
     assert len(cloud_run.started) == 1
+
+
+def cloud_run_that_goes_deaf(api: CloudRunV2, body: Any) -> FlowRun:
+    """Conduct a run of which nothing is to be known once it was started."""
+    start = api.begin
+
+    def begin(name: str) -> Any:
+        api.faults += [("projects_locations_jobs_get", "down")] * 100
+        return start(name)
+
+    api.begin = begin  # type: ignore[method-assign]
+    return conduct(CloudRunWorkerV2, {"image": "i"}, body)
 
 
 @pytest.mark.parametrize(
@@ -224,10 +236,10 @@ def test_a_start_of_which_nobody_knows_is_not_repeated(cloud_run: CloudRunV2):
 )
 def test_refusals_say_what_to_do(cloud_run: CloudRunV2, monkeypatch: pytest.MonkeyPatch, fault: str, said: str):
     monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_REQUEST_TIMEOUT_SECONDS", "1")
+    monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_CLOUD_RUN_V2_WORKER_CREATE_JOB_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_CLOUD_RUN_V2_WORKER_SUBMIT_JOB_MAX_ATTEMPTS", "1")
     cloud_run.faults = [("projects_locations_jobs_create", fault)] * 20
     run = conduct(CloudRunWorkerV2, {"image": "i", "region": "nowhere1"})
-    import re
-
     assert re.search(said, message(run)), message(run)
     if fault == "forbidden":
         assert "roles/run.developer" in message(run)

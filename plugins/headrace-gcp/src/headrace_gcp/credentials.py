@@ -97,15 +97,14 @@ class GcpCredentials(CredentialsBlock):
 
     @property
     def account(self) -> str:
-        """The account's address where it is known, else what kind of credentials these are; for messages."""
-        found = self._found.get(self._find)[0]
-        return str(getattr(found, "service_account_email", None) or "the application default credentials")
+        """Whom these credentials are for, for messages."""
+        return self.service_account or "the application default credentials"
 
     @property
     def service_account(self) -> str | None:
-        """The service account whose key this is; None for other credentials."""
-        found = (self._info() or {}).get("client_email")
-        return str(found) if found else None
+        """The address of the service account that these credentials are for, as far as they tell."""
+        found = getattr(self.get_credentials_from_service_account(), "service_account_email", None)
+        return str(found) if found and "@" in str(found) else None
 
     def resolve_project(self, project: str | None = None) -> str:
         """Return the project: the one given, the block's, or that of the environment. Raises `ValueError` when there is none."""

@@ -19,8 +19,8 @@ def cloud_run(work_pool: str, include_files: Sequence[str] | None = None, launch
     """Have a flow run on Cloud Run whenever it is called: `@cloud_run(work_pool="pool", image="…")` above `@flow`.
 
     `work_pool`: a pool of type `cloud-run-v2` with storage for bundles. `launcher`: what starts Python there. `job_variables` go before the pool's
-    template. Calling the flow waits for its end; `submit` returns a future; `submit_to_work_pool` leaves it to a worker of the pool. Raises
-    `ValueError` for `include_files`, which is not offered.
+    template. `include_files`: paths and patterns of other files beside the flow's, which its runs find in their working directory. Calling the flow
+    waits for its end; `submit` returns a future; `submit_to_work_pool` leaves it to a worker of the pool. Raises `ValueError` for a blank pattern.
     """
     return _bound(work_pool, CloudRunWorkerV2, include_files, launcher, job_variables)
 
@@ -31,10 +31,7 @@ def vertex_ai(work_pool: str, include_files: Sequence[str] | None = None, launch
 
 
 def _bound(work_pool: str, worker: Any, include_files: Sequence[str] | None, launcher: Any, job_variables: dict[str, Any]) -> Decorator:
-    if include_files:
-        raise ValueError("include_files is not offered: deploy the flow with pull steps, or put the files into the image.")
-
     def decorate(flow: Flow[..., Any]) -> InfrastructureBoundFlow:
-        return bind_flow_to_infrastructure(flow, work_pool, worker, job_variables=job_variables, launcher=launcher)
+        return bind_flow_to_infrastructure(flow, work_pool, worker, job_variables=job_variables, launcher=launcher, include_files=include_files)
 
     return decorate

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import ssl
 import threading
 from collections.abc import Callable
 from functools import lru_cache
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from headrace.exceptions import InfrastructureError, InfrastructureNotAvailable
 from headrace.workers.remote import Failure
+from headrace_gcp.sessions import LimitedSession
 from headrace_gcp.settings import GcpSettings
 
 if TYPE_CHECKING:
@@ -23,27 +22,29 @@ _SERVICE_FAILED = (500, 502, 503, 504)
 
 
 def service(credentials: GcpCredentials, name: str, version: str, address: str, *path: str) -> Any:
-    """Return googleapiclient's `Resource` of an interface at an address, with what is below `path` alone: making the others takes long.
-
-    Several threads may use it: each request has its own connection.
-    """
-    import httplib2
-    from google_auth_httplib2 import AuthorizedHttp
+    """Return googleapiclient's `Resource` of an interface at an address, with what is below `path` alone: making the others takes long."""
     from googleapiclient.discovery import build_from_document
-    from googleapiclient.http import HttpRequest
 
-    login = credentials.get_credentials_from_service_account()
-    seconds = GcpSettings().request_timeout_seconds
+    connection = _Connection(LimitedSession(credentials.get_credentials_from_service_account(), GcpSettings().request_timeout_seconds))
+    return build_from_document(_document(name, version, path), http=connection, client_options={"api_endpoint": f"{address}/"})
 
-    def connection() -> Any:
-        return AuthorizedHttp(login, http=httplib2.Http(timeout=seconds))
 
-    def build_request(http: Any, *args: Any, **kwargs: Any) -> Any:
-        return HttpRequest(connection(), *args, **kwargs)
+class _Connection:
+    """What googleapiclient sends requests by: each once. (httplib2 sends one again by itself when no answer comes: a job would run twice.)"""
 
-    maker: Any = build_request  # any callable will do, though a class is declared
-    options = {"api_endpoint": f"{address}/"}
-    return build_from_document(_document(name, version, path), http=connection(), requestBuilder=maker, client_options=options)
+    def __init__(self, session: LimitedSession) -> None:
+        self._session = session
+
+    def request(self, uri: str, method: str = "GET", body: Any = None, headers: Any = None, **kwargs: Any) -> tuple[Any, bytes]:
+        from httplib2 import Response
+
+        answer = self._session.request(method, uri, data=body, headers=headers)
+        told = Response({**{name.lower(): value for name, value in answer.headers.items()}, "status": str(answer.status_code)})
+        told.reason = answer.reason
+        return told, answer.content
+
+    def close(self) -> None:
+        self._session.close()
 
 
 @lru_cache(maxsize=8)
@@ -73,16 +74,26 @@ def status_of(error: BaseException) -> int | None:
 def failure_of(error: Exception) -> Failure:
     """Say what an error of a request means."""
     from google.auth.exceptions import TransportError
-    from httplib2.error import HttpLib2Error, ServerNotFoundError
+    from requests import exceptions as requests
 
     status = status_of(error)
     if status is not None:
         return Failure.BUSY if status == 429 else Failure.UNKNOWN if status in (408, *_SERVICE_FAILED) else Failure.FINAL
-    if isinstance(error, InfrastructureNotAvailable | TransportError | ServerNotFoundError | ConnectionRefusedError):
-        return Failure.BUSY  # it never got there
-    if isinstance(error, ConnectionError | TimeoutError | HttpLib2Error | http.client.HTTPException | ssl.SSLError):
+    if isinstance(error, requests.SSLError):
+        return Failure.FINAL
+    if isinstance(error, InfrastructureNotAvailable | TransportError | ConnectionRefusedError | requests.ConnectTimeout) or _was_never_sent(error):
+        return Failure.BUSY
+    if isinstance(error, ConnectionError | TimeoutError | requests.ConnectionError | requests.Timeout | requests.ChunkedEncodingError):
         return Failure.UNKNOWN
     return Failure.FINAL
+
+
+def _was_never_sent(error: Exception) -> bool:
+    """Say whether no connection came about: a name that cannot be resolved, a port on which nothing listens."""
+    from urllib3.exceptions import NewConnectionError
+
+    cause = error.args[0] if error.args else None
+    return isinstance(getattr(cause, "reason", cause), NewConnectionError)
 
 
 def insist(what: Callable[[], R], attempts: int, first_seconds: float, seconds_max: float) -> R:
