@@ -16,7 +16,7 @@ from headrace.deploy.workers.remote_job import Failure, JobStatus, RemoteJobWork
 from headrace.model.errors import InfrastructureNotFound
 from headrace.model.flow_runs import FlowRun
 from headrace.states import Cancelling, Running
-from headrace.testing.worker_contract import SECONDS_MAX, FakeService, WorkerContract, idle, made
+from headrace.testing.worker_contract import SECONDS_MAX, FakeService, WorkerContract, idle, made, unprepared
 
 API_KEY = "contract-key-0123456789"
 
@@ -162,10 +162,10 @@ class RemoteJobContract(WorkerContract):
 
         at_work(body)
 
-    def test_a_job_is_told_of_as_it_goes(self, at_work: Callable[..., None], service: RemoteService) -> None:
+    def test_a_job_is_told_of_as_it_goes(self, at_work: Callable[..., None], service: RemoteService, job_variables: dict[str, Any]) -> None:
         async def body(client: HeadraceClient, worker: Any, run: FlowRun) -> None:
             job = await service.started()
-            configuration = worker.job_configuration()
+            configuration = await unprepared(worker, job_variables)
             assert worker.poll_job(job.identifier, configuration).phase in ("pending", "running")
             assert worker.stop_job(job.identifier, configuration, 1) is None
             await idle(worker)
@@ -173,10 +173,10 @@ class RemoteJobContract(WorkerContract):
 
         at_work(body)
 
-    def test_a_job_that_nobody_knows_is_not_found(self, at_work: Callable[..., None], service: RemoteService) -> None:
+    def test_a_job_that_nobody_knows_is_not_found(self, at_work: Callable[..., None], service: RemoteService, job_variables: dict[str, Any]) -> None:
         async def body(client: HeadraceClient, worker: Any, run: FlowRun) -> None:
             job = await service.started()
-            configuration = worker.job_configuration()
+            configuration = await unprepared(worker, job_variables)
             unknown = job.identifier[:-4] + ("0000" if not job.identifier.endswith("0000") else "1111")
             with pytest.raises(InfrastructureNotFound):
                 await worker.kill_infrastructure(unknown, configuration, 1)
@@ -185,11 +185,13 @@ class RemoteJobContract(WorkerContract):
 
         at_work(body)
 
-    def test_what_is_no_identifier_is_a_value_error(self, at_work: Callable[..., None], service: RemoteService) -> None:
+    def test_what_is_no_identifier_is_a_value_error(
+        self, at_work: Callable[..., None], service: RemoteService, job_variables: dict[str, Any]
+    ) -> None:
         async def body(client: HeadraceClient, worker: Any, run: FlowRun) -> None:
             service.end((await service.started()).identifier, 0)
             with pytest.raises((ValueError, InfrastructureNotFound)):
-                await worker.kill_infrastructure(" ", worker.job_configuration(), 1)
+                await worker.kill_infrastructure(" ", await unprepared(worker, job_variables), 1)
 
         at_work(body)
 

@@ -183,13 +183,13 @@ class WorkerContract:
 
         at_work(body)
 
-    def test_what_has_ended_cannot_be_stopped(self, at_work: Callable[..., None], service: FakeService) -> None:
+    def test_what_has_ended_cannot_be_stopped(self, at_work: Callable[..., None], service: FakeService, job_variables: dict[str, Any]) -> None:
         async def body(client: HeadraceClient, worker: Any, run: FlowRun) -> None:
             job = await service.started()
             service.end(job.identifier, 0)
             await idle(worker)
             with pytest.raises(InfrastructureNotFound):
-                await worker.kill_infrastructure(job.identifier, worker.job_configuration(), 1)
+                await worker.kill_infrastructure(job.identifier, await unprepared(worker, job_variables), 1)
 
         at_work(body)
 
@@ -213,6 +213,11 @@ async def made(client: HeadraceClient, worker: type[BaseWorker[Any, Any, Any]], 
     flow = await client.create_flow_from_name("contract")
     deployment = await client.create_deployment(flow_id=flow, name="contract", work_pool_name="contract", job_variables=variables)
     return await client.create_flow_run_from_deployment(deployment, job_variables={"env": GIVEN})
+
+
+async def unprepared(worker: BaseWorker[Any, Any, Any], variables: dict[str, Any]) -> Any:
+    """Return the configuration of a job that is no run's."""
+    return await worker.job_configuration.from_template_and_values(worker.get_default_base_job_template(), variables)
 
 
 async def idle(worker: BaseWorker[Any, Any, Any]) -> None:
