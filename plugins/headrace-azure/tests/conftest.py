@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from docker import DockerClient
 
+from headrace.testing.containers import DockerEngine
 from headrace.testing.services import docker_engine
 from headrace.testing.utilities import headrace_test_harness
 from headrace_azure import AzureBlobStorageContainer, AzureBlobStorageCredentials
@@ -16,6 +19,7 @@ from headrace_azure import AzureBlobStorageContainer, AzureBlobStorageCredential
 from .azurite import Azurite, shared_azurite
 from .certificates import Certificates, certificates
 from .entra import Entra, entra
+from .resource_manager import GROUP, SUBSCRIPTION, ResourceManager, resource_manager
 
 __all__ = ["docker_engine"]
 
@@ -111,3 +115,22 @@ def container(credentials: AzureBlobStorageCredentials, make_container: Callable
     found = AzureBlobStorageContainer(container_name=make_container(), base_folder="base", credentials=credentials)
     yield found
     found.close()
+
+
+@pytest.fixture
+def arm(docker_engine: DockerEngine, authority: Entra, tls: Certificates, monkeypatch: pytest.MonkeyPatch) -> Iterator[ResourceManager]:
+    """Give an Azure Resource Manager of the test's own, and let workers reach it with a service principal."""
+    with resource_manager(DockerClient(base_url=docker_engine.address), tls) as found:
+        monkeypatch.setenv("HEADRACE_INTEGRATIONS_AZURE_RESOURCE_MANAGER_URL", found.url)
+        yield found
+
+
+@pytest.fixture
+def aci_variables(arm: ResourceManager, authority: Entra) -> dict[str, Any]:
+    """Give the job variables that every run needs there."""
+    return {
+        "resource_group_name": GROUP,
+        "subscription_id": SUBSCRIPTION,
+        "aci_credentials": authority.principal,
+        "task_watch_poll_interval": 0.1,
+    }

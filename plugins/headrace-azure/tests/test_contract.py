@@ -30,3 +30,4 @@ class TestContract(PluginContract):
             "credentials": {"token": "very-private-token"},
         },
     }
+    job_variables = {"azure-container-instance": {"resource_group_name": "group", "subscription_id": "subscription-one"}}

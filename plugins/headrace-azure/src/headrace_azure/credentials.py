@@ -29,7 +29,9 @@ PIECE_BYTES = 4 * 1024 * 1024
 SINGLE_BYTES = 8 * 1024 * 1024
 """A smaller blob goes over in one request."""
 RETRIES = 3
-"""How often the SDK repeats a request to Blob Storage that failed."""
+"""How often an SDK repeats a request that failed."""
+POLL_SECONDS = 2
+"""How often the SDK asks Azure Resource Manager how far it is, where that does not say so."""
 
 _GIT_USER = "headrace"
 """Azure DevOps looks at the token alone; some user git has to name."""
@@ -261,7 +263,8 @@ class AzureContainerInstanceCredentials(Block):
             credential = self._credential.get(
                 lambda: token_credential(self.tenant_id, self.client_id, revealed(self.client_secret), **self.credential_kwargs)
             )
-            options = {"base_url": url, "credential_scopes": [f"{url}/.default"], "transport": transport()}
+            options = {"base_url": url, "credential_scopes": [f"{url}/.default"], "transport": transport(), "retry_total": RETRIES}
+            options["polling_interval"] = POLL_SECONDS
             return kind(credential=credential, subscription_id=subscription_id, **options)
 
         return self._clients.setdefault((kind.__name__, f"{subscription_id} {url}"), Live()).get(make)

@@ -77,3 +77,16 @@ def headrace_deployment_steps() -> list[Offer]:
             extra="blob-storage",
         ),
     ]
+
+
+@hookimpl
+def headrace_workers() -> list[Offer]:
+    """Offer the worker for container instances."""
+    return [
+        Offer(
+            "azure-container-instance",
+            "headrace_azure.workers.container_instance:AzureContainerWorker",
+            "Runs each flow run in a container group of Azure Container Instances",
+            modules=("azure.identity", "azure.mgmt.containerinstance", "azure.mgmt.resource"),
+        )
+    ]
