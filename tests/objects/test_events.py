@@ -14,8 +14,10 @@ from headrace.client.connect import current_client
 from headrace.events import emit_event
 from headrace.model import clock
 from headrace.model.endpoints.events import RECORD_EVENTS
-from headrace.model.errors import EventTooLarge
+from headrace.model.errors import EventTooLarge, InvalidRequest
 from headrace.model.events import SentEvent
+from headrace.settings import temporary_settings
+from headrace.testing.server import server_process
 from objects.told import stored_events
 
 pytestmark = pytest.mark.usefixtures("client")
@@ -79,14 +81,34 @@ def test_an_event_follows_another_of_the_last_five_minutes() -> None:
         ("a", {"prefect.resource.id": ""}, []),
         ("a", THING, [{"prefect.resource.id": "x"}]),
         ("a" * 1025, THING, []),
-        ("a", {**THING, **{str(number): "" for number in range(500)}}, []),
-        ("a", THING, [{"prefect.resource.id": str(number), "prefect.resource.role": "x"} for number in range(101)]),
     ],
 )
 def test_what_is_no_event_is_refused(event: str, resource: dict[str, str], related: list[dict[str, str]]) -> None:
     with pytest.raises(ValueError, match="validation error"):
         emit_event(event, resource, related=related)
     assert found() == []
+
+
+def _parts(count: int) -> list[dict[str, str]]:
+    return [{"prefect.resource.id": str(number), "prefect.resource.role": "x"} for number in range(count)]
+
+
+def _labels(count: int) -> dict[str, str]:
+    return {**THING, **{str(number): "" for number in range(count - len(THING))}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "labels_max", "related_max"),
+    [({}, 500, 100), ({"HEADRACE_SERVER_EVENTS_MAXIMUM_LABELS_PER_RESOURCE": "7", "HEADRACE_SERVER_EVENTS_MAXIMUM_RELATED_RESOURCES": "2"}, 7, 2)],
+)
+def test_labels_and_related_resources_are_limited(settings: dict[str, str], labels_max: int, related_max: int) -> None:
+    with temporary_settings(settings):
+        emit_event("a", _labels(labels_max), related=_parts(related_max))
+        with pytest.raises(InvalidRequest, match=f"'my.thing.1' of the event 'b' .* has {labels_max + 1} labels, and {labels_max} are allowed"):
+            emit_event("b", _labels(labels_max + 1))
+        with pytest.raises(InvalidRequest, match=f"'c' .* has {related_max + 1} related resources, and {related_max} are allowed"):
+            emit_event("c", THING, related=_parts(related_max + 1))
+        assert [event.event for event in found()] == ["a"]
 
 
 def test_a_huge_event_is_refused() -> None:
@@ -108,3 +130,17 @@ def test_labels_are_looked_up_in_all_resources() -> None:
     assert event.find_resource_label("related:part:prefect.resource.id") == "o"
     assert event.find_resource_label("nope") is None
     assert event.resource_in_role["part"].id == "o"
+
+
+@pytest.mark.embedded
+def test_events_that_a_server_refuses_hold_up_no_others(caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        server_process(environment={"HEADRACE_SERVER_EVENTS_MAXIMUM_RELATED_RESOURCES": "2"}) as server,
+        temporary_settings({"HEADRACE_API_URL": server.url}),
+    ):
+        for number in range(4):
+            emit_event(f"with.{number}", THING, related=_parts(number))
+        assert [event.event for event in found(order="ASC")] == ["with.0", "with.1", "with.2"]
+        emit_event("after", THING)
+        assert [event.event for event in found(order="ASC")] == ["with.0", "with.1", "with.2", "after"]
+    assert "A record was refused and is lost: " in caplog.text and "has 3 related resources, and 2 are allowed" in caplog.text

@@ -14,6 +14,7 @@ from headrace.model.endpoints import events as endpoints
 from headrace.model.errors import InvalidRequest
 from headrace.model.event_filters import CountEvents, EventFilter, FilterEvents
 from headrace.model.events import SentEvent
+from headrace.settings import temporary_settings
 
 NOW = clock.now()
 
@@ -48,6 +49,21 @@ def test_an_event_comes_back_as_it_was_sent(server: Any) -> None:
     assert found.model_dump(exclude={"received"}) == sent.model_dump()
     assert list(found.resource.keys()) == ["prefect.resource.id", "z", "a"]
     assert (page.total, page.next_page) == (1, None)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"resource": {"a": "1", "b": "2", "c": "3"}}, "'thing.1' .* has 4 labels, and 3 are allowed.*server.events.maximum_labels_per_resource"),
+        ({"related": [related("a.1", "part", b="2", c="3")]}, "'a.1' .* has 4 labels, and 3 are allowed"),
+        ({"related": [related(f"a.{n}", "part") for n in range(3)]}, "has 3 related resources, and 2 are allowed.*server.events.maximum_related"),
+    ],
+)
+def test_what_is_beyond_the_settings_is_refused(server: Any, more: dict[str, Any], said: str) -> None:
+    limits = {"HEADRACE_SERVER_EVENTS_MAXIMUM_LABELS_PER_RESOURCE": "3", "HEADRACE_SERVER_EVENTS_MAXIMUM_RELATED_RESOURCES": "2"}
+    with temporary_settings(limits), pytest.raises(InvalidRequest, match=said):
+        server(endpoints.RECORD_EVENTS, [event("other"), event(**more)])
+    assert names(server(endpoints.FILTER_EVENTS, FilterEvents())) == []
 
 
 def test_an_event_that_comes_twice_is_stored_and_published_once(server: Any) -> None:

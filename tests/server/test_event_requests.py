@@ -44,6 +44,13 @@ def test_an_event_that_is_none_refuses_the_batch(http: httpx.Client) -> None:
     assert names(http.post("/events/filter", json={"filter": {"event": {"prefix": ["probe."]}}})) == []
 
 
+def test_an_event_with_too_many_related_resources_refuses_the_batch(http: httpx.Client) -> None:
+    parts = [{"prefect.resource.id": f"part.{n}", "prefect.resource.role": "part"} for n in range(101)]
+    answer = http.post("/events", json=[event("probe.good"), event("probe.bad", related=parts)])
+    assert (answer.status_code, "has 101 related resources, and 100 are allowed" in answer.text) == (422, True)
+    assert names(http.post("/events/filter", json={"filter": {"event": {"prefix": ["probe."]}}})) == []
+
+
 def test_a_state_that_a_request_writes_is_an_event(http: httpx.Client) -> None:
     flow = http.post("/flows/", json={"name": "f"}).json()
     run = http.post("/flow_runs/", json={"flow_id": flow["id"]}).json()

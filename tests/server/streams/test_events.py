@@ -66,6 +66,19 @@ def test_a_bad_event_is_left_out_and_the_stream_goes_on(api: Api, run: Any, capl
     assert "resource: Field required" in caplog.text
 
 
+def test_an_event_beyond_the_limits_is_left_out_and_the_stream_goes_on(api: Api, run: Any, caplog: pytest.LogCaptureFixture) -> None:
+    good = [event(), event()]
+    many = event(related=[{"prefect.resource.id": f"test.{n}", "prefect.resource.role": "part"} for n in range(101)])
+    labelled = event(resource={"prefect.resource.id": "test.1", **{str(n): "" for n in range(500)}})
+    with caplog.at_level(logging.WARNING, "headrace.server.streams"):
+        run(_send(api, good[0], many, labelled, good[1]))
+        stored = run(_stored(api, 2))
+    assert [one["id"] for one in stored] == [one["id"] for one in good]
+    assert len(caplog.messages) == 2
+    assert "has 101 related resources, and 100 are allowed" in caplog.messages[0]
+    assert "has 501 labels, and 500 are allowed" in caplog.messages[1]
+
+
 def test_an_event_sent_twice_is_stored_and_streamed_once(api: Api, run: Any) -> None:
     first, second = event(), event()
 

@@ -11,12 +11,10 @@ from pydantic import AfterValidator, ConfigDict, Field, RootModel, model_validat
 
 from headrace.model import clock, ids
 from headrace.model.base import Model
+from headrace.model.errors import InvalidRequest
 from headrace.model.labelling import Labelled
 
 EVENT_NAME_LENGTH_MAX = 1024
-RESOURCE_LABELS_MAX = 500
-RELATED_RESOURCES_MAX = 100
-EVENT_BYTES_MAX = 1_500_000
 
 RESOURCE_ID = "prefect.resource.id"
 RESOURCE_NAME = "prefect.resource.name"
@@ -40,8 +38,6 @@ class Resource(Labelled, RootModel[dict[str, str]]):
     def _whole(self) -> Resource:
         if not self.root.get(RESOURCE_ID):
             raise ValueError(f"Resources must include a non-empty {RESOURCE_ID} label.")
-        if len(self.root) > RESOURCE_LABELS_MAX:
-            raise ValueError(f"The maximum number of labels per resource is {RESOURCE_LABELS_MAX}; this one has {len(self.root)}.")
         return self
 
     @property
@@ -159,7 +155,7 @@ class Event(Model):
     occurred: Moment = Field(default_factory=clock.now)
     event: str = Field(max_length=EVENT_NAME_LENGTH_MAX)
     resource: Resource
-    related: list[RelatedResource] = Field(default_factory=list["RelatedResource"], max_length=RELATED_RESOURCES_MAX)
+    related: list[RelatedResource] = Field(default_factory=list["RelatedResource"])
     payload: dict[str, Any] = Field(default_factory=dict)
     id: UUID = Field(default_factory=ids.new)
     follows: UUID | None = None
@@ -186,6 +182,20 @@ class Event(Model):
     def size_bytes(self) -> int:
         """The length of the event as JSON."""
         return len(self.model_dump_json().encode())
+
+    def check_limits(self, labels_max: int, related_max: int) -> None:
+        """Raise `InvalidRequest` when the event has more related resources, or a resource of it more labels, than these."""
+        if len(self.related) > related_max:
+            raise InvalidRequest(
+                f"The event {self.event!r} ({self.id}) has {len(self.related)} related resources, and {related_max} are allowed. "
+                "Name fewer, or raise server.events.maximum_related_resources where the server runs."
+            )
+        for resource in self.involved_resources:
+            if len(resource.root) > labels_max:
+                raise InvalidRequest(
+                    f"The resource {resource.id!r} of the event {self.event!r} ({self.id}) has {len(resource.root)} labels, and {labels_max} are "
+                    "allowed. Put what is no label into the payload, or raise server.events.maximum_labels_per_resource where the server runs."
+                )
 
     def find_resource_label(self, label: str) -> str | None:
         """Return a label of the resource or of the first related one that has it; `related:<role>:<label>` asks one role alone."""

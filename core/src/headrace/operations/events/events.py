@@ -34,7 +34,13 @@ IDS_A_QUERY = 500
 
 
 def record_events(tx: Transaction, body: Sequence[SentEvent]) -> None:
-    """Store and publish each event that is new, and bring task runs up to date with what their clients tell of them."""
+    """Store and publish each event that is new, and bring task runs up to date with what their clients tell of them.
+
+    Raises `InvalidRequest`, and stores none, when one is beyond the settings `server.events.maximum_…`.
+    """
+    limits = get_current_settings().server.events
+    for event in body:
+        event.check_limits(limits.maximum_labels_per_resource, limits.maximum_related_resources)
     known = _known(tx, [event.id.bytes for event in body])
     received = moment(clock.now_us())
     new: dict[UUID, ReceivedEvent] = {
