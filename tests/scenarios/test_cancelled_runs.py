@@ -108,6 +108,8 @@ async def _work(held: ExitStack, who: str, body: Body, folder: Path) -> None:
         await body(client, folder)
         process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(process.wait, 30) == 0
+        noted = [int(pid) for path in folder.glob("*.pids") for pid in path.read_text().split()]
+        await until(lambda: not any(map(_is_alive, noted)))
 
 
 async def _run_of(client: HeadraceClient, name: str) -> FlowRun:
@@ -160,8 +162,8 @@ def test_run_whose_process_has_not_got_to_it_yet_is_cancelled(at_work: Cancelled
         run = await _run_of(client, "slow")
         pids = await _pids(folder, "loading")
         assert state_of(await client.read_flow_run(run.id)).is_pending()
-        (folder / "slow").unlink()  # the hooks of a served run are looked for in the file again
-        ended = await _cancelled(client, run.id, pids)
+        ended = await _cancelled(client, run.id, pids)  # though the file, which a served run's hooks are looked for in, hangs again
+        (folder / "slow").unlink()
         assert state_of(ended).is_cancelled()
         assert not (folder / "ran").exists()
         [after] = await all_ended(client, [(await _run_of(client, "slow")).id])

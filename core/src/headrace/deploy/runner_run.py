@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 CANCEL_GRACE_SECONDS = 30.0
 STOP_GRACE_SECONDS = 10.0
 HOOKS_SECONDS_MAX = 60.0
+HOOKS_BEFORE_END_SECONDS = 10.0
+"""How long a cancelled run waits for its hooks before it is Cancelled: they import its file again, which may hang."""
 OUTPUT_SECONDS_MAX = 5.0
 
 
@@ -40,6 +42,7 @@ class HeldRun:
         self.child: Child | None = None
         self.task: asyncio.Task[None] | None = None
         self.entrypoint: str | None = deployment.entrypoint if deployment is not None else None
+        self._hooks: Child | None = None
         self._is_taken = False
         self.is_cancelled = False
         self._runner = runner
@@ -127,9 +130,10 @@ class HeldRun:
             self.task.cancel()
 
     async def stop(self, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
-        """End the process because the runner ends."""
-        if self.child is not None:
-            await self.child.end(grace_seconds)
+        """End the processes because the runner ends."""
+        for child in (self.child, self._hooks):
+            if child is not None and not child.has_ended:
+                await child.end(grace_seconds)
 
     async def _conclude(self, status: int) -> None:
         """Give the run a final state if its process could not, and run the hooks that go with it."""
@@ -138,8 +142,10 @@ class HeldRun:
         if found is None or state is None:
             return
         if state.is_cancelling():
-            await self._run_hooks()
+            hooks = asyncio.create_task(self._run_hooks())
+            await asyncio.wait((hooks,), timeout=HOOKS_BEFORE_END_SECONDS)
             state = await self._claims.end(self.run.id, Cancelled(message="The flow run was cancelled, and its process ended."))
+            await hooks
         elif not (state.is_final() or state.is_paused() or state.is_scheduled()):
             message = crash_message(status)
             self._runner.logger.error("Flow run %r crashed: %s", self.run.name, message)
@@ -159,7 +165,7 @@ class HeldRun:
     async def _run_hooks(self) -> None:
         """Run the hooks that the dead process cannot run, in another one: the runner itself runs no code of users."""
         try:
-            child = await self._runner.launcher.start({**self._environment(), internal_name(HOOKS_ONLY): "1"}, self._folder())
+            child = self._hooks = await self._runner.launcher.start({**self._environment(), internal_name(HOOKS_ONLY): "1"}, self._folder())
         except OSError as error:
             self._runner.logger.error("The hooks of flow run %r could not be run: %s", self.run.name, error)
             return
