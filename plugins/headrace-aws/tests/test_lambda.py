@@ -119,7 +119,7 @@ def test_an_invocation_whose_answer_was_lost_is_not_repeated(monkeypatch: pytest
         raise ReadTimeoutError(endpoint_url="http://there")
 
     client = AwsCredentials.get_client(function.aws_credentials, "lambda", read_timeout=ANSWER_SECONDS_MAX, tcp_keepalive=True, **ONCE)
-    client.meta.events.register("before-call.lambda.Invoke", lost)
+    client.meta.events.register_first("before-call.lambda.Invoke", lost)
     with pytest.raises(AwsError, match="may have done it"):
         function.invoke()
     assert len(calls) == 1

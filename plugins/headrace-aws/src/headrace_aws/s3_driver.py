@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -77,7 +79,8 @@ class S3Driver(ObjectStoreDriver):
             if options.get("Callback") is not None:
                 options["Callback"](size)
             return
-        self._wait(self._transfers(options).upload(content, self._bucket, key, extra_args=extra, subscribers=_told(progress, options)))
+        source = _file_of(content, size)
+        self._wait(self._transfers(options).upload(source, self._bucket, key, extra_args=extra, subscribers=_told(progress, options)))
 
     def delete(self, key: str) -> None:
         """See `ObjectStoreDriver.delete`."""
@@ -163,6 +166,13 @@ class S3Driver(ObjectStoreDriver):
         except BaseException:
             future.cancel()
             raise
+
+
+def _file_of(content: BinaryIO, size: int | None) -> Any:
+    """Return the path of an open file that is sent as a whole: its parts are then read side by side. Else what was given."""
+    if isinstance(content, BufferedReader) and isinstance(content.name, str) and content.tell() == 0 and os.path.getsize(content.name) == size:
+        return content.name
+    return content
 
 
 def _told(progress: Progress, options: dict[str, Any]) -> list[Any]:
