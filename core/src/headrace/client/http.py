@@ -80,7 +80,8 @@ class HttpClient:
     async def call(self, endpoint: Endpoint[R], body: Any = None, **parameters: Any) -> R:
         """Perform `endpoint`; see `Client.call`. Raises `ServerUnreachable` too, after the retries that the settings allow."""
         owner: UUID | None = parameters.pop("owner", None)
-        claim: UUID | None = parameters.pop("claim", None) or self.claims.get(parameters.get("id"))
+        run_id: UUID | None = parameters.get("id")
+        claim: UUID | None = parameters.pop("claim", None) or (None if run_id is None else self.claims.get(run_id))
         target = self._target(endpoint, parameters)
         content = encode(body) if endpoint.body is not None and body is not None else b"{}" if endpoint.body is not None else None
         head = _names(owner, claim) if owner is not None else ""

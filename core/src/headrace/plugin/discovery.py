@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from headrace.plugin.offers import ENTRY_POINT_GROUP, normalised
 
@@ -97,10 +97,10 @@ def _metadata_in(entry: str) -> Iterator[tuple[str, str, str, str]]:
 def _metadata_in_archive(entry: str) -> Iterator[tuple[str, str, str, str]]:
     import importlib_metadata
 
-    found = cast("Iterable[Distribution]", importlib_metadata.distributions(path=[entry]))  # pyright: ignore[reportUnknownMemberType]  # untyped keywords
+    found = importlib_metadata.distributions(path=[entry])  # pyright: ignore[reportUnknownMemberType]  # untyped keywords
     for distribution in found:
         text: str | None = distribution.read_text("entry_points.txt")  # pyright: ignore[reportUnknownMemberType]  # untyped keywords
-        if text:
+        if text and distribution.metadata is not None:
             name = distribution.metadata["Name"]
             folder = os.path.join(entry, f"{name}-{distribution.version}")
             yield name, distribution.version, folder, text
@@ -127,7 +127,7 @@ def _distribution(candidate: Candidate) -> Distribution | None:
 
     try:
         if not os.path.isdir(candidate.folder):
-            return cast("Distribution", importlib_metadata.distribution(candidate.distribution))
+            return importlib_metadata.distribution(candidate.distribution)
     except importlib_metadata.PackageNotFoundError:
         return None
     found = importlib_metadata.Distribution.at(candidate.folder)
@@ -138,9 +138,9 @@ def _distribution(candidate: Candidate) -> Distribution | None:
 def details(candidate: Candidate) -> Details | None:
     """Read what the candidate's distribution says of itself, or None when its metadata are damaged."""
     found = _distribution(candidate)
-    if found is None:
+    metadata = None if found is None else found.metadata
+    if found is None or metadata is None:
         return None
-    metadata = found.metadata
     urls = [url.partition(",")[2].strip() for url in metadata.get_all("Project-URL") or []]
     homepage = metadata.get("Home-page") or (urls[0] if urls else None)
     return Details(metadata.get("Summary") or "", tuple(found.requires or ()), homepage)
@@ -149,7 +149,8 @@ def details(candidate: Candidate) -> Details | None:
 def extras(candidate: Candidate) -> tuple[str, ...]:
     """Return the names of the extras that the candidate's distribution has."""
     found = _distribution(candidate)
-    return () if found is None else tuple(found.metadata.get_all("Provides-Extra") or ())
+    metadata = None if found is None else found.metadata
+    return () if metadata is None else tuple(metadata.get_all("Provides-Extra") or ())
 
 
 def installed_version(distribution: str) -> str | None:
