@@ -11,10 +11,12 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
+from headrace.client import bridge
 from headrace.client.connect import current_client
 from headrace.client.orchestration import get_client
 from headrace.deploy.background_futures import HeadraceFlowRunFuture
@@ -26,6 +28,7 @@ from headrace.deploy.bundles.packing import (
     upload_bundle_to_storage,
     upload_file,
 )
+from headrace.engine import context
 from headrace.engine.flow import Flow
 from headrace.model import ids
 from headrace.model.endpoints.flows import READ_FLOW
@@ -205,7 +208,7 @@ class InfrastructureBoundFlow(Flow[..., Any]):
 
     def submit_to_work_pool(self, *args: Any, **kwargs: Any) -> HeadraceFlowRunFuture[Any]:
         """Have a worker that serves the pool run the flow; return its future. Raises `RuntimeError` for a pool without storage for bundles."""
-        return asyncio.run(self._sent_to_pool(self.bind(args, kwargs)))
+        return bridge.run_awaitable(self._sent_to_pool(self.bind(args, kwargs)))
 
     async def _sent_to_pool(self, parameters: dict[str, Any]) -> HeadraceFlowRunFuture[Any]:
         async with get_client() as client:
@@ -243,13 +246,15 @@ class InfrastructureBoundFlow(Flow[..., Any]):
                 submitted.set_result(await submit_to_worker(worker, self._plain(), parameters, self.job_variables, flow_run, self._packing()))
 
         def run() -> None:
+            bridge.mode.set("async")  # in the thread's own copy of the context, as all that follows
+            context.enter(context.RunContext(tags=context.current().tags))  # the caller's run is not the worker's
             try:
                 asyncio.run(work())
             except BaseException as error:  # noqa: BLE001  # the thread's border: whoever waits for the submission hears of it
                 if not submitted.done():
                     submitted.set_exception(error)
 
-        threading.Thread(target=run, name=f"headrace-submit-{self.name}").start()
+        threading.Thread(target=copy_context().run, args=(run,), name=f"headrace-submit-{self.name}").start()
         return submitted.result()
 
 
