@@ -9,6 +9,7 @@ from uuid import UUID
 import click
 
 from headrace.cli.asking import confirm_delete
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option
 from headrace.cli.runs import call, collect, limit_option, local
 
@@ -28,7 +29,7 @@ def complete_keys(context: click.Context, parameter: click.Parameter, typed: str
     return [CompletionItem(one.key) for one in _latest(_COMPLETED_MAX) if one.key.startswith(typed)]
 
 
-@click.group("artifact")
+@click.group("artifact", cls=Group)
 def group() -> None:
     """Look at artifacts of runs and delete them."""
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import click
 
 from headrace.cli.asking import confirm_delete
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option
 from headrace.cli.runs import call, collect
 
@@ -41,7 +42,7 @@ def _given(command: CommandT) -> CommandT:
     return file(text(command))
 
 
-@click.group("automation")
+@click.group("automation", cls=Group)
 def group() -> None:
     """Look at automations, create, change, pause, resume and delete them."""
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import click
 
 from headrace.cli.exits import status_of
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option
 from headrace.cli.runs import call
 
@@ -43,7 +44,7 @@ def complete_blocks(context: click.Context, parameter: click.Parameter, typed: s
     return [CompletionItem(name) for document in _documents() if (name := _address(document)).startswith(typed)]
 
 
-@click.group("block")
+@click.group("block", cls=Group)
 def group() -> None:
     """Manage blocks."""
 

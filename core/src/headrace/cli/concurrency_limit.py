@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from headrace.cli.asking import confirm_delete
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option
 from headrace.cli.runs import call, collect, limit_option, local
 
@@ -26,7 +27,7 @@ def complete_tags(context: click.Context, parameter: click.Parameter, typed: str
     return [CompletionItem(one.tag) for one in _limits(_COMPLETED_MAX) if one.tag.startswith(typed)]
 
 
-@click.group("concurrency-limit")
+@click.group("concurrency-limit", cls=Group)
 def group() -> None:
     """Limit how many tasks with a tag run at once."""
 

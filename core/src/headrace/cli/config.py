@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def complete_names(context: click.Context, parameter: click.Parameter, typed: st
     return [CompletionItem(one.variable, help=one.help) for one in declared if one.variable.startswith(typed.upper())]
 
 
-@click.group("config")
+@click.group("config", cls=Group)
 def group() -> None:
     """View and change settings."""
 

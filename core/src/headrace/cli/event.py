@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from headrace.cli.exits import UNREACHABLE
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option
 from headrace.cli.runs import FIRST_ANSWER_SECONDS_MAX
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from headrace.model.events import ReceivedEvent
 
 
-@click.group("event")
+@click.group("event", cls=Group)
 def group() -> None:
     """See events as they happen, and emit them."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from headrace.cli import plugins
+from headrace.cli.groups import Group
 
 
-@click.group("experimental", no_args_is_help=True)
+@click.group("experimental", cls=Group, no_args_is_help=True)
 def group() -> None:
     """The commands of `plugins` under their documented, older name."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option
 from headrace.cli.runs import call, collect, limit_option, local
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from headrace.model.flows import Flow
 
 
-@click.group("flow")
+@click.group("flow", cls=Group)
 def group() -> None:
     """Look at flows, and serve them."""
 

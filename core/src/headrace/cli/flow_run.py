@@ -11,6 +11,7 @@ import click
 
 from headrace.cli.asking import confirm_delete
 from headrace.cli.exits import REFUSED
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option, yes_option
 from headrace.cli.runs import (
     PAGE,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from headrace.model.run_filters import FlowFilter, FlowRunFilter
 
 
-@click.group("flow-run")
+@click.group("flow-run", cls=Group)
 def group() -> None:
     """Look at flow runs, watch, cancel, retry and delete them."""
 

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from headrace.cli.asking import confirm_delete
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option
 from headrace.cli.runs import call, collect, limit_option, local
 
@@ -26,7 +27,7 @@ def complete_names(context: click.Context, parameter: click.Parameter, typed: st
     return [CompletionItem(one.name) for one in _limits(_COMPLETED_MAX) if one.name.startswith(typed)]
 
 
-@click.group("global-concurrency-limit")
+@click.group("global-concurrency-limit", cls=Group)
 def group() -> None:
     """Limit what uses a name at once, anywhere."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option
 from headrace.plugin.offers import Kind
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _kinds = click.Choice([kind.value for kind in Kind])
 
 
-@click.group("plugins")
+@click.group("plugins", cls=Group)
 def group() -> None:
     """Look at plugins, find out what is wrong with them, and write them."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from headrace.cli.config import errors_told, is_interactive, masked
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def complete_profiles(context: click.Context, parameter: click.Parameter, typed:
     return [CompletionItem(name) for name in sorted(load_profiles().names) if name.startswith(typed)]
 
 
-@click.group("profile")
+@click.group("profile", cls=Group)
 def group() -> None:
     """Select and manage profiles."""
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 PROGRAM = "headrace"
 
+HELP_COLUMNS_MAX = 120
+"""Help is as wide as the terminal, up to this."""
+
 
 class Options:
     """What is known of a command line before its command runs."""
@@ -90,7 +93,13 @@ WITHOUT_HOOKS = frozenset({"completion", "config", "experimental", "plugins", "p
 """Commands that mend things must work when a plugin's startup hook does not, so plugins' hooks are not run for them."""
 
 
-@click.group(PROGRAM, cls=Root, no_args_is_help=True, subcommand_metavar="COMMAND [ARGS]...")
+@click.group(
+    PROGRAM,
+    cls=Root,
+    no_args_is_help=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+    context_settings={"max_content_width": HELP_COLUMNS_MAX},
+)
 @click.option("-p", "--profile", metavar="NAME", default=None, help="Use this profile; it wins over environment variables.")
 @click.option("--prompt/--no-prompt", "prompt", default=None, help="Ask questions, or never do; by default only on a terminal.")
 @click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")

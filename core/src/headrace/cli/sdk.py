@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from headrace.cli.deployments.finding import complete_deployments
+from headrace.cli.groups import Group
 from headrace.cli.render import fail
 from headrace.cli.runs import complete_flows, impatient
 
 
-@click.group("sdk")
+@click.group("sdk", cls=Group)
 def group() -> None:
     """Generate typed Python for calling deployments."""
 

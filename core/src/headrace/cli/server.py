@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _GROUPS = ("database", "services")
 """Groups of commands in modules of their own, imported when they are called."""
 
 
-class _Server(click.Group):
+class _Server(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), *_GROUPS])
 

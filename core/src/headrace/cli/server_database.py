@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from headrace.cli.config import is_interactive
+from headrace.cli.groups import Group
 from headrace.cli.render import fail
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ _yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Print the SQL and change nothing.")
 
 
-@click.group("database")
+@click.group("database", cls=Group)
 def group() -> None:
     """Look after the schema of the server's database."""
 

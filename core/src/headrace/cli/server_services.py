@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 START_SECONDS_MAX = 60.0
 
 
-@click.group("services")
+@click.group("services", cls=Group)
 def group() -> None:
     """Run the background services apart from the API."""
 

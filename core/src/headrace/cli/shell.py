@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from headrace.cli.groups import Group
 from headrace.cli.render import fail, output_option
 
 
-@click.group("shell")
+@click.group("shell", cls=Group)
 def group() -> None:
     """Run shell commands as flows, here or by a schedule."""
 

@@ -7,10 +7,11 @@ from typing import Any, cast
 
 import click
 
+from headrace.cli.groups import Group
 from headrace.cli.render import fail
 
 
-@click.group("task")
+@click.group("task", cls=Group)
 def group() -> None:
     """Run background runs of tasks in this process."""
 

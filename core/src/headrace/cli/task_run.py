@@ -8,6 +8,7 @@ from uuid import UUID
 
 import click
 
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, output_option
 from headrace.cli.runs import (
     call,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from headrace.model.task_runs import TaskRun
 
 
-@click.group("task-run")
+@click.group("task-run", cls=Group)
 def group() -> None:
     """Look at task runs."""
 

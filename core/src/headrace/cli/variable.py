@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from headrace.cli.asking import confirm_delete
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option
 from headrace.cli.runs import call, collect, limit_option, local
 
@@ -27,7 +28,7 @@ def complete_variables(context: click.Context, parameter: click.Parameter, typed
     return [CompletionItem(one.name) for one in _variables(_COMPLETED_MAX) if one.name.startswith(typed)]
 
 
-@click.group("variable")
+@click.group("variable", cls=Group)
 def group() -> None:
     """Get, set and delete variables."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from headrace.cli.asking import confirm_delete
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option, yes_option
 from headrace.cli.runs import call, collect, impatient, local
 from headrace.cli.work_pool_storage import group as storage_group
@@ -117,7 +118,7 @@ template_option = click.option(
 _pool = click.argument("name", shell_complete=complete_pools)
 
 
-@click.group("work-pool")
+@click.group("work-pool", cls=Group)
 def group() -> None:
     """Create, change and look at work pools."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option
 from headrace.cli.runs import call
 
@@ -14,7 +15,7 @@ _KINDS = (
 )
 
 
-@click.group("storage")
+@click.group("storage", cls=Group)
 def group() -> None:
     """Look at and choose where bundles of flows are kept."""
 

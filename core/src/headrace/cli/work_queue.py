@@ -8,6 +8,7 @@ from uuid import UUID
 import click
 
 from headrace.cli.asking import confirm_delete
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option, yes_option
 from headrace.cli.runs import impatient
 from headrace.cli.work_pool import complete_pools, find_pool, print_runs, scheduled_runs
@@ -19,7 +20,7 @@ _queue = click.argument("name")
 _pool = click.option("-p", "--pool", default=None, shell_complete=complete_pools, help="The work pool of the queue; default: the default pool.")
 
 
-@click.group("work-queue")
+@click.group("work-queue", cls=Group)
 def group() -> None:
     """Create, change and look at work queues."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from headrace.cli.groups import Group
 from headrace.cli.render import fail
 from headrace.cli.runs import call
 from headrace.cli.work_pool import complete_pools, find_pool, read_template, template_option
@@ -16,20 +17,27 @@ if TYPE_CHECKING:
     from headrace.model.work_pools import WorkPool
 
 
-@click.group("worker")
+@click.group("worker", cls=Group)
 def group() -> None:
     """Start workers."""
 
 
 @group.command()
-@click.option("-n", "--name", default=None, help="The worker's name; default: one of its own.")
-@click.option("-p", "--pool", default=None, shell_complete=complete_pools, help="The work pool whose runs it starts.")
+@click.option("-n", "--name", default=None, help="The worker's name; by default one that no other has.")
+@click.option("-p", "--pool", default=None, shell_complete=complete_pools, help="The work pool whose runs it starts; asked for on a terminal.")
 @click.option("-q", "--work-queue", "queues", multiple=True, metavar="QUEUE", help="Only runs of this queue. Repeatable.")
 @click.option("-t", "--type", "kind", default=None, help="The type of worker; default: that of the pool, `process` for a new pool.")
-@click.option("--prefetch-seconds", type=float, default=None, help="Seconds before its time that a run is started.")
+@click.option(
+    "--prefetch-seconds",
+    type=float,
+    default=None,
+    help="Seconds before its time that a run is started; by default HEADRACE_WORKER_PREFETCH_SECONDS, 10.",
+)
 @click.option("--run-once", is_flag=True, help="Ask for runs once, wait for them, and end.")
-@click.option("-l", "--limit", type=click.IntRange(min=1), default=None, help="Runs at once, at most.")
-@click.option("--with-healthcheck", is_flag=True, help="Answer HTTP requests for /health, /ready and /metrics.")
+@click.option("-l", "--limit", type=click.IntRange(min=1), default=None, help="Runs at once, at most; by default any number.")
+@click.option(
+    "--with-healthcheck", is_flag=True, help="Answer HTTP requests for /health, /ready and /metrics, where HEADRACE_WORKER_WEBSERVER_* says."
+)
 @click.option(
     "--install-policy",
     type=click.Choice(("always", "if-not-present", "never", "prompt")),

@@ -10,6 +10,7 @@ import click
 from headrace.cli.asking import confirm_delete
 from headrace.cli.deployments.finding import complete_deployments, find_deployment, flow_names, list_deployments, start_time
 from headrace.cli.deployments.schedules import group as schedule_group
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option
 from headrace.cli.runs import call, complete_flows, local
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from headrace.model.flow_runs import FlowRun
 
 
-@click.group("deployment")
+@click.group("deployment", cls=Group)
 def group() -> None:
     """Look at deployments, run, pause and delete them, and manage their schedules."""
 

@@ -10,6 +10,7 @@ import click
 
 from headrace.cli.asking import confirm_delete
 from headrace.cli.deployments.finding import complete_deployments, find_deployment, list_deployments
+from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option
 from headrace.cli.runs import call
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from headrace.model.schedules import DeploymentSchedule
 
 
-@click.group("schedule")
+@click.group("schedule", cls=Group)
 def group() -> None:
     """Look at the schedules of deployments, add, pause, resume and delete them."""
 
