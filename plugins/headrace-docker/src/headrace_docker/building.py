@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from headrace_docker.buildx import build_with_buildx
 from headrace_docker.host import DockerHost, client_of
 
 PROGRESS_SECONDS = 2.0
@@ -19,8 +20,11 @@ class DockerImages:
     """What `flow.deploy` builds and pushes images with."""
 
     def build(self, reference: str, dockerfile: Path, context: Path, backend: str, progress: TextIO | None, **options: Any) -> None:
-        """Build the image `reference` from a Dockerfile and the folder around it. See `build_image`."""
+        """Build the image `reference` from a Dockerfile and the folder around it. See `build_image` and `build_with_buildx`."""
         check_backend(backend)
+        if backend == "buildx":
+            build_with_buildx([reference], context, context / dockerfile, options, progress)
+            return
         build_image(reference, {"path": str(context), "dockerfile": str(dockerfile), **options}, progress)
 
     def push(self, reference: str, progress: TextIO | None) -> None:
@@ -29,14 +33,9 @@ class DockerImages:
 
 
 def check_backend(backend: str) -> None:
-    """Raise `ValueError` for a name that is no backend, and `ImportError` for one that is not offered."""
+    """Raise `ValueError` for a name that is no backend."""
     if backend not in ("docker-py", "buildx"):
         raise ValueError(f"build_backend is 'docker-py' or 'buildx', not {backend!r}.")
-    if backend == "buildx":
-        raise ImportError(
-            "Images are built by the engine's own builder here. For buildx run it as a step: `headrace.deployments.steps.run_shell_script` with "
-            "`docker buildx build --push …`."
-        )
 
 
 def build_image(reference: str, options: Mapping[str, Any], progress: TextIO | None, host: DockerHost | None = None) -> str:
@@ -60,6 +59,17 @@ def build_image(reference: str, options: Mapping[str, Any], progress: TextIO | N
                 reason = f"{piece['error'].strip()} The build said last:\n" + "\n".join(told[-20:])
                 raise BuildError(reason, iter([{"stream": line} for line in told]))
         return client.images.get(reference).id or ""
+
+
+def image_id(reference: str, host: DockerHost | None = None) -> str:
+    """Return the id of an image, or nothing when the engine has none of this name: it may have been built for elsewhere."""
+    from docker.errors import ImageNotFound
+
+    with client_of(host) as client:
+        try:
+            return client.images.get(reference).id or ""
+        except ImageNotFound:
+            return ""
 
 
 def tag_image(reference: str, tags: Iterable[str], host: DockerHost | None = None) -> None:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.flows import bind_flow_to_infrastructure
 from headrace_docker.worker import DockerWorker
 
 if TYPE_CHECKING:
-    from headrace.flows import BundleLauncher, Flow, InfrastructureBoundFlow
+    from headrace._experimental.bundles import BundleLauncher
+    from headrace.flows import Flow, InfrastructureBoundFlow
 
 
-def docker(work_pool: str, launcher: BundleLauncher | None = None, **job_variables: Any) -> Callable[[Flow[..., Any]], InfrastructureBoundFlow]:
+def docker(
+    work_pool: str, include_files: Sequence[str] | None = None, launcher: BundleLauncher | Sequence[str] | None = None, **job_variables: Any
+) -> Callable[[Flow[..., Any]], InfrastructureBoundFlow]:
     """Have a flow run in a container whenever it is called: `@docker(work_pool="containers", image="…")` above `@flow`.
 
-    `work_pool`: a pool of type `docker` with storage for bundles. `launcher`: what starts Python there. `job_variables` go before the pool's
-    template. Calling the flow waits for its end; `submit` returns a future; `submit_to_work_pool` leaves it to a worker of the pool.
+    `work_pool`: a pool of type `docker`. Where it has storage for bundles the flow travels by that, else it is copied into the container.
+    `include_files`: paths and patterns of files beside the flow's that go with it, as `["config.yaml", "data/"]`. `launcher`: what starts Python in
+    the container, and where the bundle is put into storage. `job_variables` go before the pool's template.
+
+    Calling the flow waits for its end; `submit` returns a future; `submit_to_work_pool` leaves it to a worker of the pool. Give the flow a
+    `result_storage` that both sides see, as a folder that `volumes` has under the same path.
+
+    Raises `ValueError` for `include_files` that are no list of texts, or have a blank one.
     """
 
     def decorate(flow: Flow[..., Any]) -> InfrastructureBoundFlow:
-        return bind_flow_to_infrastructure(flow, work_pool, DockerWorker, job_variables=job_variables, launcher=launcher)
+        return bind_flow_to_infrastructure(flow, work_pool, DockerWorker, job_variables=job_variables, launcher=launcher, include_files=include_files)
 
     return decorate

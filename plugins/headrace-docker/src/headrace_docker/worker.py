@@ -12,10 +12,11 @@ import os
 import re
 import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 import headrace
 from headrace.exceptions import InfrastructureNotAvailable, InfrastructureNotFound
@@ -24,6 +25,7 @@ from headrace.workers.remote import Failure, JobLogs, JobStatus, LabelRules, Rem
 from headrace_docker.credentials import DockerRegistryCredentials
 from headrace_docker.engine import Engine, identifier_of, parsed_identifier
 from headrace_docker.events import ContainerEvents
+from headrace_docker.folders import copy_folder
 from headrace_docker.pulling import PullPolicy, provide_image
 from headrace_docker.types import VolumeStr
 
@@ -87,6 +89,17 @@ class DockerWorkerJobConfiguration(RemoteJobConfiguration):
     memswap_limit: str | None = Field(default=None, description=_TEXTS["memswap_limit"])
     privileged: bool = Field(default=False, description=_TEXTS["privileged"])
     container_create_kwargs: dict[str, Any] | None = Field(default=None, description=_TEXTS["container_create_kwargs"])
+
+    _folder: Path | None = PrivateAttr(default=None)
+
+    @property
+    def folder(self) -> Path | None:
+        """A folder of the worker's machine that the container is given a copy of."""
+        return self._folder
+
+    @folder.setter
+    def folder(self, folder: Path | None) -> None:
+        self._folder = folder
 
     def prepare_for_flow_run(self, flow_run: Any, *args: Any, **kwargs: Any) -> None:
         """See `BaseJobConfiguration.prepare_for_flow_run`; labels, name and the API's address become what containers can use."""
@@ -189,6 +202,14 @@ class DockerWorker(RemoteJobWorker[DockerWorkerJobConfiguration, DockerWorkerVar
         """See `BaseWorker.teardown`."""
         await super().teardown(*exc_info)
         self._engine.close()
+
+    def seen_as(self, folder: Path) -> str:
+        """See `BaseWorker.seen_as`: a folder below the root, where no volume is mounted."""
+        return f"/{folder.name}"
+
+    def bring(self, folder: Path, configuration: DockerWorkerJobConfiguration) -> None:
+        """See `BaseWorker.bring`: the folder is copied into the container, so that the engine may be on another machine."""
+        configuration.folder = folder
 
     # --- what `RemoteJobWorker` asks for
 
@@ -301,6 +322,8 @@ class DockerWorker(RemoteJobWorker[DockerWorkerJobConfiguration, DockerWorkerVar
             if job.get_network_mode() is None:
                 for name in job.networks[1:]:
                     client.networks.get(name).connect(container)
+            if job.folder is not None:
+                copy_folder(job.folder, container, self.seen_as(job.folder))
             container.start()
         except Exception as error:
             told = _told(error, "started")

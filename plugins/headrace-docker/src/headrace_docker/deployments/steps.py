@@ -20,14 +20,16 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypedDict, TypeVar
 
 from headrace.blocks.credentials import revealed
 from headrace.docker import DockerImage
 from headrace.utilities.dockerutils import generate_default_dockerfile
-from headrace_docker.building import build_image, check_backend, push_image, tag_image
+from headrace_docker.building import build_image, check_backend, image_id, push_image, tag_image
+from headrace_docker.buildx import build_with_buildx
 from headrace_docker.credentials import DockerRegistryCredentials
 
 P = ParamSpec("P")
@@ -87,40 +89,47 @@ def build_docker_image(
 
     `image_name`: with registry and repository. `dockerfile`: the path of one, or "auto" for one that is made for the build: it installs headrace
     and `requirements.txt` and copies the directory; with `persist_dockerfile` it is kept as `dockerfile_output_path`. `tag`: default: the time
-    (UTC). `ignore_cache`: build, although this process did so before with these inputs. `build_kwargs` go to the SDK's `APIClient.build`, as
-    `platform`, `buildargs`, or `pull=False` to use the base image that is there.
+    (UTC). `ignore_cache`: build, although this process did so before with these inputs. `build_backend`: "docker-py" for the engine's own builder,
+    whose `build_kwargs` go to the SDK's `APIClient.build`, as `platform`, `buildargs`, or `pull=False` to use the base image that is there; "buildx"
+    for `docker buildx`, whose `build_kwargs` go to `python_on_whales.docker.buildx.build`, as `secrets`, `ssh`, `cache_to`, `platforms`, `push`.
 
     Raises `ValueError` for a name with spaces, `FileExistsError` when "auto" would replace a Dockerfile, `FileNotFoundError` without one, and the
-    SDK's `BuildError` with the last lines of a build that failed.
+    SDK's `BuildError` with the last lines of a build that failed. For buildx see `headrace_docker.buildx.check_buildx`.
     """
     check_backend(build_backend)
     if any(letter.isspace() for letter in image_name):
         raise ValueError(f"The name of an image has no spaces: {image_name!r}.")
     tag = tag or DockerImage("any").tag
-    reference = f"{image_name}:{tag}"
-    options = {"path": str(Path.cwd()), "pull": True, **build_kwargs}
-    if dockerfile == AUTO:
-        image_id = _build_generated(reference, options, Path(dockerfile_output_path) if persist_dockerfile else None)
-    else:
-        image_id = build_image(reference, {**options, "dockerfile": dockerfile}, sys.stdout)
-    tags = _tags(additional_tags)
-    tag_image(reference, tags)
-    return {"image_name": image_name, "tag": tag, "image": reference, "image_id": image_id, "additional_tags": additional_tags}
+    image, more = f"{image_name}:{tag}", _tags(additional_tags)
+    with _dockerfile(dockerfile, Path(dockerfile_output_path) if persist_dockerfile else None) as path:
+        if build_backend == "buildx":
+            options = dict(build_kwargs)
+            context = Path(options.pop("path", Path.cwd()))
+            build_with_buildx([image, *(f"{image_name}:{one}" for one in more)], context, context / path, options, sys.stdout)
+            built = image_id(image)
+        else:
+            built = build_image(image, {"path": str(Path.cwd()), "pull": True, **build_kwargs, "dockerfile": str(path)}, sys.stdout)
+            tag_image(image, more)
+    return {"image_name": image_name, "tag": tag, "image": image, "image_id": built, "additional_tags": additional_tags}
 
 
-def _build_generated(reference: str, options: dict[str, Any], kept: Path | None) -> str:
-    path = Path(options["path"]) / "Dockerfile"
+@contextmanager
+def _dockerfile(given: str, kept: Path | None) -> Iterator[Path]:
+    """Give the Dockerfile; one that is made for the build is gone afterwards, and after a build that went well it is kept elsewhere if wanted."""
+    if given != AUTO:
+        yield Path(given)
+        return
+    path = Path.cwd() / "Dockerfile"
     if path.exists():
         raise FileExistsError(f"There is a Dockerfile in {str(path.parent)!r}, which 'auto' would replace. Name it: `dockerfile: Dockerfile`.")
     text = generate_default_dockerfile()
     try:
         path.write_text(text, encoding="utf-8")
-        image_id = build_image(reference, {**options, "dockerfile": "Dockerfile"}, sys.stdout)
+        yield path
     finally:
         path.unlink(missing_ok=True)
     if kept is not None:
         kept.write_text(text, encoding="utf-8")
-    return image_id
 
 
 @cacheable

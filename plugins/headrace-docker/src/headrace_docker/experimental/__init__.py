@@ -1,1 +1,5 @@
 """Older places of names."""
+
+from headrace_docker.decorators import docker
+
+__all__ = ["docker"]
