@@ -8,6 +8,7 @@ import select
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ def _ask(channel: socket.socket, folder: Path) -> int:
     """Ask for a process that has no run to run, and says so; return the descriptor that its output can be read from."""
     output, writer = os.pipe()
     lifeline, _ = os.pipe()  # its other end stays open, or what the process prints would go nowhere
-    with (folder / "request").open("w+") as request:
+    with tempfile.TemporaryFile("w+") as request:
         json.dump({"env": {"PATH": os.environ["PATH"]}, "cwd": str(folder)}, request)
         request.flush()
         socket.send_fds(channel, [b"run"], [request.fileno(), writer, output, lifeline])

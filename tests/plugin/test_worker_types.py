@@ -11,7 +11,7 @@ from headrace.plugin import Offer, hookimpl
 def headrace_workers():
     return [
         Offer("balloon", "{package}.workers:BalloonWorker", "Runs flows in balloons"),
-        Offer("docker", "{package}.workers:BalloonWorker", "Another view of containers"),
+        Offer("vertex-ai", "{package}.workers:BalloonWorker", "Another view of it"),
         Offer("mute", "{package}.workers:MuteWorker", "Says nothing"),
     ]
 """
@@ -48,6 +48,6 @@ def test_an_installed_worker_describes_itself(site, python):
     assert balloon["default_base_job_configuration"]["job_configuration"] == {"height": "{{ height }}"}
     assert balloon["logo_url"] == "https://example.com/balloon.png"
     assert (balloon["description"], balloon["install_command"]) == ("Runs flows in balloons", "pip install dummy-air")
-    assert types["dummy-air"].keys() == {"balloon", "docker"}  # one place for each type: the installed one
-    assert "headrace-docker" not in types
+    assert types["dummy-air"].keys() == {"balloon", "vertex-ai"}  # one place for each type: the installed one
+    assert "vertex-ai" not in types.get("headrace-gcp", {})
     assert "The worker type mute could not describe itself: AttributeError" in answer.stderr
