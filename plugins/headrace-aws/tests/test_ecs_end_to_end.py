@@ -17,16 +17,18 @@ import pytest
 from docker import DockerClient
 
 from headrace.client.orchestration import SyncHeadraceClient, get_client
-from headrace.client.schemas.actions import WorkPoolCreate
-from headrace.client.schemas.objects import FlowRun
+from headrace.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+from headrace.client.schemas.objects import FlowRun, WorkPoolStorageConfiguration
 from headrace.settings import temporary_settings
 from headrace.states import Cancelling
 from headrace.testing.containers import DockerEngine
 from headrace.testing.server import ServerProcess, server_process
-from headrace_aws import AwsCredentials, ECSWorker
+from headrace_aws import AwsCredentials, ECSWorker, S3Bucket
 from headrace_aws.workers.ecs_worker import parse_identifier
 
-SECONDS_MAX = 60.0
+from .conftest import credentials_for
+
+SECONDS_MAX = 120.0
 FLOWS = """\
     import os, time
     from headrace import flow, get_run_logger, task
@@ -222,6 +224,53 @@ def test_the_next_worker_takes_over_what_a_killed_one_watched(
         len(AwsCredentials().get_client("ecs").list_tasks(cluster=str(client.read_flow_run(run).infrastructure_pid).partition("::")[0])["taskArns"])
         == 0
     )
+
+
+BOUND = """\
+    import sys
+    from pathlib import Path
+    from headrace import flow
+    from headrace_aws import S3Bucket, ecs
+
+    @ecs(
+        work_pool="pool",
+        include_files=["words.txt"],
+        launcher={"upload": [sys.executable], "execution": ["python"]},
+        image=IMAGE,
+        launch_type="EC2",
+        cluster=CLUSTER,
+    )
+    @flow(result_storage=S3Bucket.load("results"))
+    def reads(times: int):
+        return Path("words.txt").read_text() * times
+    """
+
+
+def test_a_flow_runs_as_a_task_when_it_is_called(
+    client: SyncHeadraceClient,
+    deploy: Callable[..., UUID],
+    docker_engine: DockerEngine,
+    cluster: str,
+    tmp_path: Path,
+    ministack: str,
+    server: ServerProcess,
+) -> None:
+    credentials = credentials_for(ministack)
+    credentials.save("account")
+    credentials.get_s3_client().create_bucket(Bucket=cluster)
+    S3Bucket(bucket_name=cluster, credentials=credentials, bucket_folder="results").save("results")
+    step = {"bucket": cluster, "aws_credentials_block_name": "account", "requires": "headrace-aws"}
+    steps = {f"bundle_{how}_step": {f"headrace_aws.bundles.{what}": dict(step)} for how, what in (("upload", "upload"), ("execution", "execute"))}
+    client.update_work_pool("pool", WorkPoolUpdate(storage_configuration=WorkPoolStorageConfiguration(**steps)))
+    folder = tmp_path / "bound"
+    folder.mkdir()
+    (folder / "words.txt").write_text("ho ")
+    image = repr(docker_engine.python_image().reference)
+    (folder / "bound.py").write_text(dedent(BOUND).replace("IMAGE", image).replace("CLUSTER", repr(cluster)))
+    asked = "import bound; print('answer:', bound.reads(3))"
+    env = {**os.environ, "HEADRACE_API_URL": server.url, "HEADRACE_HOME": str(tmp_path / "caller")}
+    done = subprocess.run([sys.executable, "-c", asked], cwd=folder, env=env, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
+    assert "answer: ho ho ho" in done.stdout, done.stdout + done.stderr
 
 
 def _write_log(engine: DockerEngine, task_arn: str) -> None:

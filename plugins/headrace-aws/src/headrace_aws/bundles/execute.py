@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import TypedDict
 
@@ -37,11 +36,10 @@ def execute_bundle_from_s3(bucket: str, key: str, aws_credentials_block_name: st
     with tempfile.TemporaryDirectory(prefix="headrace-bundle-") as folder:
         bundle = download_bundle_from_s3(bucket, key, folder, aws_credentials_block_name)["local_path"]
         files_key = json.loads(Path(bundle).read_text(encoding="utf-8")).get("files_key")
+        files = None
         if files_key:
-            packed = bucket_of(bucket, aws_credentials_block_name).download_object_to_path(f"/{files_key}", Path(folder) / "files.zip")
-            with zipfile.ZipFile(packed) as archive:
-                archive.extractall(Path.cwd())
-        execute_bundle_from_file(bundle)
+            files = bucket_of(bucket, aws_credentials_block_name).download_object_to_path(f"/{files_key}", Path(folder) / "files.zip")
+        execute_bundle_from_file(bundle, files)
 
 
 def main() -> None:
