@@ -57,6 +57,28 @@ class Origin:
     entrypoint: str
 
 
+class _Pulled:
+    """Code that is brought into a folder of its own, called `name`, below the base path; at first that is the working directory."""
+
+    def __init__(self, name: str, pull_interval: int | None) -> None:
+        self._name, self._pull_interval = name, pull_interval
+        self._base = Path.cwd()
+
+    def set_base_path(self, path: Path) -> None:
+        """Say below which folder the code is to be put."""
+        self._base = path
+
+    @property
+    def pull_interval(self) -> int | None:
+        """Seconds between two pulls while flows are served; None: the code is pulled once."""
+        return self._pull_interval
+
+    @property
+    def destination(self) -> Path:
+        """The folder that the code is brought into."""
+        return self._base / self._name
+
+
 class GitCredentials(TypedDict, total=False):
     """What a repository asks for; the token may be a `Secret` block."""
 
@@ -64,7 +86,7 @@ class GitCredentials(TypedDict, total=False):
     access_token: Any
 
 
-class GitRepository:
+class GitRepository(_Pulled):
     """A git repository, of which a shallow clone is made.
 
     `credentials`: `{"username", "access_token"}` (values or `Secret` blocks) or a block of credentials; they are given to git through a file of
@@ -92,23 +114,8 @@ class GitRepository:
         self._given = credentials
         self._repository = repository_at(url, credentials=credentials or None)
         self._wanted = Wanted(branch, commit_sha, include_submodules, tuple(directories or ()))
-        self._pull_interval = pull_interval
-        self._name = name or (f"{self._repository.name}-{branch}".replace("/", "-") if branch else self._repository.name)
-        self._base = Path.cwd()
-
-    def set_base_path(self, path: Path) -> None:
-        """Say below which folder the code is to be put."""
-        self._base = path
-
-    @property
-    def pull_interval(self) -> int | None:
-        """Seconds between two pulls while flows are served."""
-        return self._pull_interval
-
-    @property
-    def destination(self) -> Path:
-        """The folder of the clone."""
-        return self._base / self._name
+        named = f"{self._repository.name}-{branch}".replace("/", "-") if branch else self._repository.name
+        super().__init__(name or named, pull_interval)
 
     async def pull_code(self) -> None:
         """Clone the repository, or bring the clone up to date. Raises `RuntimeError` that tells what git said, without secrets."""
@@ -182,7 +189,7 @@ def _placeholder(block: Any) -> str | None:
     return f"{{{{ headrace.blocks.{block.get_block_type_slug()}.{name} }}}}" if name else None
 
 
-class RemoteStorage:
+class RemoteStorage(_Pulled):
     """A folder at an address that fsspec knows, such as s3://bucket/folder; `settings` (values or `Secret` blocks) go to fsspec's class for it."""
 
     def __init__(self, url: str, pull_interval: int | None = 60, **settings: Any) -> None:
@@ -190,23 +197,8 @@ class RemoteStorage:
         parts = urlsplit(url)
         if not parts.scheme:
             raise ValueError(f"{url!r} has no scheme. Write the whole address, as s3://bucket/folder.")
-        self._url, self._settings, self._pull_interval = url, settings, pull_interval
-        self._name = "-".join(part for part in (parts.netloc, *parts.path.strip("/").split("/")) if part) or parts.scheme
-        self._base = Path.cwd()
-
-    def set_base_path(self, path: Path) -> None:
-        """Say below which folder the code is to be put."""
-        self._base = path
-
-    @property
-    def pull_interval(self) -> int | None:
-        """Seconds between two pulls while flows are served."""
-        return self._pull_interval
-
-    @property
-    def destination(self) -> Path:
-        """The folder of the copy."""
-        return self._base / self._name
+        super().__init__("-".join(part for part in (parts.netloc, *parts.path.strip("/").split("/")) if part) or parts.scheme, pull_interval)
+        self._url, self._settings = url, settings
 
     async def pull_code(self) -> None:
         """Copy the folder. Raises `RuntimeError` when nothing is there, `ImportError` when the package for the address is missing."""
@@ -241,31 +233,16 @@ def _secret(value: Any) -> Any:
     return value.get() if hasattr(value, "get_block_type_slug") and hasattr(value, "get") else value
 
 
-class BlockStorageAdapter:
+class BlockStorageAdapter(_Pulled):
     """A block that has `get_directory`, as a storage."""
 
     def __init__(self, block: Any, pull_interval: int | None = 60) -> None:
         """Keep the block. Raises `TypeError` for one that cannot bring a folder."""
         if not hasattr(block, "get_directory"):
             raise TypeError(f"{type(block).__name__} cannot bring code: it has no get_directory.")
-        self._block, self._pull_interval = block, pull_interval
         name = getattr(block, "_block_document_name", None) or "unsaved"
-        self._name = f"{block.get_block_type_slug()}-{name}"
-        self._base = Path.cwd()
-
-    def set_base_path(self, path: Path) -> None:
-        """Say below which folder the code is to be put."""
-        self._base = path
-
-    @property
-    def pull_interval(self) -> int | None:
-        """Seconds between two pulls while flows are served."""
-        return self._pull_interval
-
-    @property
-    def destination(self) -> Path:
-        """The folder of the copy."""
-        return self._base / self._name
+        super().__init__(f"{block.get_block_type_slug()}-{name}", pull_interval)
+        self._block = block
 
     async def pull_code(self) -> None:
         """Have the block bring the folder."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from headrace.client.methods.given import scope
+from headrace.client.methods.given import given, scope
 from headrace.client.methods.proposals import as_proposal
 from headrace.model.endpoints import flow_runs as endpoints
 from headrace.model.endpoints import flows as flow_endpoints
@@ -112,17 +112,16 @@ class FlowRunMethods:
         job_variables: dict[str, Any] | None = None,
     ) -> None:
         """Change what is given of a flow run; parameters and tags replace the old ones. Raises `ObjectNotFound`."""
-        given: dict[str, Any] = {
-            "flow_version": flow_version,
-            "parameters": parameters,
-            "name": name,
-            "tags": None if tags is None else list(tags),
-            "empirical_policy": empirical_policy,
-            "infrastructure_pid": infrastructure_pid,
-            "job_variables": job_variables,
-        }
-        body = FlowRunUpdate(**{key: value for key, value in given.items() if value is not None})
-        await self.call(endpoints.UPDATE_FLOW_RUN, body, id=flow_run_id)
+        changes = given(
+            flow_version=flow_version,
+            parameters=parameters,
+            name=name,
+            tags=None if tags is None else list(tags),
+            empirical_policy=empirical_policy,
+            infrastructure_pid=infrastructure_pid,
+            job_variables=job_variables,
+        )
+        await self.call(endpoints.UPDATE_FLOW_RUN, FlowRunUpdate(**changes), id=flow_run_id)
 
     async def update_flow_run_labels(self: Client, flow_run_id: UUID, labels: dict[str, Any]) -> None:
         """Add labels to a flow run, or replace their values. Raises `ObjectNotFound`."""
