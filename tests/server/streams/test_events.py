@@ -202,8 +202,8 @@ def test_who_does_not_read_is_sent_away_and_holds_up_nobody(api: Api, run: Any, 
         async with api.subscribed("/events/out") as slow, api.subscribed("/events/out") as quick:
             slow.transport.pause_reading()
             sent = 0
-            while sent < 600:
-                await in_thread(api.post, "/events", [event(payload={"a": token_hex(20_000)}) for _ in range(batch)])
+            while sent < 160:
+                await in_thread(api.post, "/events", [event(payload={"a": token_hex(80_000)}) for _ in range(batch)])
                 assert len(await received(quick, batch)) == batch
                 sent += batch
             slow.transport.resume_reading()
