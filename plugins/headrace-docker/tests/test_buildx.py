@@ -26,8 +26,8 @@ from pathlib import Path
 words = sys.argv[1:]
 if words == ["docker-cli-plugin-metadata"]:
     print(json.dumps({{"SchemaVersion": "0.1.0", "Vendor": "tests", "Version": "v0.0.1", "ShortDescription": "buildx of tests"}}))
-elif "--help" in words:
-    print("docker buildx")
+elif words == ["buildx", "version"]:
+    print("github.com/docker/buildx v0.0.1")
 else:
     Path(os.environ["DOCKER_CONFIG"], "told.json").write_text(json.dumps(words))
     import docker
@@ -110,8 +110,9 @@ def test_without_buildx_it_is_said_what_to_install(engine: DockerEngine, monkeyp
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RuntimeError, match="needs the program `docker`"):
         build_docker_image("team/x", build_backend="buildx")
-    monkeypatch.setitem(sys.modules, "python_on_whales", None)
+    with pytest.raises(HeadraceException, match="needs the program `docker`"):
+        DockerImage("team/x", dockerfile="Dockerfile", build_backend="buildx").build()
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.delitem(sys.modules, "python_on_whales", raising=False)
     with pytest.raises(ImportError, match=r"headrace-docker\[buildx\]"):
         build_docker_image("team/x", build_backend="buildx")
-    with pytest.raises(HeadraceException, match=r"headrace-docker\[buildx\]"):
-        DockerImage("team/x", dockerfile="Dockerfile", build_backend="buildx").build()

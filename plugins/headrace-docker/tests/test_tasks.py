@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import runpy
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,18 @@ from headrace.testing.containers import REGISTRY_PASSWORD, REGISTRY_USER, Docker
 from headrace_docker import DockerHost, DockerRegistryCredentials
 from headrace_docker.building import push_image, tag_image
 from headrace_docker.containers import (
+    acreate_docker_container,
+    aget_docker_container_logs,
+    aremove_docker_container,
+    astart_docker_container,
+    astop_docker_container,
     create_docker_container,
     get_docker_container_logs,
     remove_docker_container,
     start_docker_container,
     stop_docker_container,
 )
-from headrace_docker.images import pull_docker_image
+from headrace_docker.images import apull_docker_image, pull_docker_image
 
 
 def credentials(registry: str, password: str = REGISTRY_PASSWORD) -> DockerRegistryCredentials:
@@ -70,6 +76,22 @@ def test_a_container_goes_from_its_making_to_its_removal(busybox: str) -> None:
         client.containers.get(key)
 
 
+def test_async_flows_await_the_twins(busybox: str) -> None:
+    @flow
+    async def life() -> tuple[str, str]:
+        made = await acreate_docker_container(busybox, command="echo said", network_mode="none")
+        await astart_docker_container(made.id)
+        while "said" not in (logs := await aget_docker_container_logs(made.id)):
+            pass
+        await astop_docker_container(made.id, timeout=0)
+        return (await aremove_docker_container(made.id)).id, logs
+
+    key, logs = asyncio.run(life())
+    assert logs == "said\n"
+    with DockerHost().get_client() as client, pytest.raises(NotFound):
+        client.containers.get(key)
+
+
 def test_missing_things_are_said_to_be_missing(engine: DockerEngine) -> None:
     with pytest.raises(ImageNotFound):
         create_docker_container.fn("nowhere/at-all:1")
@@ -90,6 +112,8 @@ def test_a_public_image_is_pulled_by_tag_and_in_all(busybox: str, docker_registr
     assert {tag for image in pull_docker_image(name, all_tags=True) for tag in image.tags} >= {f"{name}:one", f"{name}:two"}
     with pytest.raises(APIError, match="not found"):
         pull_docker_image(name, tag="three")
+    with pytest.raises(APIError, match="not found"):
+        asyncio.run(apull_docker_image(name, tag="three"))
 
 
 def test_a_private_image_is_pulled_with_credentials_alone_and_nobody_stays_logged_in(private_image: str, private_docker_registry: str) -> None:

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 LINES_KEPT = 20
+ANSWER_SECONDS_MAX = 60.0
 
 
 def check_buildx() -> None:
     """Raise `ImportError` without the package, and `RuntimeError` without the program `docker` or its plugin."""
-    try:
-        from python_on_whales import docker
-        from python_on_whales.exceptions import DockerException
-    except ImportError:
-        raise ImportError("build_backend 'buildx' needs the package python-on-whales: pip install 'headrace-docker[buildx]'.") from None
-    if shutil.which("docker") is None:
+    if find_spec("python_on_whales") is None:
+        raise ImportError("build_backend 'buildx' needs the package python-on-whales: pip install 'headrace-docker[buildx]'.")
+    program = shutil.which("docker")
+    if program is None:
         raise RuntimeError("build_backend 'buildx' needs the program `docker`, which is not here. Install it, or use the backend 'docker-py'.")
-    try:
-        is_there = docker.buildx.is_installed()
-    except DockerException:
-        is_there = False
-    if not is_there:
+    if subprocess.run([program, "buildx", "version"], capture_output=True, timeout=ANSWER_SECONDS_MAX, check=False).returncode:
         raise RuntimeError(
             "build_backend 'buildx' needs Docker's plugin buildx: `docker buildx` is no command here. Install the package docker-buildx-plugin "
             "(or docker-buildx), or use the backend 'docker-py'."

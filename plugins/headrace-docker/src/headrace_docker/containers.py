@@ -1,4 +1,4 @@
-"""Tasks on containers."""
+"""Tasks on containers. Each has a twin for async flows, whose name begins with `a`: it is awaited, and works in a thread."""
 
 from __future__ import annotations
 
@@ -6,9 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 from headrace import task
 from headrace_docker.host import DockerHost, client_of, run_logger
+from headrace_docker.waiting import waiting
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
+
+__all__ = [
+    "acreate_docker_container",
+    "aget_docker_container_logs",
+    "aremove_docker_container",
+    "astart_docker_container",
+    "astop_docker_container",
+    "create_docker_container",
+    "get_docker_container_logs",
+    "remove_docker_container",
+    "start_docker_container",
+    "stop_docker_container",
+]
 
 
 @task
@@ -88,3 +102,10 @@ def remove_docker_container(container_id: str, docker_host: DockerHost | None = 
         run_logger().info("Removing the container %s.", container.name)
         container.remove(**remove_kwargs)
         return container
+
+
+acreate_docker_container = waiting(create_docker_container)
+aget_docker_container_logs = waiting(get_docker_container_logs)
+astart_docker_container = waiting(start_docker_container)
+astop_docker_container = waiting(stop_docker_container)
+aremove_docker_container = waiting(remove_docker_container)

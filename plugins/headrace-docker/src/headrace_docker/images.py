@@ -1,4 +1,4 @@
-"""Tasks on images."""
+"""Tasks on images. Each has a twin for async flows, whose name begins with `a`: it is awaited, and works in a thread."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from headrace import task
 from headrace_docker.host import DockerHost, client_of, run_logger
+from headrace_docker.waiting import waiting
 
 if TYPE_CHECKING:
     from docker.models.images import Image
 
     from headrace_docker.credentials import DockerRegistryCredentials
+
+__all__ = ["apull_docker_image", "pull_docker_image"]
 
 
 @task
@@ -43,3 +46,6 @@ def pull_docker_image(
     with client_of(docker_host) as client:
         run_logger().info("Pulling %s.", repository if all_tags or tag is None else f"{repository}:{tag}")
         return client.images.pull(repository, tag=tag, all_tags=all_tags, platform=platform, **pull_kwargs)
+
+
+apull_docker_image = waiting(pull_docker_image)
