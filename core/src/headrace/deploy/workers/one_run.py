@@ -57,11 +57,6 @@ class OneRun:
         """The flow run's id."""
         return self.flow_run.id
 
-    @property
-    def is_begun(self) -> bool:
-        """Whether making its infrastructure has begun."""
-        return self.configuration is not None
-
     async def conduct(self) -> None:
         """See the run through. Neither raises nor leaves the run in between, unless the worker is cut off from the server."""
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 TYPE_COLUMNS = "t.id, t.created, t.updated, t.name, t.slug, t.logo_url, t.documentation_url, t.description, t.code_example, t.is_protected"
-TYPE_WIDTH = TYPE_COLUMNS.count(",") + 1
 SCHEMA_COLUMNS = "s.id, s.created, s.updated, s.checksum, s.fields, s.block_type_id, s.capabilities, s.version"
 SCHEMA_WIDTH = SCHEMA_COLUMNS.count(",") + 1
 DOCUMENT_COLUMNS = "d.id, d.created, d.updated, d.name, d.data, d.key_id, d.is_anonymous"
