@@ -270,6 +270,21 @@ class CloudRunV1(CloudRun):
         return {"metadata": {"name": one.name, "namespace": namespace}, "spec": {"taskCount": 1}, "status": status}
 
 
+@dataclass
+class Logging(GoogleApi):
+    """Cloud Logging: pages of lines, whatever the filter says."""
+
+    document: str = "logging.v2"
+    pages: list[list[str]] = field(default_factory=list)
+    filters: list[str] = field(default_factory=list)
+
+    def entries_list(self, asked: Asked) -> dict[str, Any]:
+        self.filters.append(asked.body["filter"])
+        page = int(asked.body.get("pageToken", "0"))
+        found = {"entries": [{"logName": "projects/p/logs/l", "textPayload": line} for line in self.pages[page]]}
+        return found | ({"nextPageToken": str(page + 1)} if page + 1 < len(self.pages) else {})
+
+
 def wait_until(what: Any, seconds: float = 30) -> Any:
     """Wait for something that other threads bring about."""
     deadline = time.monotonic() + seconds

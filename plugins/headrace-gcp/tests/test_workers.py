@@ -21,7 +21,7 @@ from headrace_gcp.workers.cloud_run import CloudRunWorker
 from headrace_gcp.workers.cloud_run_v2 import CloudRunWorkerV2
 from headrace_gcp.workers.vertex import VertexAIWorker
 
-from .cloud_run_server import CloudRun, CloudRunV1, CloudRunV2, Told, wait_until
+from .cloud_run_server import CloudRun, CloudRunV1, CloudRunV2, Logging, Told, wait_until
 from .google_apis import serving
 from .google_login import ACCOUNT
 from .vertex_server import VertexAI
@@ -278,6 +278,27 @@ def test_killing_what_is_not_there_is_told(cloud_run: CloudRunV2):
             await worker.kill_infrastructure("projects/a/b", CloudRunWorkerV2.job_configuration())
 
     asyncio.run(work())
+
+
+@pytest.mark.parametrize("kind", ["cloud-run-v2", "vertex-ai"])
+def test_output_is_told_when_the_flow_never_began(
+    kind: str, cloud_run: CloudRunV2, vertex: VertexAI, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    api: Any = cloud_run if kind == "cloud-run-v2" else vertex
+
+    async def body(client: HeadraceClient, worker: Any, run: FlowRun) -> None:
+        await asyncio.to_thread(wait_until, lambda: api.started if api is cloud_run else api.jobs)
+        (api.started[0].executions[0] if api is cloud_run else api.jobs[0]).process.code = 1
+
+    with serving(Logging(pages=[["Traceback:"], ["ModuleNotFoundError: flows"]])) as logging:
+        urls = {"run": cloud_run.url, "aiplatform": vertex.url, "logging": logging.url}
+        monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_ENDPOINTS", json.dumps(urls))
+        worker, variables = (CloudRunWorkerV2, {"image": "i"}) if api is cloud_run else (VertexAIWorker, VERTEX)
+        run = conduct(worker, variables, body)
+    assert run.state is not None and run.state.is_crashed()
+    assert caplog.text.count("[job] Traceback:") == caplog.text.count("[job] ModuleNotFoundError: flows") == 1
+    told = str(run.infrastructure_pid).rpartition("/")[2]
+    assert told in logging.filters[0]
 
 
 # --- names and labels

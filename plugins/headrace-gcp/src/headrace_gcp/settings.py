@@ -32,7 +32,7 @@ class GcpSettings(HeadraceBaseSettings, path="integrations.gcp"):
     cloud_run_v2: CloudRunV2Settings = group(CloudRunV2Settings)
     endpoints: dict[str, str] = setting(
         {},
-        "Addresses to reach services at instead of Google's own, by the service's short name (storage, bigquery, secretmanager, run, aiplatform): "
-        "for Private Service Connect, or an emulator.",
+        "Addresses to reach services at instead of Google's own, by the service's short name (storage, bigquery, secretmanager, run, aiplatform, "
+        "logging): for Private Service Connect, or an emulator.",
     )
     request_timeout_seconds: float = setting(60.0, "How long a service may take to answer one request, where the call has no limit of its own.", ge=1)

@@ -13,13 +13,13 @@ from pydantic import AliasChoices, Field, PrivateAttr
 from headrace.blocks.credentials import Live
 from headrace.exceptions import InfrastructureError, InfrastructureNotFound
 from headrace.workers.base import BaseWorkerResult
-from headrace.workers.remote import Failure, JobStatus, RemoteJobConfiguration, RemoteJobVariables, RemoteJobWorker
+from headrace.workers.remote import Failure, JobLogs, JobStatus, RemoteJobConfiguration, RemoteJobVariables, RemoteJobWorker
 from headrace_gcp import rest
 from headrace_gcp.credentials import GcpCredentials
 from headrace_gcp.models.cloud_run_v2 import SecretKeySelector
 from headrace_gcp.settings import GcpSettings
 from headrace_gcp.utilities import job_name
-from headrace_gcp.workers.common import warn_of_plain_secrets
+from headrace_gcp.workers.common import read_output, warn_of_plain_secrets
 
 if TYPE_CHECKING:
     from headrace.client.schemas.objects import FlowRun
@@ -242,6 +242,11 @@ class CloudRunJobsWorker(RemoteJobWorker[C, V, R], ABC):
             self._known(job, identifier, lambda: job.api.cancel(execution))
         if not job.keep_job:
             self._known(job, identifier, lambda: job.api.delete(identifier))
+
+    def read_logs(self, identifier: str, job: C, after: str | None) -> JobLogs:
+        """Read the container's output from Cloud Logging."""
+        wanted = f'resource.type="cloud_run_job" resource.labels.job_name="{identifier}" resource.labels.location="{job.region}"'
+        return read_output(job.credentials, job.project, f'{wanted} logName:"run.googleapis.com%2Fstd"', after)
 
     def clean_up(self, identifier: str, job: C) -> None:
         """Delete the job unless it is to be kept."""

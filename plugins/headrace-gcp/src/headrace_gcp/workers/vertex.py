@@ -16,11 +16,11 @@ from pydantic import Field, PrivateAttr
 from headrace.blocks.credentials import Live
 from headrace.exceptions import InfrastructureNotFound
 from headrace.workers.base import BaseWorkerResult
-from headrace.workers.remote import Failure, JobStatus, RemoteJobConfiguration, RemoteJobVariables, RemoteJobWorker
+from headrace.workers.remote import Failure, JobLogs, JobStatus, RemoteJobConfiguration, RemoteJobVariables, RemoteJobWorker
 from headrace_gcp import rest
 from headrace_gcp.credentials import GcpCredentials, endpoint
 from headrace_gcp.utilities import job_name, merge_labels_for_gcp
-from headrace_gcp.workers.common import warn_of_plain_secrets
+from headrace_gcp.workers.common import read_output, warn_of_plain_secrets
 
 if TYPE_CHECKING:
     from headrace.client.schemas.objects import FlowRun
@@ -205,6 +205,11 @@ class VertexAIWorker(RemoteJobWorker[VertexAIWorkerJobConfiguration, VertexAIWor
         if state in (*_ENDED_WELL, *_ENDED_BADLY):
             raise InfrastructureNotFound(f"The custom job {identifier!r} has ended: {state}.")
         job.api.cancel(name=identifier, body={}).execute()
+
+    def read_logs(self, identifier: str, job: VertexAIWorkerJobConfiguration, after: str | None) -> JobLogs:
+        """Read the container's output from Cloud Logging."""
+        wanted = f'resource.type="ml_job" resource.labels.job_id="{identifier.rpartition("/")[2]}"'
+        return read_output(job.credentials, job.project, wanted, after)
 
     def failure_of(self, error: Exception) -> Failure:
         """See `RemoteJobWorker.failure_of`."""
