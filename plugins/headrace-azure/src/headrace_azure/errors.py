@@ -87,7 +87,8 @@ def meaning_of(error: BaseException) -> Meaning | None:
     from azure.core import exceptions as core
     from azure.identity import CredentialUnavailableError
 
-    if isinstance(error, CredentialUnavailableError):
+    is_unauthenticated = isinstance(error, core.ClientAuthenticationError)
+    if isinstance(error, CredentialUnavailableError) or (is_unauthenticated and "Attempted credentials" in str(error)):
         return Meaning(Sort.CREDENTIALS, _NO_LOGIN)
     if isinstance(error, core.ServiceRequestError):
         return _meaning(Sort.UNREACHABLE)

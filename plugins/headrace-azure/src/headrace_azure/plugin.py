@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from headrace.plugin import Offer, hookimpl
 
 HEADRACE_PLUGIN_API_REQUIRES = ">=0.1,<1"
@@ -90,3 +93,11 @@ def headrace_workers() -> list[Offer]:
             modules=("azure.identity", "azure.mgmt.containerinstance", "azure.mgmt.resource"),
         )
     ]
+
+
+@hookimpl
+def headrace_database_connection(connection_url: str, settings: Any) -> Mapping[str, Any] | None:
+    """Log in to Azure Database for PostgreSQL with a managed identity, where that is set."""
+    from headrace_azure.postgres import set_database_connection_params
+
+    return set_database_connection_params(connection_url, settings)

@@ -1,0 +1,217 @@
+"""Ways to log in to Blob Storage, what only our block and tasks do, and what is said when something is wrong."""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+
+from headrace import flow
+from headrace.blocks.object_stores import ObjectNotFound, ObjectStoreError, TransferError
+from headrace_azure import AzureBlobStorageContainer, AzureBlobStorageCredentials
+from headrace_azure.blob_storage import ablob_storage_download, blob_storage_download, blob_storage_list, blob_storage_upload
+
+from .azurite import ACCOUNT, KEY, Azurite
+from .entra import SECRET, Entra
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have clients give up soon."""
+    monkeypatch.setattr("headrace_azure.credentials.RETRIES", 0)
+    monkeypatch.setenv("HEADRACE_INTEGRATIONS_AZURE_CONNECTION_TIMEOUT_SECONDS", "1")
+    monkeypatch.setenv("HEADRACE_INTEGRATIONS_AZURE_READ_TIMEOUT_SECONDS", "1")
+
+
+# --- logging in
+
+
+def test_a_service_principal_logs_in_with_a_token(azurite_with_tokens: Azurite, authority: Entra) -> None:
+    credentials = AzureBlobStorageCredentials(account_url=azurite_with_tokens.url, **authority.principal)
+    name = f"container-{uuid4().hex}"
+    credentials.get_container_client(name).create_container()
+    container = AzureBlobStorageContainer(container_name=name, credentials=credentials)
+    container.write_path("a", b"1")
+    assert container.read_path("a") == b"1"
+    assert authority.asked == ["https://storage.azure.com"]
+    credentials.close()
+
+
+def test_the_default_credential_is_what_the_environment_has(azurite_with_tokens: Azurite, authority: Entra, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in authority.principal.items():
+        monkeypatch.setenv(f"AZURE_{name.upper()}", value)
+    credentials = AzureBlobStorageCredentials(account_url=azurite_with_tokens.url)
+    assert [found.name for found in credentials.get_client().list_containers(name_starts_with="none-such")] == []
+    assert authority.asked == ["https://storage.azure.com"]
+
+
+def test_a_wrong_secret_is_told_and_not_shown(azurite_with_tokens: Azurite, authority: Entra) -> None:
+    wrong = {**authority.principal, "client_secret": "wrong~private.secret"}
+    container = AzureBlobStorageContainer(
+        container_name="some", credentials=AzureBlobStorageCredentials(account_url=azurite_with_tokens.url, **wrong)
+    )
+    with pytest.raises(ObjectStoreError, match="AADSTS7000215.*Check the tenant") as caught:
+        container.read_path("a")
+    assert "wrong~private" not in f"{caught.value} {container!r}"
+    assert SECRET not in str(caught.value)
+
+
+def test_nothing_to_log_in_with_is_told(azurite_with_tokens: Azurite, authority: Entra, impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")  # no machine's identity is looked for
+    container = AzureBlobStorageContainer(container_name="some", credentials=AzureBlobStorageCredentials(account_url=azurite_with_tokens.url))
+    with pytest.raises(ObjectStoreError, match="az login"):
+        container.read_path("a")
+
+
+def test_a_sas_allows_what_it_says(azurite: Azurite, container: AzureBlobStorageContainer) -> None:
+    container.write_path("/a", b"1")
+    until = datetime.now(UTC) + timedelta(minutes=5)
+    sas = generate_container_sas(ACCOUNT, container.container_name, account_key=KEY, permission=ContainerSasPermissions(read=True), expiry=until)
+    text = f"BlobEndpoint={azurite.url};SharedAccessSignature={sas}"
+    reader = AzureBlobStorageContainer(
+        container_name=container.container_name, credentials=AzureBlobStorageCredentials.model_validate({"connection_string": text})
+    )
+    assert reader.read_path("a") == b"1"
+    with pytest.raises(ObjectStoreError, match="what the SAS allows") as caught:
+        reader.write_path("b", b"2")
+    assert "sig=" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "connection_string or account_url"),
+        ({"account_url": "https://a", "client_id": "c"}, "tenant_id and client_secret missing"),
+        ({"connection_string": "s", "client_id": "c", "tenant_id": "t", "client_secret": "s"}, "comes with its own key"),
+    ],
+)
+def test_credentials_have_to_be_whole(given: dict[str, str], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        AzureBlobStorageCredentials.model_validate(given)
+
+
+def test_a_connection_string_that_is_none_is_told_without_showing_it() -> None:
+    credentials = AzureBlobStorageCredentials.model_validate({"connection_string": "private nonsense"})
+    with pytest.raises(ValueError, match="Access keys") as caught:
+        credentials.get_client()
+    assert "private nonsense" not in str(caught.value)
+
+
+# --- what is wrong
+
+
+def test_what_is_missing_is_named(container: AzureBlobStorageContainer, credentials: AzureBlobStorageCredentials) -> None:
+    with pytest.raises(ObjectNotFound, match="base/missing"):
+        container.read_path("missing")
+    nowhere = AzureBlobStorageContainer(container_name="no-such-container", credentials=credentials)
+    for call in (lambda: nowhere.read_path("a"), lambda: nowhere.write_path("a", b""), nowhere.list_blobs):
+        with pytest.raises(ObjectStoreError, match="no container .*no-such-container"):
+            call()
+
+
+def test_an_account_that_is_not_there_is_told(impatient: None) -> None:
+    text = f"AccountName=a;AccountKey={KEY};BlobEndpoint=http://127.0.0.1:9/a"
+    gone = AzureBlobStorageContainer(container_name="some", credentials=AzureBlobStorageCredentials.model_validate({"connection_string": text}))
+    with pytest.raises(ObjectStoreError, match="whether this machine may reach it"):
+        gone.read_path("a")
+    assert KEY not in repr(gone)
+
+
+def test_a_service_that_hangs_is_given_up(impatient: None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        text = f"AccountName=a;AccountKey={KEY};BlobEndpoint=http://127.0.0.1:{silent.getsockname()[1]}/a"
+        hung = AzureBlobStorageContainer(container_name="some", credentials=AzureBlobStorageCredentials.model_validate({"connection_string": text}))
+        with pytest.raises(ObjectStoreError, match="READ_TIMEOUT_SECONDS"):
+            hung.write_path("a", b"1")
+
+
+# --- the block
+
+
+def test_blobs_are_listed_by_their_whole_names(container: AzureBlobStorageContainer) -> None:
+    container.write_path("/outside", b"1")
+    container.write_path("deep/inside", b"1")
+    container.credentials.get_blob_client(container.container_name, "base/folder").upload_blob(b"", metadata={"hdi_isfolder": "true"})
+    assert container.list_blobs() == ["base/deep/inside"]
+
+
+def test_uploads_replace_unless_told_not_to(container: AzureBlobStorageContainer) -> None:
+    container.write_path("a", b"1")
+    container.upload_from_file_object(io.BytesIO(b"2"), "a")
+    assert container.read_path("a") == b"2"
+    with pytest.raises(ResourceExistsError):
+        container.upload_from_file_object(io.BytesIO(b"3"), "a", overwrite=False)
+
+
+def test_one_blob_that_fails_is_named_and_the_others_are_there(container: AzureBlobStorageContainer, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / "files").mkdir(exist_ok=True)
+        (tmp_path / "files" / name).write_text(name)
+    container.write_path("b", b"old")
+    with pytest.raises(TransferError, match="1 of 3 failed"):
+        container.upload_from_folder(tmp_path / "files", "", overwrite=False)
+    assert container.list_blobs() == ["base/a", "base/b", "base/c"]
+
+
+def test_content_types_follow_names(container: AzureBlobStorageContainer) -> None:
+    container.write_path("report.html", b"<p>")
+    found = container.credentials.get_blob_client(container.container_name, "base/report.html").get_blob_properties()
+    assert found.content_settings.content_type == "text/html"
+
+
+def test_results_of_flows_are_kept_there(container: AzureBlobStorageContainer) -> None:
+    container.save("results")
+
+    @flow(persist_result=True, result_storage=container)
+    def counts() -> list[int]:
+        return [1, 2]
+
+    state = counts(return_state=True)
+    assert state.result() == [1, 2]
+    assert len(container.list_blobs()) == 1
+
+
+# --- tasks
+
+
+def test_tasks_store_list_and_fetch_blobs(
+    credentials: AzureBlobStorageCredentials, make_container: Callable[[], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    name = make_container()
+
+    @flow
+    def moves() -> tuple[bytes, list[str], str]:
+        with caplog.at_level(logging.INFO):
+            blob_storage_upload(b"1", name, credentials, blob="a.txt")
+            random = blob_storage_upload(b"2", name, credentials)
+        found = blob_storage_list(name, credentials, name_starts_with="a.", include=["metadata"])
+        return blob_storage_download(name, "a.txt", credentials), [one.name for one in found], random
+
+    content, names, random = moves()
+    assert (content, names) == (b"1", ["a.txt"])
+    assert len(random) == 36
+    with pytest.raises(ResourceExistsError):
+        blob_storage_upload.fn(b"1", name, credentials, blob="a.txt")
+    blob_storage_upload.fn(b"3", name, credentials, blob="a.txt", overwrite=True)
+    assert KEY not in caplog.text
+
+
+async def _awaited(name: str, credentials: AzureBlobStorageCredentials) -> bytes:
+    async with credentials:
+        return await ablob_storage_download(name, "a", credentials)
+
+
+def test_async_flows_wait_for_blobs(credentials: AzureBlobStorageCredentials, make_container: Callable[[], str]) -> None:
+    import asyncio
+
+    name = make_container()
+    blob_storage_upload.fn(b"1", name, credentials, blob="a")
+    assert asyncio.run(_awaited(name, credentials)) == b"1"
