@@ -62,7 +62,7 @@ def test_events_are_deployed_listed_and_deleted(run: Run, cluster: str) -> None:
     rule = AwsCredentials().get_client("events").describe_rule(Name=f"{pool}-task-state-changes")
     assert json.loads(rule["EventPattern"])["detail"]["clusterArn"] == [cluster]
 
-    listed = json.loads(run("list", "--format", "json").output)
+    listed = json.loads(run("list", "--format", "json").stdout)
     assert {"stack_name": stack, "status": "CREATE_COMPLETE", "type": "events-only", "work_pool": pool}.items() <= {
         key: value for one in listed if one["stack_name"] == stack for key, value in one.items()
     }.items()

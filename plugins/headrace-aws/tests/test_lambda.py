@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import socket
 import zipfile
 from base64 import b64decode
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 from botocore.stub import Stubber
 
 from headrace import flow
-from headrace_aws import AwsCredentials, LambdaFunction
+from headrace_aws import LambdaFunction
 from headrace_aws import requests as repeating
+from headrace_aws.client_parameters import AwsClientParameters
 from headrace_aws.errors import AwsError
 from headrace_aws.lambda_function import ANSWER_SECONDS_MAX
 from headrace_aws.requests import ONCE
@@ -109,21 +110,22 @@ def test_a_context_that_is_too_large_is_refused() -> None:
         function.invoke(client_context={"a": "x" * 4000})
 
 
-def test_an_invocation_whose_answer_was_lost_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invocation_whose_answer_was_lost_is_not_repeated() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        parameters = AwsClientParameters(endpoint_url=endpoint, config={"read_timeout": 0.3})
+        function = LambdaFunction(function_name="f", aws_credentials=credentials_for(endpoint, aws_client_parameters=parameters))
+        with pytest.raises(AwsError, match="may have done it"):
+            function.invoke()
+        silent.settimeout(0.2)
+        silent.accept()[0].close()
+        with pytest.raises(TimeoutError):
+            silent.accept()
+
+
+def test_an_invocation_that_was_refused_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeating, "FIRST_PAUSE_SECONDS", 0.0)
     function, stubber = stubbed()
-    calls: list[int] = []
-
-    def lost(**_: Any) -> None:
-        calls.append(1)
-        raise ReadTimeoutError(endpoint_url="http://there")
-
-    client = AwsCredentials.get_client(function.aws_credentials, "lambda", read_timeout=ANSWER_SECONDS_MAX, tcp_keepalive=True, **ONCE)
-    client.meta.events.register_first("before-call.lambda.Invoke", lost)
-    with pytest.raises(AwsError, match="may have done it"):
-        function.invoke()
-    assert len(calls) == 1
-    client.meta.events.unregister("before-call.lambda.Invoke", lost)
     stubber.add_client_error("invoke", "TooManyRequestsException", "Rate exceeded", http_status_code=429)
     stubber.add_response("invoke", {"StatusCode": 200})
     assert function.invoke()["StatusCode"] == 200

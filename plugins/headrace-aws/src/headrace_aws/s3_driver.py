@@ -170,9 +170,9 @@ class S3Driver(ObjectStoreDriver):
 
 def _file_of(content: BinaryIO, size: int | None) -> Any:
     """Return the path of an open file that is sent as a whole: its parts are then read side by side. Else what was given."""
-    if isinstance(content, BufferedReader) and isinstance(content.name, str) and content.tell() == 0 and os.path.getsize(content.name) == size:
-        return content.name
-    return content
+    name = getattr(content, "name", None) if isinstance(content, BufferedReader) else None
+    is_whole = isinstance(name, str) and content.seekable() and content.tell() == 0 and os.path.getsize(name) == size
+    return name if is_whole else content
 
 
 def _told(progress: Progress, options: dict[str, Any]) -> list[Any]:
