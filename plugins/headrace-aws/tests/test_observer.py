@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -198,13 +198,13 @@ def test_tasks_that_are_not_ours_and_messages_that_are_none_are_passed_over(clus
 
 
 @pytest.fixture
-def queue(moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def queue(moto: str, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in environment_for(moto).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("HEADRACE_INTEGRATIONS_AWS_ECS_OBSERVER_SQS_QUEUE_NAME", name := f"q-{uuid4().hex[:8]}")
     monkeypatch.setattr(observers, "POLL_SECONDS", 1)
     sqs = AwsCredentials().get_client("sqs")
-    yield sqs.create_queue(QueueName=name)["QueueUrl"]
+    return sqs.create_queue(QueueName=name)["QueueUrl"]
 
 
 def test_messages_are_deleted_when_all_is_done(cluster: Cluster, queue: str) -> None:
