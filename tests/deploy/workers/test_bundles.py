@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -116,3 +119,30 @@ def test_a_pool_without_storage_is_refused_and_with_a_folder_a_worker_takes_the_
         future = bound.submit_to_work_pool(4)
         asyncio.run(ProcessWorker("pool").start(run_once=True))
         assert future.result(timeout=10) == 8
+
+
+SCRIPT = """\
+from headrace import flow
+from headrace.flows import bind_flow_to_infrastructure
+from headrace.workers import ProcessWorker
+
+
+@flow
+def adds(a: int, b: int) -> int:
+    return a + b
+
+
+bound = bind_flow_to_infrastructure(adds, "pool", ProcessWorker)
+print(bound(1, 2))
+bound.submit(3, 4)
+"""
+
+
+def test_a_script_ends_when_its_submitted_runs_are_seen_through(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    with running_server() as url, temporary_settings({"HEADRACE_API_URL": url}):
+        env = {**os.environ, "HEADRACE_API_URL": url, "HEADRACE_LOGGING_LEVEL": "ERROR"}
+        ended = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=True)
+        assert (ended.stdout.strip(), ended.stderr) == ("3", "")
+        with get_client(sync_client=True) as client:
+            assert [run.state_name for run in client.read_flow_runs()] == ["Completed", "Completed"]

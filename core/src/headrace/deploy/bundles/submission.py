@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import shlex
 import shutil
@@ -10,9 +11,10 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
@@ -254,8 +256,34 @@ class InfrastructureBoundFlow(Flow[..., Any]):
                 if not submitted.done():
                     submitted.set_exception(error)
 
-        threading.Thread(target=copy_context().run, args=(run,), name=f"headrace-submit-{self.name}").start()
+        thread = threading.Thread(target=copy_context().run, args=(run,), name=f"headrace-submit-{self.name}")
+        _see_through(thread)
+        thread.start()
         return submitted.result()
+
+
+_POOL = ThreadPoolExecutor
+_threads: list[threading.Thread] = []
+"""Those in which workers see submitted flows through."""
+
+
+def _see_through(thread: threading.Thread) -> None:
+    """Have the interpreter wait for a thread while the thread pools that the worker in it needs are open."""
+    _threads[:] = [one for one in _threads if one.is_alive()]
+    _threads.append(thread)
+    _wait_at_exit()
+
+
+@cache
+def _wait_at_exit() -> None:
+    """Wait before the pools are closed: what closes them was registered with `_POOL`, and who registered last comes first."""
+    getattr(threading, "_register_atexit", atexit.register)(_wait_for_threads)
+
+
+def _wait_for_threads() -> None:
+    for thread in list(_threads):
+        if thread.ident is not None:
+            thread.join()
 
 
 def bind_flow_to_infrastructure(
