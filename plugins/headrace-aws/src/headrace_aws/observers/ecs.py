@@ -236,7 +236,8 @@ class EcsObserver:
         if code_of(error) in _MISSING_QUEUE:
             why = f"There is no SQS queue {name!r}; `headrace-aws ecs-worker deploy-events` makes one"
         else:
-            why = str(explained(error, f"The SQS queue {name!r} cannot be read", self.credentials) or f"{type(error).__name__}: {error}")
+            found = error if isinstance(error, AwsError) else explained(error, f"The SQS queue {name!r} cannot be read", self.credentials)
+            why = str(found) if found is not None else f"{type(error).__name__}: {error}"
         _logger.log(
             level,
             "%s. ECS is asked what becomes of tasks instead. To keep it so, set HEADRACE_INTEGRATIONS_AWS_ECS_OBSERVER_ENABLED=false.",
