@@ -27,18 +27,25 @@ def matches_all(given: FlowFilter | FlowRunFilter | TaskRunFilter | DeploymentFi
     return given is None or not given.model_dump(exclude={"operator"}, exclude_none=True)
 
 
-def flow_where(given: FlowFilter, alias: str) -> Conditions:
-    """Return the conditions of a filter over flows."""
+def _by_id_and_name(given: FlowFilter | FlowRunFilter | TaskRunFilter | DeploymentFilter, alias: str) -> Conditions:
+    """Return the conditions that a filter over any of these has."""
     found = Conditions()
     if given.id is not None:
         found.any_of(f"{alias}.id", given.id.any_)
+    if not isinstance(given, TaskRunFilter) and given.id is not None:
         found.any_of(f"{alias}.id", given.id.not_any_, negated=True)
-    if given.deployment is not None and given.deployment.is_null_ is not None:
-        no = "NOT " if given.deployment.is_null_ else ""
-        found.add(f"{no}EXISTS (SELECT 1 FROM deployment fd WHERE fd.flow_id = {alias}.id)")
     if given.name is not None:
         found.any_of(f"{alias}.name", given.name.any_)
         found.contains(f"{alias}.name", given.name.like_)
+    return found
+
+
+def flow_where(given: FlowFilter, alias: str) -> Conditions:
+    """Return the conditions of a filter over flows."""
+    found = _by_id_and_name(given, alias)
+    if given.deployment is not None and given.deployment.is_null_ is not None:
+        no = "NOT " if given.deployment.is_null_ else ""
+        found.add(f"{no}EXISTS (SELECT 1 FROM deployment fd WHERE fd.flow_id = {alias}.id)")
     if given.tags is not None:
         _nest(found, _tags(f"{alias}.tags", given.tags.all_, None, given.tags.is_null_), given.tags.operator)
     return found
@@ -46,13 +53,7 @@ def flow_where(given: FlowFilter, alias: str) -> Conditions:
 
 def flow_run_where(given: FlowRunFilter, alias: str) -> Conditions:
     """Return the conditions of a filter over flow runs."""
-    found = Conditions()
-    if given.id is not None:
-        found.any_of(f"{alias}.id", given.id.any_)
-        found.any_of(f"{alias}.id", given.id.not_any_, negated=True)
-    if given.name is not None:
-        found.any_of(f"{alias}.name", given.name.any_)
-        found.contains(f"{alias}.name", given.name.like_)
+    found = _by_id_and_name(given, alias)
     if given.tags is not None:
         _nest(found, _tags(f"{alias}.tags", given.tags.all_, given.tags.any_, given.tags.is_null_), given.tags.operator)
     for column in ("deployment_id", "work_queue_name", "parent_task_run_id"):
@@ -96,12 +97,7 @@ def flow_run_where(given: FlowRunFilter, alias: str) -> Conditions:
 
 def task_run_where(given: TaskRunFilter, alias: str) -> Conditions:
     """Return the conditions of a filter over task runs."""
-    found = Conditions()
-    if given.id is not None:
-        found.any_of(f"{alias}.id", given.id.any_)
-    if given.name is not None:
-        found.any_of(f"{alias}.name", given.name.any_)
-        found.contains(f"{alias}.name", given.name.like_)
+    found = _by_id_and_name(given, alias)
     if given.tags is not None:
         _nest(found, _tags(f"{alias}.tags", given.tags.all_, None, given.tags.is_null_), given.tags.operator)
     if given.state is not None:
@@ -128,13 +124,7 @@ def task_run_where(given: TaskRunFilter, alias: str) -> Conditions:
 
 def deployment_where(given: DeploymentFilter, alias: str) -> Conditions:
     """Return the conditions of a filter over deployments."""
-    found = Conditions()
-    if given.id is not None:
-        found.any_of(f"{alias}.id", given.id.any_)
-        found.any_of(f"{alias}.id", given.id.not_any_, negated=True)
-    if given.name is not None:
-        found.any_of(f"{alias}.name", given.name.any_)
-        found.contains(f"{alias}.name", given.name.like_)
+    found = _by_id_and_name(given, alias)
     if given.flow_or_deployment_name is not None:
         either, flow = Conditions(), Conditions()
         flow.contains("nf.name", given.flow_or_deployment_name.like_)
