@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from headrace import flow
 from headrace.client.orchestration import HeadraceClient, get_client
 from headrace.client.schemas.objects import FlowRun
 from headrace.exceptions import InfrastructureNotFound
 from headrace.states import Running
 from headrace.testing.worker_contract import idle, made
+from headrace_gcp.experimental import decorators
 from headrace_gcp.models.cloud_run_v2 import ExecutionV2, JobV2
 from headrace_gcp.utilities import Execution, Job, job_name, merge_labels_for_gcp, sanitize_labels_for_gcp, slugify_name
 from headrace_gcp.workers.cloud_run import CloudRunWorker
@@ -360,3 +362,23 @@ def test_models_of_the_first_api_read_what_google_says(cloud_run_v1: CloudRunV1)
     cloud_run_v1.jobs["one"].executions[0].process.code = 1  # type: ignore[attr-defined]
     execution = Execution.get(namespaces, "p", found.execution_status["name"])
     assert (execution.is_running(), execution.succeeded()) == (False, False)
+
+
+# --- decorators
+
+
+def test_decorators_bind_flows_to_their_worker():
+    @decorators.cloud_run(work_pool="pool", memory="1Gi", include_files=["data/*.csv"])
+    @flow
+    def one():
+        return 1
+
+    @decorators.vertex_ai(work_pool="large", machine_type="g2-standard-4")
+    @flow
+    def two():
+        return 2
+
+    assert (one.work_pool, one.worker_cls, one.job_variables) == ("pool", CloudRunWorkerV2, {"memory": "1Gi"})
+    assert (two.work_pool, two.worker_cls, two.job_variables) == ("large", VertexAIWorker, {"machine_type": "g2-standard-4"})
+    with pytest.raises(ValueError, match="blank|include"):
+        decorators.cloud_run(work_pool="pool", include_files=[" "])(flow(lambda: 1, name="three"))
