@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from headrace._experimental.bundles import convert_step_to_command
 from headrace.cli.main import main
 from headrace.client.orchestration import get_client
 from headrace.settings import temporary_settings
@@ -120,6 +121,13 @@ def test_where_bundles_are_kept_is_chosen(shown: Any, tmp_path: Path) -> None:
     assert main(["work-pool", "storage", "configure", "s3", "p", "--bucket", "b", "--aws-credentials-block-name", "c"]) == 0
     (step,) = shown("work-pool", "storage", "inspect", "p")["bundle_upload_step"].items()
     assert step == ("headrace_aws.experimental.bundles.upload", {"aws_credentials_block_name": "c", "bucket": "b", "requires": "headrace-aws"})
+    words = ["--launcher", "python", "--execution-launcher", "poetry", "--execution-launcher-arg", "run", "--execution-launcher-arg", "python"]
+    assert main(["work-pool", "storage", "configure", "gcs", "p", "--bucket", "b", *words]) == 0
+    stored = shown("work-pool", "storage", "inspect", "p")
+    assert stored["bundle_upload_step"]["headrace_gcp.experimental.bundles.upload"]["launcher"] == ["python"]
+    ran = convert_step_to_command(stored["bundle_execution_step"], "k")
+    assert ran == ["poetry", "run", "python", "-m", "headrace_gcp.experimental.bundles.execute", "--bucket", "b", "--key", "k"]
+    assert main(["work-pool", "storage", "configure", "local", "p", "--folder", str(tmp_path), "--launcher-arg", "-X"]) == 1
 
 
 def test_a_worker_that_cannot_be_is_refused_with_the_reason(shown: Any, capsys: pytest.CaptureFixture[str]) -> None:

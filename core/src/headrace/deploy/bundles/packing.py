@@ -144,13 +144,16 @@ async def upload_file(file: Path, upload_command: Sequence[str]) -> None:
 def convert_step_to_command(step: dict[str, Any], key: str, launcher: Sequence[str] | None = None) -> list[str]:
     """Return the command that a storage step stands for: `{"package.module": {"bucket": "b"}}` runs that module with `--bucket b --key KEY`.
 
-    `launcher` is what starts Python; by default `uv run` with the packages that the step's `requires` names, or `python` when it needs none.
+    `launcher` is what starts Python; by default the step's own `launcher`, else `uv run` with the packages that the step's `requires` names, or
+    `python` when it needs none.
     """
     if len(step) != 1:
         raise ValueError(f"A bundle step names one module, and this one names {len(step)}: {', '.join(step) or 'none'}.")
     ((module, inputs),) = step.items()
     given: dict[str, Any] = dict(inputs)
     requires: Any = given.pop("requires", None)
+    configured: list[str] | None = given.pop("launcher", None)
+    launcher = launcher or configured
     if launcher is None:
         packages = [requires] if isinstance(requires, str) else cast("list[str]", list(requires or ()))
         launcher = ["uv", "run", *(part for package in packages for part in ("--with", package)), "python"] if packages else ["python"]
