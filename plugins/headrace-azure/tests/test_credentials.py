@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from headrace.testing.server import server_process
 from headrace_azure import AzureContainerInstanceCredentials, AzureDevopsCredentials, AzureDevopsRepository
 from headrace_azure.errors import AzureError
 from headrace_azure.postgres import set_database_connection_params
@@ -98,6 +99,17 @@ def test_each_connection_has_a_token_that_is_good(machine: Entra, enabled: None)
     assert password().count(".") == 2
     assert password() == password()
     assert machine.asked == ["https://ossrdbms-aad.database.windows.net"]  # once: the token is good for a day
+
+
+def test_a_server_logs_in_to_its_database_with_tokens(machine: Entra, enabled: None, postgres_url: str, tmp_path: Path) -> None:
+    environment = {
+        "HEADRACE_HOME": str(tmp_path / "server"),
+        "HEADRACE_PLUGINS_ENABLED": "true",
+        "HEADRACE_PLUGINS_ALLOW": "azure",
+        "HEADRACE_SERVER_DATABASE_CONNECTION_URL": postgres_url,
+    }
+    with server_process(environment=environment):
+        assert set(machine.asked) == {"https://ossrdbms-aad.database.windows.net"}
 
 
 def test_an_identity_of_the_users_choice_is_asked_for(machine: Entra, enabled: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import zipfile
 from pathlib import Path
 
 from headrace._experimental.bundles import execute_bundle_from_file
@@ -20,12 +19,9 @@ def execute_bundle_from_azure_blob_storage(container: str, key: str, azure_blob_
     with tempfile.TemporaryDirectory(prefix="headrace-bundle-") as folder:
         bundle = store.download_object_to_path(f"/{key}", Path(folder) / "bundle.json")
         files_key = json.loads(bundle.read_text(encoding="utf-8")).get("files_key")
-        if files_key:
-            packed = store.download_object_to_path(f"/{files_key}", Path(folder) / "files.zip")
-            with zipfile.ZipFile(packed) as archive:
-                archive.extractall(Path.cwd())
+        files = store.download_object_to_path(f"/{files_key}", Path(folder) / "files.zip") if files_key else None
         store.close()
-        execute_bundle_from_file(str(bundle))
+        execute_bundle_from_file(str(bundle), files)
 
 
 def main() -> None:
