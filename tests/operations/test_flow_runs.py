@@ -242,6 +242,11 @@ def test_flow_run_filter(call: Call, three: list[FlowRun], given: dict[str, Any]
     assert call(flow_runs.COUNT_FLOW_RUNS, body) == len(names)
 
 
+def test_runs_are_left_out_by_their_ids(call: Call, three: list[FlowRun]) -> None:
+    body = FlowRunQuery.model_validate({"flow_runs": {"id": {"any_": [three[0].id, three[1].id], "not_any_": [three[1].id]}}})
+    assert [run.id for run in call(flow_runs.FILTER_FLOW_RUNS, body)] == [three[0].id]
+
+
 def test_related_filters_must_match_too(call: Call, three: list[FlowRun]) -> None:
     def names(**scope: Any) -> list[str]:
         return [run.name for run in call(flow_runs.FILTER_FLOW_RUNS, FlowRunQuery(**scope))]
