@@ -117,12 +117,30 @@ def test_what_is_missing_is_named(container: AzureBlobStorageContainer, credenti
             call()
 
 
+def test_a_wrong_key_is_told_and_not_shown(azurite: Azurite) -> None:
+    key = f"AAAA{KEY[4:]}"
+    text = azurite.connection_string.replace(KEY, key)
+    wrong = AzureBlobStorageContainer(container_name="some", credentials=AzureBlobStorageCredentials.model_validate({"connection_string": text}))
+    with pytest.raises(ObjectStoreError, match="or the key, and whether they have expired") as caught:
+        wrong.write_path("a", b"1")
+    assert key not in f"{caught.value} {wrong!r}"
+
+
 def test_an_account_that_is_not_there_is_told(impatient: None) -> None:
     text = f"AccountName=a;AccountKey={KEY};BlobEndpoint=http://127.0.0.1:9/a"
     gone = AzureBlobStorageContainer(container_name="some", credentials=AzureBlobStorageCredentials.model_validate({"connection_string": text}))
     with pytest.raises(ObjectStoreError, match="whether this machine may reach it"):
         gone.read_path("a")
     assert KEY not in repr(gone)
+
+
+def test_a_signature_is_shown_by_no_error(impatient: None) -> None:
+    text = "BlobEndpoint=http://127.0.0.1:9/a;SharedAccessSignature=sv=2024-11-04&sp=r&sig=very%2Fprivate%3D"
+    gone = AzureBlobStorageContainer(container_name="some", credentials=AzureBlobStorageCredentials.model_validate({"connection_string": text}))
+    with pytest.raises(ObjectStoreError, match="Connection refused") as caught:
+        gone.read_path("a")
+    assert "very%2Fprivate" not in str(caught.value)
+    assert "very/private" not in str(caught.value)
 
 
 def test_a_service_that_hangs_is_given_up(impatient: None) -> None:

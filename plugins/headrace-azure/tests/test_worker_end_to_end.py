@@ -194,6 +194,11 @@ def test_what_becomes_of_a_container_becomes_of_its_run(
     assert state is not None and state.is_cancelled()
     until(lambda: not arm.groups)  # of none is anything left
 
+    arm.stuck = True
+    late = ended(client, client.create_flow_run_from_deployment(deploy("counts", task_start_timeout_seconds=1)).id)
+    assert late.state is not None and late.state.is_crashed(), late.state
+    assert arm.deployments[f"headrace-{group_of(late)}"]["properties"]["provisioningState"] == "Canceled"
+
 
 def test_the_next_worker_watches_and_cancels_what_a_killed_one_started(
     client: SyncHeadraceClient, deploy: Callable[..., UUID], start_worker: Callable[[str], Any], arm: ResourceManager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,10 +76,11 @@ def code_of(error: BaseException) -> str | None:
 
 
 def text_of(error: BaseException) -> str:
-    """Return what Azure said, in one line."""
+    """Return what Azure said, in one line, without the signature of a SAS in an address."""
     said = str(getattr(error, "message", None) or error).partition("Content:")[0]
     lines = [line.strip() for line in said.splitlines()]
     text = " ".join(line for line in lines if line and not line.startswith(_NOISE))
+    text = re.sub(r"(\bsig=)[^&\s)'\"]+", r"\1********", text)
     return text if len(text) <= TEXT_SIZE_MAX else f"{text[:TEXT_SIZE_MAX]}…"
 
 
@@ -137,7 +139,7 @@ def _of_answer(error: Any) -> Meaning:
     status, code = error.status_code, code_of(error)
     if code in _BUSY_CODES or status == 429:
         return _meaning(Sort.BUSY)
-    if isinstance(error, ClientAuthenticationError) or status == 401 or code in _KEY_CODES:
+    if isinstance(error, ClientAuthenticationError) or status == 401 or code in _KEY_CODES or "failed to authenticate" in str(error):
         return _meaning(Sort.CREDENTIALS)
     if status == 403:
         return _meaning(Sort.PERMISSION)
