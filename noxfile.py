@@ -40,6 +40,7 @@ SERVICES = {
     "redis-server": lambda: shutil.which("redis-server") is not None,
     "docker.io": lambda: shutil.which("dockerd") is not None,
     "docker-registry": lambda: shutil.which("docker-registry") is not None,
+    "npm": lambda: shutil.which("npm") is not None,
     "systemd": lambda: shutil.which("systemd-analyze") is not None,
     "busybox-static": lambda: (program := shutil.which("busybox")) is not None and b"/ld-linux" not in Path(program).read_bytes(),
 }
