@@ -24,7 +24,7 @@ from headrace.model.work_pools import WorkPoolCreate
 from headrace.operations.runs.owners import crash_owned_runs
 from headrace.settings import temporary_settings
 from headrace.settings.environment import internal_name
-from headrace.states import Crashed, InfrastructurePending
+from headrace.states import Completed, Crashed, InfrastructurePending, Running
 from headrace.store.database import Database
 from headrace.testing.server import running_server
 
@@ -47,6 +47,18 @@ def test_one_of_two_claims_is_accepted() -> None:
         assert (await one.take(run)).status is SetStateStatus.ACCEPT
         assert (await other.take(run)).status is not SetStateStatus.ACCEPT
         assert (one.taken, other.taken) == ({run.id}, set())
+
+    _with_a_run(body)
+
+
+def test_a_run_that_was_seen_waiting_is_not_taken_once_another_has_run_it() -> None:
+    async def body(client: HeadraceClient, run: FlowRun, one: Claims, other: Claims) -> None:
+        await one.take(run.model_copy())
+        await one.tell(run.id, Running())
+        await one.tell(run.id, Completed())
+        assert (await other.take(run)).status is not SetStateStatus.ACCEPT
+        assert other.taken == set()
+        assert [state.name for state in await client.read_flow_run_states(run.id)] == ["Scheduled", "Pending", "Running", "Completed"]
 
     _with_a_run(body)
 

@@ -40,7 +40,7 @@ class Claims:
         self.taken: set[UUID] = set()
         """Runs in the worker's name: their processes have not spoken for themselves yet, as far as it knows."""
         self._claims: dict[UUID, UUID] = {}
-        """By run, the state by which it was taken. Named with each proposal, so that a run which another worker has taken since is left alone."""
+        """By run, the state by which it was taken, or is to be. Named with each proposal: a run that another has taken since is left alone."""
         self.is_patient = True
         """Whether an unreachable server is waited for. Off when the worker must end."""
 
@@ -49,13 +49,15 @@ class Claims:
         from headrace.model.states import Pending
 
         self.taken.add(run.id)
+        if run.state_id is not None:
+            self._claims[run.id] = run.state_id  # it is taken as it was seen: not when another process has begun, or even ended, it since
         try:
             answer = await self._propose(run.id, Pending())
         except BaseException:
-            self.taken.discard(run.id)
+            self.forget(run.id)
             raise
         if answer.status is not SetStateStatus.ACCEPT or answer.state is None or not answer.state.is_pending():
-            self.taken.discard(run.id)
+            self.forget(run.id)
             answer = answer.model_copy(update={"status": SetStateStatus.REJECT if answer.status is SetStateStatus.ACCEPT else answer.status})
         else:
             self._claims[run.id] = answer.state.id

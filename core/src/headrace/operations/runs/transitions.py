@@ -62,7 +62,8 @@ def set_flow_run_state(
 ) -> OrchestrationResult:
     """Propose a state for a flow run; the task run that stands for it in a parent follows. Raises `ObjectNotFound`.
 
-    `owner` is the process that proposes; `claim` is the id of the state by which a worker took the run, if a worker started that process.
+    `owner` is the process that proposes. `claim` is the id of the state by which a worker took the run, if a worker started that process; to
+    take a run, it is the id of the scheduled state that the worker saw.
     """
     tx.lock("flow_run", "id", [run_id.bytes])
     row = tx.sql_one(statements.SELECT_FLOW_RUN_BOOKS, (run_id.bytes,))
@@ -73,7 +74,7 @@ def set_flow_run_state(
     run.parent_task_run_id, run.deployment_id = id_out(parent), id_out(deployment)
     if owner is not None:
         run.is_anothers = run.owner not in (None, owner.bytes)
-        run.claim_is_lost = claim is not None and run.is_anothers and _is_taken_again(tx, run_id, claim)
+        run.claim_is_lost = claim is not None and _is_lost(tx, run, claim)
         run.owner = owner.bytes
     result = _propose(tx, run, body, rules or (FORCED_FLOW_RULES if body.force else FLOW_RULES))
     if run.parent_task_run_id is not None and result.state is not None and result.state is not run.state:
@@ -81,10 +82,15 @@ def set_flow_run_state(
     return result
 
 
-def _is_taken_again(tx: Transaction, run_id: UUID, claim: UUID) -> bool:
-    """Say whether somebody took the run after the worker whose claim this is."""
+def _is_lost(tx: Transaction, run: Run, claim: UUID) -> bool:
+    """Say whether a run that was seen waiting waits no more, or whether somebody took it after the worker whose claim this is."""
+    seen = tx.sql_one("SELECT type FROM flow_run_state WHERE id = ?", (claim.bytes,))
+    if seen is not None and seen[0] == StateType.SCHEDULED:
+        return run.state is None or run.state.type is not StateType.SCHEDULED
+    if not run.is_anothers:
+        return False
     taken = "SELECT id FROM flow_run_state WHERE flow_run_id = ? AND name = 'Pending' ORDER BY timestamp DESC LIMIT 1"
-    row = tx.sql_one(taken, (run_id.bytes,))
+    row = tx.sql_one(taken, (run.id.bytes,))
     return row is not None and row[0] != claim.bytes
 
 
