@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from docker import DockerClient
+from docker.models.containers import Container
 
 from headrace.testing import RemoteJobContract
 from headrace.testing.containers import DockerEngine
@@ -40,12 +41,19 @@ class Tasks(RemoteService):
             await asyncio.sleep(0.02)
         arn = found.pop()
         self._told.add(arn)
+        while not (self._task(arn)["lastStatus"] in ("RUNNING", "STOPPED") and self._has_begun(arn)):
+            await asyncio.sleep(0.02)
         own = self._task(arn)["overrides"]["containerOverrides"][0]
         return StartedJob(f"{self.cluster}::{arn}", {one["name"]: one["value"] for one in own["environment"]}, " ".join(own["command"]))
 
+    def _containers(self, arn: str) -> list[Container]:
+        return self._docker.containers.list(all=True, filters={"label": f"com.amazonaws.ecs.task-arn={arn}"}, ignore_removed=True)
+
+    def _has_begun(self, arn: str) -> bool:
+        return any(container.status != "created" for container in self._containers(arn))
+
     def end(self, identifier: str, status: int) -> None:
-        arn = parse_identifier(identifier).task_arn
-        (container,) = self._docker.containers.list(all=True, filters={"label": f"com.amazonaws.ecs.task-arn={arn}"})
+        (container,) = self._containers(parse_identifier(identifier).task_arn)
         container.exec_run(["sh", "-c", f"echo {status} > /tmp/new; mv /tmp/new /tmp/end"])
         container.wait(timeout=20)
 

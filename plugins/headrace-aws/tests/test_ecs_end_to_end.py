@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -274,14 +275,15 @@ def test_a_flow_runs_as_a_task_when_it_is_called(
 
 
 def _write_log(engine: DockerEngine, task_arn: str) -> None:
-    """Do what the awslogs driver does on AWS: the emulator runs containers, and keeps no log of theirs."""
+    """Do what the awslogs driver does on AWS: the emulator runs containers, and keeps a log of theirs sometimes."""
     docker = DockerClient(base_url=engine.address)
     (container,) = until(lambda: docker.containers.list(all=True, filters={"label": f"com.amazonaws.ecs.task-arn={task_arn}"}))
     lines = until(lambda: container.logs().decode().splitlines())
     docker.close()
     logs, stream = AwsCredentials().get_client("logs"), f"runs/headrace/{task_arn.rpartition('/')[2]}"
-    if not logs.describe_log_groups(logGroupNamePrefix="headrace")["logGroups"]:
+    with suppress(logs.exceptions.ResourceAlreadyExistsException):
         logs.create_log_group(logGroupName="headrace")
-    logs.create_log_stream(logGroupName="headrace", logStreamName=stream)
+    with suppress(logs.exceptions.ResourceAlreadyExistsException):
+        logs.create_log_stream(logGroupName="headrace", logStreamName=stream)
     events = [{"timestamp": int(time.time() * 1000), "message": line} for line in lines]
     logs.put_log_events(logGroupName="headrace", logStreamName=stream, logEvents=events)
