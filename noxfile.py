@@ -31,22 +31,27 @@ CONSTRAINTS = ROOT / "constraints.txt"
 PLUGINS = sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))
 EXAMPLES_PLUGIN = "./plugins/headrace-shell"
 """The plugin that examples and core's tests use. The others bring large packages, and have environments of their own."""
-OWN_FOLDERS = ["tests/scenarios", "tests/benchmarks", "tests/compat", "tests/fuzz", "tests/images"]
+OWN_FOLDERS = ["tests/scenarios", "tests/benchmarks", "tests/compat", "tests/containers", "tests/fuzz", "tests/images"]
 """Folders under tests/ that have a session of their own."""
 PROCESSES = "2"
 """Test processes at once: tests start processes of their own."""
 SERVICES = {
     "postgresql": lambda: shutil.which("initdb") is not None or any(Path("/usr/lib/postgresql").glob("*/bin/initdb")),
     "redis-server": lambda: shutil.which("redis-server") is not None,
+}
+"""Debian's packages of what tests start, and how to see that it is there."""
+CONTAINER_TOOLS = {
     "docker.io": lambda: shutil.which("dockerd") is not None,
     "docker-registry": lambda: shutil.which("docker-registry") is not None,
     "npm": lambda: shutil.which("npm") is not None,
     "systemd": lambda: shutil.which("systemd-analyze") is not None,
     "busybox-static": lambda: (program := shutil.which("busybox")) is not None and b"/ld-linux" not in Path(program).read_bytes(),
 }
-"""Debian's packages of what tests start, and how to see that it is there."""
-IMAGE_TOOLS = {name: lambda name=name: shutil.which(name) is not None for name in ("debootstrap", "docker-compose")}
+"""Those of containers and units, likewise."""
+IMAGE_TOOLS = CONTAINER_TOOLS | {name: lambda name=name: shutil.which(name) is not None for name in ("debootstrap", "docker-compose")}
 """Those of the session `images`, likewise."""
+SETTLED = {"headrace-shell"}
+"""Plugins that are tested whole by default. Of the others, which are young and start container engines and emulators, it is the contract."""
 ORIGINAL = ["prefect==3.8.8", "fastapi<0.140"]
 """The program whose client must work against our server."""
 YARDSTICK = [*ORIGINAL, "dbos"]
@@ -146,6 +151,14 @@ def scenarios(session: nox.Session) -> None:
 
 
 @nox.session
+def containers(session: nox.Session) -> None:
+    """Try the container engine and registries that plugins' tests stand on, and the units of core/docs/operations."""
+    install(session, "./core[server]", groups=("tests",))
+    install_services(session, CONTAINER_TOOLS)
+    pytest(session, "tests/containers", own_folders=True)
+
+
+@nox.session
 def images(session: nox.Session) -> None:
     """Build the image of core/docs/operations and run it as its compose file and units say. Takes some minutes and the package archives."""
     install(session, "./core[server]", groups=("tests",))
@@ -175,10 +188,14 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def plugins(session: nox.Session) -> None:
-    """Check the types of each plugin and run its tests, in an environment of its own; `-- shell` takes one."""
+    """Check the types of each plugin and run its tests, in an environment of its own.
+
+    `-- aws` takes one plugin, `-- all` takes all of them whole; without a word, those that are not settled pass their contract.
+    """
     session.install("--group", "types", "--constraints", str(CONSTRAINTS))
-    install_services(session)
-    chosen = [folder for folder in PLUGINS if not session.posargs or folder.name.removeprefix("headrace-") in session.posargs]
+    install_services(session, CONTAINER_TOOLS if session.posargs else None)
+    words_for_all = {(), ("all",)}
+    chosen = [folder for folder in PLUGINS if tuple(session.posargs) in words_for_all or folder.name.removeprefix("headrace-") in session.posargs]
     if not chosen:
         names = ", ".join(folder.name.removeprefix("headrace-") for folder in PLUGINS)
         session.error(f"No plugin is called {' or '.join(session.posargs)}; there are: {names}.")
@@ -187,7 +204,8 @@ def plugins(session: nox.Session) -> None:
         words = ["--editable", "./core[server]", "--editable", f"./plugins/{folder.name}", "--group", "tests", "--constraints", str(CONSTRAINTS)]
         session.run("uv", "pip", "install", "--quiet", "--python", python, *words, *own_tools(folder), external=True)
         session.run("pyright", "--pythonpath", python, f"plugins/{folder.name}/src")
-        session.run(python, "-m", "pytest", "-q", "-n", PROCESSES, f"plugins/{folder.name}/tests", external=True)
+        tests = f"plugins/{folder.name}/tests" + ("" if session.posargs or folder.name in SETTLED else "/test_contract.py")
+        session.run(python, "-m", "pytest", "-q", "-n", PROCESSES, tests, external=True)
 
 
 @nox.session

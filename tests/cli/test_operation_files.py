@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +33,6 @@ def test_a_unit_starts_a_command_that_there_is(unit: Path) -> None:
     program, *arguments = shlex.split(line.removeprefix("ExecStart=").replace("%i", "name"))
     assert program.endswith("/bin/headrace")
     assert_is_a_command(arguments)
-
-
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_systemd_takes_a_unit(unit: Path, tmp_path: Path) -> None:
-    assert shutil.which("systemd-analyze"), "This test needs systemd's checker of units: apt-get install systemd."
-    program = tmp_path / "headrace"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    copy = tmp_path / unit.name.replace("@.", "@name.")
-    copy.write_text(unit.read_text().replace("/opt/headrace/bin/headrace", str(program)))
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(copy)], capture_output=True, text=True)
-    assert [line for line in done.stderr.splitlines() if unit.name.partition(".")[0].rstrip("@") in line] == []
 
 
 def test_the_compose_file_starts_commands_that_there_are() -> None:

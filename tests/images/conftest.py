@@ -17,7 +17,6 @@ from headrace.testing.containers import DockerEngine
 ROOT = Path(__file__).parents[2]
 OPERATIONS = ROOT / "core" / "docs" / "operations"
 BASE = "headrace-test/debian-python:1"
-MIRROR = "http://deb.debian.org/debian"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 Docker = Callable[..., str]
@@ -65,7 +64,8 @@ def _mirror() -> str:
     lists = [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("debian.*")]
     text = "\n".join(path.read_text() for path in lists if path.is_file())
     found = re.search(r"^(?:URIs:|deb(?: \[[^]]*\])?) *(\S*/debian/?)(?: |$)", text, re.MULTILINE)
-    return found[1] if found else MIRROR
+    assert found, "This machine's /etc/apt/sources.list names no archive of Debian's packages to make the base image from."
+    return found[1]
 
 
 @pytest.fixture(scope="session")
