@@ -62,8 +62,8 @@ def first_revision() -> str:
             made = ops.UpgradeOps([ops.CreateTableOp.from_table(table), *map(ops.CreateIndexOp.from_index, indexes)])
             code = _code(render_python_code(made, migration_context=context, user_module_prefix="types."))
             functions.append(f"def _{table.name}() -> None:\n{code}\n")
-    listed = "".join(f'    "{table.name}": _{table.name},\n' for table in tables)
-    return "\n\n".join([HEADER, *functions, f"TABLES = {{\n{listed}}}\n", FOOTER])
+    listed = ", ".join(f'"{table.name}": _{table.name}' for table in tables)
+    return "\n\n".join([HEADER, *functions, f"TABLES = {{{listed}}}\n", FOOTER])
 
 
 def _code(text: str) -> str:

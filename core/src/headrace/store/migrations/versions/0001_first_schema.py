@@ -577,40 +577,7 @@ def _deployment_schedule() -> None:
     op.create_index('uq_deployment_schedule__deployment_id_slug', 'deployment_schedule', ['deployment_id', 'slug'], unique=True)
 
 
-TABLES = {
-    "artifact": _artifact,
-    "automation": _automation,
-    "block_type": _block_type,
-    "concurrency_lease": _concurrency_lease,
-    "concurrency_limit": _concurrency_limit,
-    "configuration": _configuration,
-    "csrf_token": _csrf_token,
-    "event_resources": _event_resources,
-    "events": _events,
-    "flow": _flow,
-    "flow_run_state": _flow_run_state,
-    "log": _log,
-    "saved_search": _saved_search,
-    "sign_of_life": _sign_of_life,
-    "task_queue": _task_queue,
-    "task_run": _task_run,
-    "task_run_cache": _task_run_cache,
-    "task_run_state": _task_run_state,
-    "task_worker": _task_worker,
-    "variable": _variable,
-    "work_pool": _work_pool,
-    "automation_related_resource": _automation_related_resource,
-    "block_schema": _block_schema,
-    "concurrency_slot": _concurrency_slot,
-    "flow_run": _flow_run,
-    "work_queue": _work_queue,
-    "worker": _worker,
-    "block_document": _block_document,
-    "deployment": _deployment,
-    "flow_run_input": _flow_run_input,
-    "block_document_reference": _block_document_reference,
-    "deployment_schedule": _deployment_schedule,
-}
+TABLES = {"artifact": _artifact, "automation": _automation, "block_type": _block_type, "concurrency_lease": _concurrency_lease, "concurrency_limit": _concurrency_limit, "configuration": _configuration, "csrf_token": _csrf_token, "event_resources": _event_resources, "events": _events, "flow": _flow, "flow_run_state": _flow_run_state, "log": _log, "saved_search": _saved_search, "sign_of_life": _sign_of_life, "task_queue": _task_queue, "task_run": _task_run, "task_run_cache": _task_run_cache, "task_run_state": _task_run_state, "task_worker": _task_worker, "variable": _variable, "work_pool": _work_pool, "automation_related_resource": _automation_related_resource, "block_schema": _block_schema, "concurrency_slot": _concurrency_slot, "flow_run": _flow_run, "work_queue": _work_queue, "worker": _worker, "block_document": _block_document, "deployment": _deployment, "flow_run_input": _flow_run_input, "block_document_reference": _block_document_reference, "deployment_schedule": _deployment_schedule}
 
 
 def upgrade() -> None:
