@@ -193,10 +193,12 @@ def test_known_waiters_wait(credentials: AwsCredentials) -> None:
     client.create_bucket(Bucket="awaited")
 
     @flow
-    def work() -> None:
-        client_waiter("s3", "bucket_exists", credentials, Bucket="awaited")
+    def work(bucket: str) -> None:
+        client_waiter("s3", "bucket_exists", credentials, Bucket=bucket, WaiterConfig={"Delay": 1, "MaxAttempts": 2})
 
-    work()
+    work("awaited")
+    with pytest.raises(AwsError, match="Waiting for 'bucket_exists' of 's3'"):
+        work("never-made")
 
 
 def test_an_unknown_waiter_names_those_there_are(credentials: AwsCredentials) -> None:
