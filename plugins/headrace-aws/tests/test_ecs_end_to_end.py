@@ -23,6 +23,7 @@ from headrace.client.schemas.objects import FlowRun, WorkPoolStorageConfiguratio
 from headrace.settings import temporary_settings
 from headrace.states import Cancelling
 from headrace.testing.containers import DockerEngine
+from headrace.testing.end_to_end import ended, until, worker_processes
 from headrace.testing.server import ServerProcess, server_process
 from headrace_aws import AwsCredentials, ECSWorker, S3Bucket
 from headrace_aws.workers.ecs_worker import parse_identifier
@@ -101,42 +102,10 @@ def deploy(client: SyncHeadraceClient, docker_engine: DockerEngine, cluster: str
 
 
 @pytest.fixture
-def start_worker(server: ServerProcess, tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+def start_worker(server: ServerProcess, tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
     """Start workers as processes of their own, which are ended with the test; return when they take runs."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(name: str) -> subprocess.Popen[str]:
-        env = {**os.environ, "HEADRACE_HOME": str(tmp_path / name), "HEADRACE_API_URL": server.url}
-        env |= {"HEADRACE_WORKER_HEARTBEAT_SECONDS": "1", "HEADRACE_WORKER_QUERY_SECONDS": "1", "HEADRACE_WORKER_CANCELLATION_POLL_SECONDS": "1"}
-        command = [sys.executable, "-m", "headrace", "worker", "start", "--pool", "pool", "--name", name]
-        log = (tmp_path / f"{name}.log").open("w")
-        worker = subprocess.Popen(command, stdout=log, stderr=log, text=True, env=env)
-        started.append(worker)
-        until(lambda: "started" in (tmp_path / f"{name}.log").read_text())
-        return worker
-
-    yield start
-    for worker in started:
-        worker.kill()
-        worker.wait()
-
-
-def until(holds: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + SECONDS_MAX
-    while not (found := holds()):
-        assert time.monotonic() < deadline, "This did not come about in time."
-        time.sleep(0.1)
-    return found
-
-
-def ended(client: SyncHeadraceClient, run: UUID) -> FlowRun:
-    """Wait for a run's end and return it."""
-
-    def read() -> FlowRun | None:
-        found = client.read_flow_run(run)
-        return found if found.state is not None and found.state.is_final() else None
-
-    return until(read)
+    with worker_processes(server.url, tmp_path) as start:
+        yield start
 
 
 def is_running(client: SyncHeadraceClient, run: UUID) -> bool:

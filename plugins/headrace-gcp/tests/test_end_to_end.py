@@ -6,10 +6,8 @@ Runs report to the server from within, and what becomes of a container becomes o
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
@@ -20,11 +18,11 @@ import pytest
 
 from headrace.client.orchestration import SyncHeadraceClient, get_client
 from headrace.client.schemas.actions import WorkPoolCreate
-from headrace.client.schemas.objects import FlowRun
 from headrace.settings import temporary_settings
 from headrace.states import Cancelling
 from headrace.testing.containers import DockerEngine, PythonImage
-from headrace.testing.server import ServerProcess, server_process
+from headrace.testing.end_to_end import ended, in_state, worker_processes
+from headrace.testing.server import server_process
 from headrace_gcp.workers.cloud_run import CloudRunWorker
 from headrace_gcp.workers.cloud_run_v2 import CloudRunWorkerV2
 from headrace_gcp.workers.vertex import VertexAIWorker
@@ -62,14 +60,15 @@ KINDS: dict[str, Any] = {
     "vertex-ai": (VertexAIWorker, VertexAI, "aiplatform", {"region": "europe-west1", "job_watch_poll_interval": 0.1}),
 }
 
+StartWorker = Callable[[str], "subprocess.Popen[bytes]"]
+
 
 class World:
     """Everything that a run needs: a server, one of Google's services with an engine behind it, a pool, and workers."""
 
-    def __init__(self, kind: str, api: Any, server: ServerProcess, client: SyncHeadraceClient, folder: Path, image: str, variables: Any) -> None:
-        self.kind, self.api, self.client, self._server, self._folder = kind, api, client, server, folder
+    def __init__(self, kind: str, api: Any, start_worker: StartWorker, client: SyncHeadraceClient, folder: Path, image: str, variables: Any) -> None:
+        self.kind, self.api, self.start_worker, self.client, self._folder = kind, api, start_worker, client, folder
         self._variables = {"image": image, **variables}
-        self._workers: list[subprocess.Popen[Any]] = []
 
     def deploy(self, name: str, **variables: Any) -> UUID:
         options: dict[str, Any] = {"entrypoint": f"flows.py:{name}", "path": str(self._folder), "job_variables": {**self._variables, **variables}}
@@ -77,33 +76,6 @@ class World:
 
     def start(self, deployment: UUID, **parameters: Any) -> UUID:
         return self.client.create_flow_run_from_deployment(deployment, parameters=parameters).id
-
-    def start_worker(self, name: str) -> subprocess.Popen[Any]:
-        home = self._folder.parent / name
-        env = {**os.environ, "HEADRACE_HOME": str(home), "HEADRACE_API_URL": self._server.url, "HEADRACE_WORKER_HEARTBEAT_SECONDS": "1"}
-        log = (self._folder.parent / f"{name}.log").open("w")
-        words = [sys.executable, "-m", "headrace", "worker", "start", "--pool", "pool", "--name", name]
-        worker = subprocess.Popen(words, stdout=log, stderr=log, env=env)
-        self._workers.append(worker)
-        wait_until(lambda: "started" in (self._folder.parent / f"{name}.log").read_text(), SECONDS_MAX)
-        return worker
-
-    def ended(self, run: UUID) -> FlowRun:
-        def read() -> FlowRun | None:
-            found = self.client.read_flow_run(run)
-            return found if found.state is not None and found.state.is_final() else None
-
-        return wait_until(read, SECONDS_MAX)
-
-    def is_in(self, run: UUID, name: str) -> bool:
-        state = self.client.read_flow_run(run).state
-        return state is not None and state.name == name
-
-    def close(self) -> None:
-        for worker in self._workers:
-            worker.kill()
-            worker.wait()
-        self.api.stop_all()
 
 
 @contextmanager
@@ -119,13 +91,16 @@ def world(kind: str, docker: DockerEngine, tmp_path: Path, monkeypatch: pytest.M
         server_process(environment={"HEADRACE_HOME": str(tmp_path / "server")}) as server,
     ):
         monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_ENDPOINTS", json.dumps({name: api.url}))
-        with temporary_settings({"HEADRACE_API_URL": server.url}), get_client(sync_client=True) as client:
+        with (
+            temporary_settings({"HEADRACE_API_URL": server.url}),
+            get_client(sync_client=True) as client,
+            worker_processes(server.url, tmp_path) as start_worker,
+        ):
             client.create_work_pool(WorkPoolCreate(name="pool", type=kind, base_job_template=worker_class.get_default_base_job_template()))
-            found = World(kind, api, server, client, folder, image.reference, variables)
             try:
-                yield found
+                yield World(kind, api, start_worker, client, folder, image.reference, variables)
             finally:
-                found.close()
+                api.stop_all()
 
 
 @pytest.fixture
@@ -141,13 +116,13 @@ def test_runs_report_from_within_and_exit_codes_become_states(google: World):
     counts, dies = google.deploy("counts", env={"WORD": "given"}), google.deploy("dies")
     google.start_worker("one")
     well, badly = google.start(counts, top=4), google.start(dies)
-    found = google.ended(well)
+    found = ended(google.client, well)
     assert found.state is not None and found.state.is_completed(), found.state
     lines = [log.message for log in google.client.read_logs()]
     assert "process 1 counts" in lines
     assert "WORD is given" in lines
     assert len([task for task in google.client.read_task_runs() if task.flow_run_id == well]) == 4
-    state = google.ended(badly).state
+    state = ended(google.client, badly).state
     assert state is not None and state.is_crashed() and "status code 9" in (state.message or ""), state
     if google.kind != "vertex-ai":
         wait_until(lambda: not google.api.jobs)  # nothing is left of jobs that have ended
@@ -157,9 +132,9 @@ def test_a_cancelled_run_has_its_container_stopped(google: World):
     deployment = google.deploy("waits", keep_job=True)
     google.start_worker("one")
     run = google.start(deployment)
-    wait_until(lambda: google.is_in(run, "Running"), SECONDS_MAX)
+    wait_until(lambda: in_state(google.client, run, "Running"), SECONDS_MAX)
     google.client.set_flow_run_state(run, Cancelling())
-    found = google.ended(run)
+    found = ended(google.client, run)
     assert found.state is not None and found.state.is_cancelled()
     execution = google.api.jobs[str(found.infrastructure_pid)].executions[-1]
     assert isinstance(execution.process, Container)
@@ -170,14 +145,14 @@ def test_the_next_worker_watches_and_cancels_what_a_killed_one_started(google: W
     waits = google.deploy("waits")
     first = google.start_worker("first")
     left, cancelled = google.start(waits), google.start(waits)
-    wait_until(lambda: google.is_in(left, "Running") and google.is_in(cancelled, "Running"), SECONDS_MAX)
+    wait_until(lambda: in_state(google.client, left, "Running") and in_state(google.client, cancelled, "Running"), SECONDS_MAX)
     first.kill()
     google.start_worker("second")
     google.client.set_flow_run_state(cancelled, Cancelling())
-    wait_until(lambda: google.is_in(cancelled, "Cancelled"), SECONDS_MAX)
+    wait_until(lambda: in_state(google.client, cancelled, "Cancelled"), SECONDS_MAX)
     job = google.api.jobs[str(google.client.read_flow_run(left).infrastructure_pid)]
     job.executions[-1].process.stop()
-    state = google.ended(left).state
+    state = ended(google.client, left).state
     assert state is not None and state.is_crashed(), state
     wait_until(lambda: not google.api.jobs)
     assert len(google.api.started) == 2

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -19,10 +17,10 @@ from headrace.client.schemas.actions import WorkPoolCreate
 from headrace.client.schemas.objects import FlowRun
 from headrace.settings import temporary_settings
 from headrace.states import Cancelling
+from headrace.testing.end_to_end import ended, in_state, until, worker_processes
 from headrace.testing.server import ServerProcess, server_process
 from headrace_snowflake.experimental.workers.spcs import SPCSWorker
 
-SECONDS_MAX = 60.0
 FLOWS = """\
     import os, time
     from headrace import flow, get_run_logger, task
@@ -79,46 +77,10 @@ def deploy(client: SyncHeadraceClient, credentials: Any, tmp_path: Path) -> Call
 
 
 @pytest.fixture
-def start_worker(api: ServerProcess, tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+def start_worker(api: ServerProcess, tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
     """Start workers as processes of their own, which are ended with the test; return when they take runs."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(name: str) -> subprocess.Popen[str]:
-        env = {**os.environ, "HEADRACE_HOME": str(tmp_path / name), "HEADRACE_API_URL": api.url, "HEADRACE_WORKER_HEARTBEAT_SECONDS": "1"}
-        command = [sys.executable, "-m", "headrace", "worker", "start", "--pool", "pool", "--name", name]
-        with (tmp_path / f"{name}.log").open("w") as log:
-            worker = subprocess.Popen(command, stdout=log, stderr=log, text=True, env=env)
-        started.append(worker)
-        until(lambda: "started" in (tmp_path / f"{name}.log").read_text())
-        return worker
-
-    yield start
-    for worker in started:
-        worker.kill()
-        worker.wait()
-
-
-def until(holds: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + SECONDS_MAX
-    while not (found := holds()):
-        assert time.monotonic() < deadline, "This did not come about in time."
-        time.sleep(0.1)
-    return found
-
-
-def ended(client: SyncHeadraceClient, run: UUID) -> FlowRun:
-    """Wait for a run's end and return it."""
-
-    def read() -> FlowRun | None:
-        found = client.read_flow_run(run)
-        return found if found.state is not None and found.state.is_final() else None
-
-    return until(read)
-
-
-def in_state(client: SyncHeadraceClient, run: UUID, name: str) -> bool:
-    state = client.read_flow_run(run).state
-    return state is not None and state.name == name
+    with worker_processes(api.url, tmp_path) as start:
+        yield start
 
 
 def is_there(server: Any, run: FlowRun) -> bool:
