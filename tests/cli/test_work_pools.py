@@ -130,6 +130,17 @@ def test_where_bundles_are_kept_is_chosen(shown: Any, tmp_path: Path) -> None:
     assert main(["work-pool", "storage", "configure", "local", "p", "--folder", str(tmp_path), "--launcher-arg", "-X"]) == 1
 
 
+def test_bundles_in_azure_bring_the_extra_and_take_a_block(shown: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    shown("work-pool", "create", "p", "--type", "process")
+    words = ["work-pool", "storage", "configure", "azure-blob-storage", "p", "--container", "c"]
+    assert main(words) == 2
+    assert "--azure-blob-storage-credentials-block-name" in capsys.readouterr().err
+    assert main([*words, "--azure-blob-storage-credentials-block-name", "b"]) == 0
+    ran = convert_step_to_command(shown("work-pool", "storage", "inspect", "p")["bundle_upload_step"], "k")
+    assert ran[:6] == ["uv", "run", "--with", "headrace-azure[blob_storage]", "python", "-m"]
+    assert ran[7:] == ["--azure-blob-storage-credentials-block-name", "b", "--container", "c", "--key", "k"]
+
+
 def test_a_worker_that_cannot_be_is_refused_with_the_reason(shown: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["worker", "start", "-p", "p"]) == 1
     assert "headrace server start" in capsys.readouterr().err

@@ -41,6 +41,17 @@ def test_every_recipe_makes_a_project_file_that_can_be_read(recipe: str) -> None
     assert "__pycache__/" in Path(".headraceignore").read_text()
 
 
+@pytest.mark.parametrize("recipe", ["azure", "docker-azure"])
+def test_steps_for_azure_name_the_extra_and_the_login_that_they_need(recipe: str) -> None:
+    headrace("init", "--recipe", recipe, "--name", "shop", *(part for name, value in FIELDS.items() for part in ("--field", f"{name}={value}")))
+    project = yaml.safe_load(Path("headrace.yaml").read_text())
+    ((push, given),) = project["push"][-1].items()
+    assert push == "headrace_azure.deployments.steps.push_to_azure_blob_storage"
+    assert given["requires"] == "headrace-azure[blob_storage]"
+    for step in (given, *project["pull"][0].values()):
+        assert step["credentials"].startswith("{{ headrace.blocks.azure-blob-storage-credentials.")
+
+
 def test_project_file_names_its_schema_for_editors() -> None:
     headrace("init", "--recipe", "local")
     first = Path("headrace.yaml").read_text().splitlines()[0]

@@ -13,7 +13,7 @@ from headrace.cli.runs import call
 _KINDS = (
     ("s3", "AWS S3", "headrace_aws.experimental.bundles", "headrace-aws", "bucket", "aws"),
     ("gcs", "Google Cloud", "headrace_gcp.experimental.bundles", "headrace-gcp", "bucket", "gcp"),
-    ("azure-blob-storage", "Azure Blob", "headrace_azure.experimental.bundles", "headrace-azure", "container", "azure-blob-storage"),
+    ("azure-blob-storage", "Azure Blob", "headrace_azure.experimental.bundles", "headrace-azure[blob_storage]", "container", "azure-blob-storage"),
 )
 
 
@@ -74,6 +74,9 @@ local.params.extend(_launcher_options())
 
 
 def _command(kind: str, title: str, module: str, package: str, place: str, credentials: str) -> click.Command:
+    plugin = package.partition("[")[0]
+    is_block_needed = kind == "azure-blob-storage"  # without one, not even the account is known
+
     def configure_kind(work_pool_name: str, place_name: str, block_name: str | None, **launchers: Any) -> None:
         block = {f"{credentials.replace('-', '_')}_credentials_block_name": block_name} if block_name else {}
         _store(work_pool_name, module, {**block, place: place_name, "requires": package}, launchers)
@@ -82,10 +85,14 @@ def _command(kind: str, title: str, module: str, package: str, place: str, crede
     options: list[click.Parameter] = [
         click.Argument(["work_pool_name"]),
         click.Option([f"--{place}", "place_name"], required=True, help=f"The {place} to keep bundles in."),
-        click.Option([f"--{credentials}-credentials-block-name", "block_name"], help="The block to log in with. Default: what the machine offers."),
+        click.Option(
+            [f"--{credentials}-credentials-block-name", "block_name"],
+            required=is_block_needed,
+            help="The block to log in with." + ("" if is_block_needed else " Default: what the machine offers."),
+        ),
         *_launcher_options(),
     ]
-    return click.Command(kind, params=options, callback=configure_kind, help=f"Keep bundles in {title} storage; the plugin {package} brings it.")
+    return click.Command(kind, params=options, callback=configure_kind, help=f"Keep bundles in {title} storage; the plugin {plugin} brings it.")
 
 
 for _line in _KINDS:

@@ -25,6 +25,8 @@ _STORAGES = {
 }
 _CREDENTIALS = {"s3": "aws-credentials", "gcs": "gcp-credentials", "azure": "azure-blob-storage-credentials"}
 """The types of the blocks that give access to each storage."""
+_CREDENTIALS_NEEDED = ("azure",)
+"""Storages that machines have no access to by themselves: without a block not even the account is known."""
 
 Steps = dict[str, list[dict[str, dict[str, Any]]]]
 
@@ -101,9 +103,9 @@ def _give_credentials(steps: Steps, storage: str, options: Options, asker: Asker
             clone["access_token"] = f"{{{{ headrace.blocks.secret.{_saved_token(options, asker)} }}}}"
         return
     kind = _CREDENTIALS[storage]
-    if not asker.yes(f"Does access take a block of type {kind}?"):
+    if storage not in _CREDENTIALS_NEEDED and not asker.yes(f"Does access take a block of type {kind}?"):
         return
-    block = asker.text("What is the block called?")
+    block = asker.text(f"What is the block of type {kind} called?")
     for step in (*steps.get("push", ()), *steps.get("pull", ())):
         for name, inputs in step.items():
             if "docker" not in name:
