@@ -143,6 +143,11 @@ class CloudRun(GoogleApi):
             raise Refused(404, "NOT_FOUND", f"Resource '{name}' of kind 'JOB' does not exist.")
         return self.jobs[name]
 
+    def page(self, after: str | None) -> tuple[list[str], str | None]:
+        """Return the name of one job, and what to ask with for the next."""
+        start, names = int(after or 0), sorted(self.jobs)
+        return names[start : start + 1], str(start + 1) if start + 1 < len(names) else None
+
     def begin(self, name: str) -> FakeExecution:
         job = self.known(name)
         found = job.run(self.machines)
@@ -189,9 +194,13 @@ class CloudRunV2(CloudRun):
         condition = {"type": "Ready", "state": state, **({"message": f"Image '{job.container['image']}' not found."} if is_missing else {})}
         found = {**job.body, "name": path, "uid": "u", "generation": "1", "createTime": now(), "terminalCondition": condition}
         if job.executions:
-            name = f"{path}/executions/{job.executions[-1].name}"
-            found |= {"executionCount": len(job.executions), "latestCreatedExecution": {"name": name, "createTime": now()}}
+            last = job.executions[-1]  # by its short name, although executions are asked for by the whole one
+            found |= {"executionCount": len(job.executions), "latestCreatedExecution": {"name": last.name, "createTime": last.began}}
         return found
+
+    def projects_locations_jobs_list(self, asked: Asked) -> dict[str, Any]:
+        page, more = self.page(asked.query.get("pageToken"))
+        return {"jobs": [{"name": f"{asked.path.removeprefix('/v2/')}/{name}"} for name in page], **({"nextPageToken": more} if more else {})}
 
     def projects_locations_jobs_run(self, asked: Asked) -> dict[str, Any]:
         self.begin(asked.names[2])
@@ -239,6 +248,10 @@ class CloudRunV1(CloudRun):
             last = job.executions[-1]
             found |= {"executionCount": len(job.executions), "latestCreatedExecution": {"name": last.name, "creationTimestamp": last.began}}
         return {**job.body, "status": found}
+
+    def namespaces_jobs_list(self, asked: Asked) -> dict[str, Any]:
+        page, more = self.page(asked.query.get("continue"))
+        return {"items": [{"metadata": {"name": name}} for name in page], "metadata": {"continue": more} if more else {}}
 
     def namespaces_jobs_run(self, asked: Asked) -> dict[str, Any]:
         return self._told(self.begin(asked.names[1]), asked.names[0])

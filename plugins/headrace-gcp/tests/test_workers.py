@@ -172,10 +172,12 @@ def test_a_custom_job_has_what_the_variables_say(vertex: VertexAI):
 
     async def body(client: HeadraceClient, worker: Any, run: FlowRun) -> None:
         await asyncio.to_thread(wait_until, lambda: vertex.jobs)
+        await client.set_flow_run_state(run.id, Running())
         vertex.jobs[0].process.code = 4  # type: ignore[attr-defined]
 
     run = conduct(VertexAIWorker, variables, body)
     assert "status code 4" in message(run)
+    assert vertex.jobs[0].body["labels"]["prefect-io-flow-run-id"] == str(run.id)  # one rule for labels, as in Cloud Run
     spec = vertex.jobs[0].body["jobSpec"]
     assert spec["scheduling"] == {"strategy": "SPOT", "restartJobOnWorkerRestart": True, "timeout": "7200s"}
     assert (spec["serviceAccount"], spec["network"], spec["reservedIpRanges"]) == (ACCOUNT, "projects/1/global/networks/n", ["r"])
@@ -208,6 +210,35 @@ def test_no_fault_of_the_service_starts_a_run_twice(cloud_run: CloudRunV2, call:
     run = conduct(CloudRunWorkerV2, {"image": "i"}, ending(cloud_run))
     assert run.state is not None and run.state.is_running()  # the job ended well, and its flow would have said more
     assert len(cloud_run.started) == 1
+
+
+@pytest.mark.parametrize("kind", ["cloud-run-v2", "cloud-run", "vertex-ai"])
+def test_a_lost_job_is_found_although_its_run_was_renamed(
+    kind: str, cloud_run: CloudRunV2, cloud_run_v1: CloudRunV1, vertex: VertexAI, monkeypatch: pytest.MonkeyPatch
+):
+    """A flow may name its run when it begins; then a worker has died that had just started the job."""
+    worker_class, api, variables = {
+        "cloud-run-v2": (CloudRunWorkerV2, cloud_run, {"image": "i"}),
+        "cloud-run": (CloudRunWorker, cloud_run_v1, {"image": "i"}),
+        "vertex-ai": (VertexAIWorker, vertex, VERTEX),
+    }[kind]
+    monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_ENDPOINTS", json.dumps({"run": api.url, "aiplatform": vertex.url}))
+
+    async def work() -> None:
+        async with get_client() as client:
+            run = await made(client, worker_class, variables)
+            worker = worker_class(work_pool_name="contract")
+            template = worker_class.get_default_base_job_template()
+            job, other = [await worker_class.job_configuration.from_template_and_values(template, variables) for _ in range(2)]
+            job.prepare_for_flow_run(run)
+            assert worker.find_job(job, job.token) is None
+            identifier = worker.submit_job(job, job.token)
+            other.prepare_for_flow_run(run.model_copy(update={"name": "another name", "id": run.id}))
+            assert other.job_name != job.job_name
+            assert worker.find_job(other, job.token) == identifier
+            assert worker.find_job(other, "0" * 32) is None
+
+    asyncio.run(work())
 
 
 def test_a_start_of_which_nobody_knows_is_not_repeated(cloud_run: CloudRunV2):
@@ -339,7 +370,7 @@ def test_models_read_what_google_says(cloud_run: CloudRunV2):
     assert not JobV2.get(resource, "p", "r", "one").is_ready()
     assert JobV2.get(resource, "p", "r", "one").is_ready()
     JobV2.run(resource, "p", "r", "one")
-    name = JobV2.get(resource, "p", "r", "one").latestCreatedExecution["name"]
+    name = f"projects/p/locations/r/jobs/one/executions/{JobV2.get(resource, 'p', 'r', 'one').latestCreatedExecution['name']}"
     assert ExecutionV2.get(resource, name).is_running()
     cloud_run.jobs["one"].executions[0].process.code = 0  # type: ignore[attr-defined]
     found = ExecutionV2.get(resource, name)

@@ -50,9 +50,9 @@ class VertexAI(GoogleApi):
         return {"name": name, "displayName": asked.body["displayName"], "state": "JOB_STATE_PENDING"}
 
     def projects_locations_customJobs_list(self, asked: Asked) -> dict[str, Any]:
-        wanted = re.fullmatch(r'display_name="([^"]+)"', asked.query["filter"])
+        wanted = re.fullmatch(r'labels\.([a-z0-9_-]+)="([^"]+)"', asked.query["filter"])
         assert wanted is not None
-        return {"customJobs": [job.told() for job in self.jobs if job.body["displayName"] == wanted[1]]}
+        return {"customJobs": [job.told() for job in self.jobs if job.body["labels"].get(wanted[1]) == wanted[2]]}
 
     def projects_locations_customJobs_get(self, asked: Asked) -> dict[str, Any]:
         return self._known(asked).told()

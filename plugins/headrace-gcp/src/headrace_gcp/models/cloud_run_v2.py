@@ -29,7 +29,7 @@ class _Answer(BaseModel):
     createTime: str = ""
     deleteTime: str | None = None
     expireTime: str | None = None
-    launchStage: str = "GA"
+    launchStage: LaunchStage = "GA"
     template: dict[str, Any] = Field(default_factory=dict)
     reconciling: bool = False
     conditions: list[dict[str, Any]] = Field(default_factory=list)

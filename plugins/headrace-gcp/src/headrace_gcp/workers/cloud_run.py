@@ -7,6 +7,7 @@ headrace worker start --pool my-cloud-run-pool
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import Field
@@ -145,6 +146,14 @@ class _V1Api(JobsApi):
     def job(self, name: str) -> JobState:
         found = Job.get(self._namespaces, self._project, name)
         return JobState(found.is_ready(), found.execution_status.get("name"))
+
+    def names(self) -> Iterator[str]:
+        asked: dict[str, Any] = {"parent": f"namespaces/{self._project}"}
+        while asked:
+            answer = self._namespaces.jobs().list(**asked).execute()
+            yield from (str(one["metadata"]["name"]) for one in answer.get("items") or [])
+            more = (answer.get("metadata") or {}).get("continue")
+            asked = {**asked, "continue": more} if more else {}
 
     def run(self, name: str) -> None:
         Job.run(self._namespaces, self._project, name)

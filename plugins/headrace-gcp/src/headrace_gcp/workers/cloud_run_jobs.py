@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -71,6 +72,10 @@ class JobsApi(ABC):
     @abstractmethod
     def job(self, name: str) -> JobState:
         """Ask for a job. Raises `RuntimeError` when it will never be ready."""
+
+    @abstractmethod
+    def names(self) -> Iterator[str]:
+        """Yield the names of all jobs."""
 
     @abstractmethod
     def run(self, name: str) -> None:
@@ -211,11 +216,12 @@ class CloudRunJobsWorker(RemoteJobWorker[C, V, R], ABC):
         return name
 
     def find_job(self, job: C, token: str) -> str | None:
-        """Say whether the job of this run has an execution."""
+        """Return the job of this run, if it has an execution. The run may be called something else by now: then the token tells."""
         try:
             return job.job_name if self._job(job, job.job_name).execution is not None else None
         except InfrastructureNotFound:
-            return None
+            name = next((name for name in job.api.names() if name.endswith(f"-{token}")), None)
+            return name if name is not None and self._job(job, name).execution is not None else None
 
     def poll_job(self, identifier: str, job: C) -> JobStatus:
         """Ask for the job's execution."""

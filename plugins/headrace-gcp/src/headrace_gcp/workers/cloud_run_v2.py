@@ -7,14 +7,15 @@ headrace worker start --pool my-pool
 from __future__ import annotations
 
 import shlex
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
 from pydantic import Field
 
 from headrace.workers.base import BaseWorkerResult
 from headrace_gcp import rest
 from headrace_gcp.credentials import endpoint
-from headrace_gcp.models.cloud_run_v2 import ExecutionV2, JobV2, SecretKeySelector
+from headrace_gcp.models.cloud_run_v2 import ExecutionV2, JobV2, LaunchStage, SecretKeySelector
 from headrace_gcp.utilities import merge_labels_for_gcp
 from headrace_gcp.workers.cloud_run_jobs import (
     TEXTS,
@@ -42,7 +43,7 @@ class CloudRunWorkerV2Variables(CloudRunVariables):
         default_factory=dict, title="Environment Variables from Secrets", description=_ENV_FROM_SECRETS
     )
     cloudsql_instances: list[str] | None = Field(default_factory=list, title="Cloud SQL Instances", description=_CLOUDSQL)
-    launch_stage: Literal["ALPHA", "BETA", "GA", "DEPRECATED", "EARLY_ACCESS", "PRELAUNCH", "UNIMPLEMENTED", "LAUNCH_TAG_UNSPECIFIED"] = Field(
+    launch_stage: LaunchStage = Field(
         default="BETA", description="The launch stage of the Cloud Run Job V2: GA refuses features that are not generally available."
     )
     max_retries: int = Field(default=0, ge=0, title="Max Retries", description="How often Cloud Run may run a failed container again.")
@@ -156,7 +157,16 @@ class _V2Api(JobsApi):
 
     def job(self, name: str) -> JobState:
         found = JobV2.get(self._resource, self._project, self._region, name)
-        return JobState(found.is_ready(), found.latestCreatedExecution.get("name"))
+        execution = found.latestCreatedExecution.get("name")
+        return JobState(found.is_ready(), f"{found.name}/executions/{execution.rpartition('/')[2]}" if execution else None)
+
+    def names(self) -> Iterator[str]:
+        jobs = self._resource.projects().locations().jobs()
+        request = jobs.list(parent=f"projects/{self._project}/locations/{self._region}")
+        while request is not None:
+            answer = request.execute()
+            yield from (str(one["name"]).rpartition("/")[2] for one in answer.get("jobs") or [])
+            request = jobs.list_next(request, answer)
 
     def run(self, name: str) -> None:
         JobV2.run(self._resource, self._project, self._region, name)

@@ -31,6 +31,8 @@ _RUNNING = ("JOB_STATE_RUNNING", "JOB_STATE_UPDATING", "JOB_STATE_CANCELLING")
 _ENDED_WELL = ("JOB_STATE_SUCCEEDED", "JOB_STATE_PARTIALLY_SUCCEEDED")
 _ENDED_BADLY = ("JOB_STATE_FAILED", "JOB_STATE_CANCELLED", "JOB_STATE_EXPIRED")
 _EXIT_CODE = re.compile(r"non-zero status of (\d+)")
+TOKEN_LABEL = "headrace-job-token"
+"""The label by which a job is found when the answer to making it was lost."""
 _IDENTIFIER = re.compile(r"projects/[^/]+/locations/[^/]+/customJobs/[^/]+")
 _TEXTS = {
     "region": "The region where the Vertex AI Job resides.",
@@ -126,7 +128,7 @@ class VertexAIWorkerJobConfiguration(RemoteJobConfiguration):
     def custom_job(self) -> dict[str, Any]:
         """Return the body of the request: a CustomJob (cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.customJobs)."""
         spec = dict(self.job_spec)
-        labels = merge_labels_for_gcp(self.labels, spec.pop("labels", None) or {})
+        labels = merge_labels_for_gcp(self.labels, {TOKEN_LABEL: self.token, **(spec.pop("labels", None) or {})})
         scheduling = dict(spec.pop("scheduling", None) or {})
         hours = spec.pop("maximum_run_time_hours", None)
         if hours:
@@ -181,8 +183,8 @@ class VertexAIWorker(RemoteJobWorker[VertexAIWorkerJobConfiguration, VertexAIWor
             raise rest.explained(error, "create a custom job", job.credentials.account, place, ROLES) from error
 
     def find_job(self, job: VertexAIWorkerJobConfiguration, token: str) -> str | None:
-        """Look for a job by the name that is this run's alone."""
-        found = job.api.list(parent=job.parent, filter=f'display_name="{job.job_name}"').execute().get("customJobs") or []
+        """Look for a job by the label that is this try's alone."""
+        found = job.api.list(parent=job.parent, filter=f'labels.{TOKEN_LABEL}="{token}"').execute().get("customJobs") or []
         return str(found[0]["name"]) if found else None
 
     def poll_job(self, identifier: str, job: VertexAIWorkerJobConfiguration) -> JobStatus:
