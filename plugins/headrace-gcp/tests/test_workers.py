@@ -144,16 +144,26 @@ def test_a_job_of_the_first_api_has_what_the_variables_say(cloud_run_v1: CloudRu
         "vpc_connector_name": "c",
         "keep_job": True,
         "headrace_api_auth_string_secret": {"secret": "auth", "version": "2"},
+        "secret_env": {"TOKEN": "projects/other/secrets/token:3", "SAME": "projects/other/secrets/token"},
     }
     run = conduct(CloudRunWorker, variables, ending(cloud_run_v1, 5))
     assert "status code 5" in message(run)
     (job,) = cloud_run_v1.jobs.values()  # it is kept
     template = job.body["spec"]["template"]
     assert job.body["metadata"]["namespace"] == "project-one"
-    assert template["metadata"]["annotations"] == {"run.googleapis.com/vpc-access-connector": "c"}
-    assert template["spec"]["template"]["spec"]["timeoutSeconds"] == 60
+    assert template["metadata"]["annotations"] == {
+        "run.googleapis.com/vpc-access-connector": "c",
+        "run.googleapis.com/secrets": "headrace-secret-0:projects/other/secrets/token",
+    }
+    task = template["spec"]["template"]["spec"]
+    assert (task["timeoutSeconds"], task["maxRetries"]) == (60, 0)
     assert job.container["resources"] == {"limits": {"memory": "512Mi"}, "requests": {"memory": "512Mi"}}
-    assert {"name": "HEADRACE_API_AUTH_STRING", "valueFrom": {"secretKeyRef": {"name": "auth", "key": "2"}}} in job.container["env"]
+    secrets = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in job.container["env"] if "valueFrom" in one}
+    assert secrets == {
+        "HEADRACE_API_AUTH_STRING": {"name": "auth", "key": "2"},
+        "TOKEN": {"name": "headrace-secret-0", "key": "3"},
+        "SAME": {"name": "headrace-secret-0", "key": "latest"},
+    }
 
 
 def test_a_custom_job_has_what_the_variables_say(vertex: VertexAI):

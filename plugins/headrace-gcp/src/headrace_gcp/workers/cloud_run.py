@@ -30,6 +30,7 @@ from headrace_gcp.workers.common import default_image
 
 _TIMEOUT = "Max allowed duration the Job may be active, in seconds; then Cloud Run ends it and marks it failed. At most 3600, one hour."
 _VPC = "run.googleapis.com/vpc-access-connector"
+_SECRETS = "run.googleapis.com/secrets"
 
 
 class CloudRunWorkerVariables(CloudRunVariables):
@@ -81,7 +82,8 @@ class CloudRunWorkerJobConfiguration(CloudRunConfiguration):
         command = container.get("command") or self.command or ""
         container["command"] = shlex.split(command) if isinstance(command, str) else command
         given = {**self.env, **self.secret_env}
-        container["env"] = [*(one for one in container.get("env") or [] if one.get("name") not in given), *self._env()]
+        found, aliases = self._env()
+        container["env"] = [*(one for one in container.get("env") or [] if one.get("name") not in given), *found]
         if not container.get("args"):
             container.pop("args", None)
         for kind in ("limits", "requests"):
@@ -93,8 +95,14 @@ class CloudRunWorkerJobConfiguration(CloudRunConfiguration):
         template = self.job_body["spec"]["template"].setdefault("metadata", {})
         for labelled in (metadata, template):
             labelled["labels"] = merge_labels_for_gcp(self.labels, labelled.get("labels") or {})
-        if not (template.get("annotations") or {}).get(_VPC, True):
-            del template["annotations"][_VPC]
+        annotations = template.setdefault("annotations", {})
+        if not annotations.get(_VPC, True):
+            del annotations[_VPC]
+        if aliases:
+            own = [annotations[_SECRETS]] if annotations.get(_SECRETS) else []
+            annotations[_SECRETS] = ",".join([*own, *(f"{alias}:{secret}" for alias, secret in aliases.items())])
+        # Cloud Run would start a container that failed three times more, and with it a run
+        self.job_body["spec"]["template"]["spec"]["template"]["spec"].setdefault("maxRetries", 0)
 
     def open_api(self) -> JobsApi:
         """Make what talks to Cloud Run."""
@@ -111,13 +119,17 @@ class CloudRunWorkerJobConfiguration(CloudRunConfiguration):
             ) from None
         return container
 
-    def _env(self) -> list[dict[str, Any]]:
-        told = self.environment
+    def _env(self) -> tuple[list[dict[str, Any]], dict[str, str]]:
+        """Return the variables, and the other projects' secrets among them: this API takes those by an alias that an annotation explains."""
+        told, aliases = self.environment, dict[str, str]()
         found: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in {**told.plain, **told.secure}.items()]
         for name, reference in told.references.items():
             secret, version = secret_and_version(reference)
+            if "/" in secret:
+                alias = next((one for one in aliases if aliases[one] == secret), f"headrace-secret-{len(aliases)}")
+                aliases[alias], secret = secret, alias
             found.append({"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": version}}})
-        return found
+        return found, aliases
 
 
 class CloudRunWorkerResult(BaseWorkerResult):
