@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -184,15 +185,12 @@ class CloudRunJobsWorker(RemoteJobWorker[C, V, R], ABC):
     """Runs each flow run as a job of its own. Identifiers are the names of jobs."""
 
     async def setup(self) -> None:
-        """See `BaseWorker.setup`; how often things are tried is read from the settings."""
+        """See `BaseWorker.setup`; how often things are tried is a setting."""
         await super().setup()
-        # the class names the limits for all of its workers; here they are settings
-        vars(self).update(submit_tries=GcpSettings().cloud_run_v2.worker.submit_job_max_attempts)
+        self.submit_tries = GcpSettings().cloud_run_v2.worker.submit_job_max_attempts
 
     async def pause(self, attempt: int) -> None:
         """See `RemoteJobWorker.pause`; its lengths are settings."""
-        import asyncio
-
         told = GcpSettings().cloud_run_v2.worker
         seconds = min(told.submit_job_initial_delay_seconds * 2 ** (attempt - 1), told.submit_job_max_delay_seconds)
         await asyncio.sleep(seconds * random.uniform(0.5, 1))
