@@ -110,7 +110,8 @@ class ECSWorker(RemoteJobWorker[ECSJobConfiguration, ECSVariables, ECSWorkerResu
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._settings = AwsSettings().ecs
-        self._started: dict[str, float] = {}
+        self._begun: dict[str, float] = {}
+        """When this worker began a task, by its identifier."""
         self._observer: EcsObserver | None = None
 
     async def setup(self) -> None:
@@ -145,7 +146,7 @@ class ECSWorker(RemoteJobWorker[ECSJobConfiguration, ECSVariables, ECSWorkerResu
         if not tasks:
             raise _not_run(answer.get("failures") or [], request)
         identifier = ECSIdentifier(request.get("cluster") or tasks[0]["clusterArn"], tasks[0]["taskArn"])
-        self._started[str(identifier)] = time.monotonic()
+        self._begun[str(identifier)] = time.monotonic()
         return str(identifier)
 
     def find_job(self, job: ECSJobConfiguration, token: str) -> str | None:
@@ -164,7 +165,7 @@ class ECSWorker(RemoteJobWorker[ECSJobConfiguration, ECSVariables, ECSWorkerResu
         try:
             task = self._task(parse_identifier(identifier), job)
         except InfrastructureNotFound:
-            if time.monotonic() - self._started.get(identifier, float("-inf")) < LISTED_SECONDS_MAX:
+            if time.monotonic() - self._begun.get(identifier, float("-inf")) < LISTED_SECONDS_MAX:
                 return JobStatus.pending("ECS does not list it yet.")
             raise
         status = task["lastStatus"]
@@ -172,7 +173,7 @@ class ECSWorker(RemoteJobWorker[ECSJobConfiguration, ECSVariables, ECSWorkerResu
             return JobStatus.pending(f"It is {status.lower()}.")
         if status != "STOPPED":
             return JobStatus.running()
-        self._started.pop(identifier, None)
+        self._begun.pop(identifier, None)
         diagnosis = diagnose_ecs_task(task)
         return JobStatus.ended(_exit_code(task, job), str(diagnosis) if diagnosis is not None else task.get("stoppedReason") or "")
 
