@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import pickle
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from google.auth.exceptions import TransportError
 
+from headrace.blocks.object_stores import ObjectStoreError
 from headrace_gcp import GcpCredentials, GcsBucket
 from headrace_gcp.credentials import ClientType
 
@@ -74,6 +77,16 @@ def test_a_revoked_key_is_told_by_what_uses_it(login: GoogleLogin, storage: str)
     with pytest.raises(Exception, match=r"gave no token for these credentials \(.*Invalid JWT Signature.*Check the GcpCredentials block") as caught:
         bucket.read_path("x")
     assert "BEGIN" not in str(caught.value)
+
+
+def test_a_login_that_hangs_is_given_up(info: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_REQUEST_TIMEOUT_SECONDS", "1")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hanging = GcpCredentials(service_account_info={**info, "token_uri": f"http://127.0.0.1:{silent.getsockname()[1]}/token"})
+        with pytest.raises(TransportError, match="timed out"):
+            hanging.get_access_token()
+        with pytest.raises(ObjectStoreError, match="did not answer in time"):
+            GcsBucket(bucket="a-bucket", gcp_credentials=hanging).read_path("x")
 
 
 def test_no_credentials_at_all_say_what_to_do():

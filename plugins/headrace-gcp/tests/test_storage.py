@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -15,10 +16,11 @@ from typing import Any
 
 import pandas
 import pytest
+from google.cloud.storage.exceptions import DataCorruption
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from headrace import flow
-from headrace.blocks.object_stores import ObjectNotFound, ObjectStoreError
+from headrace.blocks.object_stores import ObjectNotFound, ObjectStoreError, TransferStopped
 from headrace.settings import get_current_settings
 from headrace_gcp import GcpCredentials, GcsBucket
 from headrace_gcp.bundles.upload import upload_bundle_to_gcs
@@ -34,6 +36,7 @@ from headrace_gcp.cloud_storage import (
     cloud_storage_upload_blob_from_string,
 )
 from headrace_gcp.deployments.steps import pull_from_gcs, push_to_gcs
+from headrace_gcp.storage_parts import PART_BYTES, download_parts
 
 FRAME = pandas.DataFrame({"name": ["Marvin", "Ford"], "age": [37, 42]})
 
@@ -108,6 +111,26 @@ def test_a_reader_that_stops_early_leaves_no_thread(bucket: GcsBucket):
             assert not thread.is_alive()
 
 
+def test_a_large_object_comes_in_parts(bucket: GcsBucket, tmp_path: Path):
+    size, moved = 2 * PART_BYTES + 1, []
+    content = random.Random(1).randbytes(size)
+    bucket.write_path("large", content)
+    assert bucket.driver.download("base/large", tmp_path / "parts", moved.append)
+    assert sum(moved) == size
+    assert (tmp_path / "parts").read_bytes() == content
+    assert bucket.download_object_to_path("large", tmp_path / "whole").read_bytes() == content
+
+    def stop(size: int) -> None:
+        raise TransferStopped("enough")
+
+    with pytest.raises(TransferStopped, match="enough"):
+        bucket.driver.download("base/large", tmp_path / "stopped", stop)
+    blob = bucket.get_bucket().get_blob("base/large")
+    blob._properties["crc32c"] = "AAAAAA=="  # as if what came were not what is stored
+    with pytest.raises(DataCorruption, match="was damaged on the way"):
+        download_parts(blob, tmp_path / "damaged", moved.append, {})
+
+
 # --- what goes wrong
 
 
@@ -128,7 +151,11 @@ def test_a_missing_bucket_is_told_apart_from_a_missing_object(bucket: GcsBucket,
 def test_a_service_that_hangs_is_given_up(credentials: GcpCredentials, monkeypatch: pytest.MonkeyPatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_ENDPOINTS", json.dumps({"storage": f"http://127.0.0.1:{silent.getsockname()[1]}"}))
-        credentials.get_access_token()
+        monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_REQUEST_TIMEOUT_SECONDS", "1")
+        bucket = GcsBucket(bucket="a-bucket", gcp_credentials=credentials)
+        for attempt in (lambda: bucket.read_path("x"), lambda: bucket.write_path("x", b"1"), lambda: bucket.list_folders()):
+            with pytest.raises(ObjectStoreError, match="gs://a-bucket did not answer in time"):
+                attempt()
 
         @flow
         def hanging() -> bytes:

@@ -122,16 +122,16 @@ class GcsBucket(ObjectStoreBlock):
     def create_bucket(self, location: str | None = None, **create_kwargs: Any) -> Bucket:
         """Create the bucket and return it. `create_kwargs` go to the SDK's `Client.create_bucket`. Raises its `Conflict` when the name is taken."""
         self.logger.info("Creating bucket %r.", self.bucket)
-        return self._ask(lambda key: self._gcs.client.create_bucket(self.bucket, location=location, **create_kwargs), "")
+        return self._ask(lambda key: self._gcs.client.create_bucket(self.bucket, location=location, **self._gcs.limits(create_kwargs)), "")
 
     def get_bucket(self) -> Bucket:
         """Return the SDK's bucket. Raises `ObjectStoreError` when there is none, or when it may not be seen."""
-        return self._ask(lambda key: self._gcs.client.get_bucket(self.bucket), "")
+        return self._ask(lambda key: self._gcs.client.get_bucket(self.bucket, **self._gcs.limits()), "")
 
     def list_blobs(self, folder: str = "") -> list[Blob]:
         """Return the SDK's blobs in a folder of the block's folder, at any depth; marks of folders are left out."""
         prefix = self.prefix_of(folder)
-        found = self._ask(lambda key: list(self._gcs.client.list_blobs(self.bucket, prefix=prefix or None)), prefix)
+        found = self._ask(lambda key: list(self._gcs.client.list_blobs(self.bucket, prefix=prefix or None, **self._gcs.limits())), prefix)
         return [blob for blob in found if not str(blob.name).endswith("/")]
 
     def list_folders(self, folder: str = "") -> list[str]:

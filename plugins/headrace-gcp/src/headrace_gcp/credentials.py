@@ -89,10 +89,10 @@ class GcpCredentials(CredentialsBlock):
 
     def get_access_token(self) -> str:
         """Return a fresh access token for REST requests. Raises google.auth's `RefreshError` when Google refuses the credentials."""
-        from google.auth.transport.requests import Request
+        from headrace_gcp.sessions import LimitedRequest
 
         credentials = self.get_credentials_from_service_account()
-        credentials.refresh(Request())
+        credentials.refresh(LimitedRequest(GcpSettings().request_timeout_seconds))
         return str(credentials.token)
 
     @property
@@ -125,26 +125,14 @@ class GcpCredentials(CredentialsBlock):
         with needing("cloud_storage"):
             from google.cloud import storage
 
-        return storage.Client(
-            project=self.resolve_project(project),
-            credentials=self.get_credentials_from_service_account(),
-            client_options=_options("storage"),
-        )
+        return storage.Client(project=self.resolve_project(project), client_options=_options("storage"), **self._session())
 
     def get_bigquery_client(self, project: str | None = None, location: str | None = None) -> BigQueryClient:
         """Return a client of BigQuery. `project` goes before the block's; `location`: where jobs run and data sets are made."""
         with needing("bigquery"):
             from google.cloud import bigquery
-        from headrace_gcp.sessions import LimitedSession
 
-        credentials = self.get_credentials_from_service_account()
-        return bigquery.Client(
-            project=self.resolve_project(project),
-            credentials=credentials,
-            _http=LimitedSession(credentials, GcpSettings().request_timeout_seconds),  # the SDK's own would wait for an answer without end
-            location=location,
-            client_options=_options("bigquery"),
-        )
+        return bigquery.Client(project=self.resolve_project(project), location=location, client_options=_options("bigquery"), **self._session())
 
     def get_secret_manager_client(self) -> SecretManagerServiceClient:
         """Return a client of Secret Manager."""
@@ -197,6 +185,13 @@ class GcpCredentials(CredentialsBlock):
         except (GoogleAuthError, ValueError) as error:
             raise ValueError(_unusable(info, hidden(str(error), self))) from None
         return cast("tuple[Credentials, str | None]", found)
+
+    def _session(self) -> dict[str, Any]:
+        """Return the arguments of a client by which its requests end: the SDK's own sessions wait for some answers without end."""
+        from headrace_gcp.sessions import LimitedSession
+
+        credentials = self.get_credentials_from_service_account()
+        return {"credentials": credentials, "_http": LimitedSession(credentials, GcpSettings().request_timeout_seconds)}
 
     def _rest(self, service: str) -> dict[str, Any]:
         """Return the arguments of a generated client's REST transport."""

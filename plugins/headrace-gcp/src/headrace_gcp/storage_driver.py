@@ -7,10 +7,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from contextvars import copy_context
+from pathlib import Path
 from queue import Full, Queue
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from headrace.blocks.object_stores import ObjectNotFound, ObjectStoreDriver, ObjectStoreError, Progress, StoredObject
+from headrace_gcp.settings import GcpSettings
+from headrace_gcp.storage_parts import PART_BYTES, download_parts
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Client
@@ -21,6 +24,8 @@ CHUNK_BYTES = 16 * 1024 * 1024
 PIECE_BYTES = 1024 * 1024
 """The largest piece of a download."""
 PIECES_WAITING_MAX = 4
+RETRIED_TIMES = 2
+"""How long requests are tried again, as a multiple of the time that each may take."""
 STOP_CHECK_SECONDS = 0.2
 
 
@@ -31,6 +36,7 @@ class GcsDriver(ObjectStoreDriver):
         self._client = client
         self._name = bucket
         self._account = account
+        self._seconds = GcpSettings().request_timeout_seconds
 
     @property
     def bucket(self) -> Bucket:
@@ -50,13 +56,13 @@ class GcsDriver(ObjectStoreDriver):
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Yield the objects below a prefix, a page of up to 1,000 at a time."""
         fields = "items(name,size,generation,contentEncoding),nextPageToken"
-        for blob in self._client.list_blobs(self._name, prefix=prefix or None, fields=fields):
+        for blob in self._client.list_blobs(self._name, prefix=prefix or None, fields=fields, **self.limits()):
             yield _stored(blob)
 
     def head(self, key: str) -> StoredObject:
         """Ask for what is known of an object."""
         blob = self.bucket.blob(key)
-        blob.reload()
+        blob.reload(**self.limits())
         return _stored(blob)
 
     def read(self, key: str, start: int = 0, version: str | None = None, **options: Any) -> Iterator[bytes]:
@@ -68,7 +74,7 @@ class GcsDriver(ObjectStoreDriver):
 
         def download() -> None:
             try:
-                blob.download_to_file(pipe, start=start or None, **options)
+                blob.download_to_file(pipe, start=start or None, **self.limits(options))
             except _Closed:
                 return
             except BaseException as error:  # noqa: BLE001  # the thread's border: the reader raises it
@@ -84,31 +90,35 @@ class GcsDriver(ObjectStoreDriver):
 
     def write(self, key: str, content: BinaryIO, size: int | None, progress: Progress, **options: Any) -> None:
         """Upload with one request up to 8 MiB, in chunks that can be repeated above, and where the size is not known."""
-        from google.cloud.storage.retry import DEFAULT_RETRY
-
         blob = self.bucket.blob(key, chunk_size=CHUNK_BYTES, encryption_key=options.pop("encryption_key", None))
         guessed, encoding = mimetypes.guess_type(key)
-        options = {"retry": DEFAULT_RETRY, "content_type": guessed if encoding is None else None, **options}
-        blob.upload_from_file(_Counted(content, progress), size=size, **options)
+        options = {"content_type": guessed if encoding is None else None, **options}
+        blob.upload_from_file(_Counted(content, progress), size=size, **self.limits(options))
+
+    def download(self, key: str, path: Path, progress: Progress, **options: Any) -> bool:
+        """Download an object of more than one part by several requests at once."""
+        blob = self.bucket.blob(key)
+        blob.reload(**self.limits())
+        if _stored(blob).size is None or int(blob.size or 0) <= PART_BYTES or options.keys() & {"start", "end"}:
+            return False
+        download_parts(blob, path, progress, self.limits(options))
+        return True
 
     def delete(self, key: str) -> None:
         """Delete an object, if there is one."""
         from google.api_core.exceptions import NotFound
-        from google.cloud.storage.retry import DEFAULT_RETRY
 
         try:
-            self.bucket.blob(key).delete(retry=DEFAULT_RETRY)
+            self.bucket.blob(key).delete(**self.limits())
         except NotFound as error:
             if _is_of_bucket(error):
                 raise
 
     def copy(self, key: str, to_container: str | None, to_key: str, **options: Any) -> None:
         """Copy within Cloud Storage; nothing passes through here. Large objects between regions take several requests."""
-        from google.cloud.storage.retry import DEFAULT_RETRY
-
         source = self.bucket.blob(key)
         target = self._client.bucket(to_container or self._name).blob(to_key)
-        options = {"retry": DEFAULT_RETRY, **options}
+        options = self.limits(options)
         token, _, _ = target.rewrite(source, **options)
         while token is not None:
             token, _, _ = target.rewrite(source, token=token, **options)
@@ -143,6 +153,15 @@ class GcsDriver(ObjectStoreDriver):
         """Close the client's connections."""
         self._client.close()
 
+    def limits(self, options: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return options of a call with those that end it: how long each request may take, and how long they may be tried again.
+
+        All that is done here may be done twice.
+        """
+        from google.cloud.storage.retry import DEFAULT_RETRY
+
+        return {"timeout": self._seconds, "retry": DEFAULT_RETRY.with_timeout(RETRIED_TIMES * self._seconds), **(options or {})}
+
     def _not_found(self, error: Any, key: str) -> Exception:
         missing = ObjectNotFound(f"There is no object {key!r} in {self.place}. Check the path.")
         no_bucket = ObjectStoreError(f"There is no bucket {self.place}, or it is not to be seen by {self._account}. Check its name, or create it.")
@@ -151,7 +170,7 @@ class GcsDriver(ObjectStoreDriver):
         if "No such object" in str(error.message):
             return missing
         with suppress(Exception):  # nobody may be allowed to ask for the bucket; then the object it is
-            if not self.bucket.exists(timeout=10):
+            if not self.bucket.exists(**self.limits()):
                 return no_bucket
         return missing
 
@@ -230,12 +249,13 @@ class _Counted:
         self._content = content
         self._progress = progress
         self._start = content.tell() if _can_seek(content) else None
-        self._position = 0
+        self._position = self._told = 0
 
     def read(self, size: int = -1) -> bytes:
         data = self._content.read(size)
         self._position += len(data)
-        self._progress(len(data))
+        self._progress(max(self._position - self._told, 0))  # what is sent again is not told again
+        self._told = max(self._position, self._told)
         return data
 
     def tell(self) -> int:
