@@ -11,11 +11,11 @@ import pytest
 
 from headrace.client.orchestration import HeadraceClient, get_client
 from headrace.deploy.workers.adoption import LABEL
-from headrace.deploy.workers.remote_configuration import RemoteJobConfiguration
+from headrace.deploy.workers.remote_configuration import TOKEN_LABEL, RemoteJobConfiguration
 from headrace.deploy.workers.remote_job import Failure, JobStatus, RemoteJobWorker
 from headrace.model.errors import InfrastructureNotFound
 from headrace.model.flow_runs import FlowRun
-from headrace.states import Cancelling, Running
+from headrace.states import Cancelling, Running, Scheduled
 from headrace.testing.worker_contract import SECONDS_MAX, FakeService, WorkerContract, idle, made, unprepared
 
 API_KEY = "contract-key-0123456789"
@@ -57,12 +57,12 @@ class RemoteJobContract(WorkerContract):
         return None
 
     @pytest.fixture
-    def faults(self) -> dict[str, list[Exception | None]]:
+    def faults(self) -> dict[str, list[BaseException | None]]:
         """What the next calls of a method raise after they were made (`submit_job`) or instead (`before:submit_job`)."""
         return {}
 
     @pytest.fixture
-    def base_worker(self, worker_class: Any, faults: dict[str, list[Exception | None]]) -> type[RemoteJobWorker[Any, Any, Any]]:
+    def base_worker(self, worker_class: Any, faults: dict[str, list[BaseException | None]]) -> type[RemoteJobWorker[Any, Any, Any]]:
         """Return the worker, with short pauses and a connection that fails as `faults` says."""
 
         def failing(name: str) -> Callable[..., Any]:
@@ -85,7 +85,7 @@ class RemoteJobContract(WorkerContract):
     # --- starting
 
     def test_a_job_whose_answer_was_lost_is_adopted(
-        self, at_work: Callable[..., None], service: RemoteService, faults: dict[str, list[Exception | None]], lost_answer: Exception
+        self, at_work: Callable[..., None], service: RemoteService, faults: dict[str, list[BaseException | None]], lost_answer: Exception
     ) -> None:
         faults["submit_job"] = [lost_answer]
 
@@ -100,7 +100,7 @@ class RemoteJobContract(WorkerContract):
         at_work(body)
 
     def test_a_job_that_was_never_made_is_started_again(
-        self, at_work: Callable[..., None], service: RemoteService, faults: dict[str, list[Exception | None]], lost_answer: Exception
+        self, at_work: Callable[..., None], service: RemoteService, faults: dict[str, list[BaseException | None]], lost_answer: Exception
     ) -> None:
         faults["before:submit_job"] = [lost_answer]
 
@@ -115,7 +115,7 @@ class RemoteJobContract(WorkerContract):
         at_work(body)
 
     def test_a_run_fails_at_once_when_nobody_can_say_whether_it_was_started(
-        self, at_work: Callable[..., None], service: RemoteService, faults: dict[str, list[Exception | None]], lost_answer: Exception
+        self, at_work: Callable[..., None], service: RemoteService, faults: dict[str, list[BaseException | None]], lost_answer: Exception
     ) -> None:
         faults["submit_job"] = [lost_answer]
         faults["before:find_job"] = [lost_answer] * 20
@@ -132,7 +132,7 @@ class RemoteJobContract(WorkerContract):
         at_work(body)
 
     def test_a_busy_service_is_asked_again(
-        self, at_work: Callable[..., None], service: RemoteService, faults: dict[str, list[Exception | None]], busy_answer: Exception | None
+        self, at_work: Callable[..., None], service: RemoteService, faults: dict[str, list[BaseException | None]], busy_answer: Exception | None
     ) -> None:
         faults["before:submit_job"] = [busy_answer, busy_answer]
 
@@ -149,7 +149,7 @@ class RemoteJobContract(WorkerContract):
     # --- watching
 
     def test_a_service_that_does_not_answer_for_a_while_loses_no_job(
-        self, at_work: Callable[..., None], service: RemoteService, faults: dict[str, list[Exception | None]], lost_answer: Exception
+        self, at_work: Callable[..., None], service: RemoteService, faults: dict[str, list[BaseException | None]], lost_answer: Exception
     ) -> None:
         faults["poll_job"] = [None, lost_answer, lost_answer, None, lost_answer]
 
@@ -243,6 +243,76 @@ class RemoteJobContract(WorkerContract):
 
         _with_next_worker(base_worker, job_variables, body, meanwhile)
 
+    def test_the_next_worker_watches_a_job_whose_worker_died_before_it_noted_which(
+        self,
+        base_worker: type[RemoteJobWorker[Any, Any, Any]],
+        service: RemoteService,
+        faults: dict[str, list[BaseException | None]],
+        job_variables: dict[str, Any],
+    ) -> None:
+        faults["submit_job"] = [_Killed()]
+
+        async def body(client: HeadraceClient, worker: Any, run: FlowRun) -> None:
+            job = await service.started()
+            assert await _identifier(client, run) == job.identifier
+            await client.set_flow_run_state(run.id, Running())
+            service.end(job.identifier, 7)
+            await idle(worker)
+            state = (await client.read_flow_run(run.id)).state
+            assert state is not None and state.is_crashed()
+            assert "7" in (state.message or "")
+            assert service.count() == 1
+
+        _with_next_worker(base_worker, job_variables, body, is_noted=False)
+
+    def test_a_run_that_is_taken_again_gets_no_second_job(
+        self,
+        base_worker: type[RemoteJobWorker[Any, Any, Any]],
+        service: RemoteService,
+        faults: dict[str, list[BaseException | None]],
+        job_variables: dict[str, Any],
+    ) -> None:
+        faults["submit_job"] = [_Killed()]
+
+        async def meanwhile(client: HeadraceClient, run: FlowRun) -> None:
+            await client.set_flow_run_state(run.id, Scheduled(), force=True)  # as the server does when nobody has taken the job over for long
+
+        async def body(client: HeadraceClient, worker: Any, run: FlowRun) -> None:
+            job = await service.started()
+            assert await _identifier(client, run) == job.identifier
+            await client.set_flow_run_state(run.id, Running())
+            service.end(job.identifier, 0)
+            await idle(worker)
+            assert service.count() == 1
+
+        _with_next_worker(base_worker, job_variables, body, meanwhile, is_noted=False)
+
+    def test_a_run_whose_job_could_not_be_started_gets_another_when_it_is_retried(
+        self,
+        base_worker: type[RemoteJobWorker[Any, Any, Any]],
+        service: RemoteService,
+        faults: dict[str, list[BaseException | None]],
+        job_variables: dict[str, Any],
+    ) -> None:
+        faults["before:submit_job"] = [ValueError("no such size of machine")]
+
+        async def body() -> None:
+            async with get_client() as client, base_worker(work_pool_name="contract", name="first") as worker:
+                run = await made(client, base_worker, job_variables)
+                await worker.get_and_submit_flow_runs()
+                await idle(worker)
+                found = await client.read_flow_run(run.id)
+                assert found.state is not None and found.state.is_crashed()
+                assert not found.labels[TOKEN_LABEL]
+                await client.set_flow_run_state(run.id, Scheduled(), force=True)
+                await worker.get_and_submit_flow_runs()
+                job = await service.started()
+                assert await _identifier(client, run) == job.identifier
+                service.end(job.identifier, 0)
+                await idle(worker)
+
+        asyncio.run(asyncio.wait_for(body(), SECONDS_MAX))
+
     # --- secrets and statuses
 
     def test_a_configuration_shows_no_secret(self, base_worker: type[RemoteJobWorker[Any, Any, Any]], job_variables: dict[str, Any]) -> None:
@@ -271,6 +341,10 @@ class RemoteJobContract(WorkerContract):
         assert JobStatus.ended(3, "out of memory").message == "out of memory"
 
 
+class _Killed(BaseException):
+    """Ends what a worker does with a run there and then, as a killed process does."""
+
+
 async def _identifier(client: HeadraceClient, run: FlowRun) -> str:
     while (found := (await client.read_flow_run(run.id)).infrastructure_pid) is None:
         await asyncio.sleep(0.01)
@@ -282,8 +356,13 @@ def _with_next_worker(
     variables: dict[str, Any],
     body: Callable[..., Any],
     meanwhile: Callable[..., Any] | None = None,
+    *,
+    is_noted: bool = True,
 ) -> None:
-    """Run a test's body with a worker of the same name as one that has started a run and is never heard of again; `meanwhile` before it comes."""
+    """Run a test's body with a worker of the same name as one that has started a run and is never heard of again; `meanwhile` before it comes.
+
+    `is_noted`: whether the first has noted the job's identifier.
+    """
 
     async def begin() -> FlowRun:
         async with get_client() as client:
@@ -291,9 +370,13 @@ def _with_next_worker(
             worker = base_worker(work_pool_name="contract", name="first")
             await worker.setup()
             await worker.get_and_submit_flow_runs()
-            await _identifier(client, run)
-            while LABEL not in (await client.read_flow_run(run.id)).labels:
-                await asyncio.sleep(0.01)
+            if is_noted:
+                await _identifier(client, run)
+            else:
+                await idle(worker)
+                found = await client.read_flow_run(run.id)
+                assert found.infrastructure_pid is None
+                assert found.labels[LABEL] == "first" and found.labels[TOKEN_LABEL]
             if meanwhile is not None:
                 await meanwhile(client, run)
             return run
@@ -301,6 +384,7 @@ def _with_next_worker(
     async def go_on() -> None:
         async with get_client() as client, base_worker(work_pool_name="contract", name="first") as worker:
             await worker.sync_with_backend()
+            await worker.get_and_submit_flow_runs()
             assert worker.running == 1
             await body(client, worker, run)
 

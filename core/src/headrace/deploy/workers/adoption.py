@@ -1,6 +1,6 @@
 """Jobs that nobody watches: those of a worker that is gone are watched by the next of the pool, and any is stopped when its run is cancelled.
 
-Which worker started a run's job is noted in the run's labels.
+Which worker starts a run's job, and under which token, is noted in the run's labels.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from uuid import UUID
 from headrace.client.connect import current_client
 from headrace.deploy.workers.base import KILL_GRACE_SECONDS
 from headrace.deploy.workers.one_run import CANCELLED_MESSAGE, OneRun
+from headrace.deploy.workers.remote_configuration import TOKEN_LABEL, token_left_behind
 from headrace.model.endpoints.deployments import READ_DEPLOYMENT
 from headrace.model.endpoints.flow_runs import FILTER_FLOW_RUNS
 from headrace.model.endpoints.flows import READ_FLOW
@@ -34,10 +35,17 @@ PAGE = 200
 UNDER_WAY = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
 
 
-async def note_worker(worker: RemoteJobWorker[Any, Any, Any], run_id: UUID) -> None:
-    """Note that this worker watches a run's job; without, no other would go on with it."""
+async def note_submission(worker: RemoteJobWorker[Any, Any, Any], run: FlowRun, token: str) -> None:
+    """Note, before a run's job is submitted, that this worker does so and under which token; without, no other would go on with it."""
+    await note(worker, run.id, {LABEL: worker.name, TOKEN_LABEL: token})
+    if run.infrastructure_pid is not None:
+        await worker.claims.note_infrastructure(run.id, None)  # that was another job
+
+
+async def note(worker: RemoteJobWorker[Any, Any, Any], run_id: UUID, labels: dict[str, str]) -> None:
+    """Add labels to a run. Where that fails, a warning is logged."""
     try:
-        await worker.claims.label(run_id, {LABEL: worker.name})
+        await worker.claims.label(run_id, labels)
     except HeadraceException as error:
         worker.get_logger().warning("Flow run %s could not be marked as watched by %r: %s", run_id, worker.name, error)
 
@@ -46,14 +54,15 @@ async def adopt_jobs(worker: RemoteJobWorker[Any, Any, Any], states: Sequence[St
     """Take on every job of the pool that nobody has: its worker gives no signs of life, or is this one and has let go of it."""
     if not worker.takes_runs:
         return
-    under_way = [run for run in await _in_states(worker.work_pool.name, states) if run.infrastructure_pid and LABEL in run.labels]
+    found = await _in_states(worker.work_pool.name, states)
+    under_way = [run for run in found if LABEL in run.labels and (run.infrastructure_pid or token_left_behind(run))]
     if states == UNDER_WAY:
         worker.left_alone &= {run.id for run in under_way}
     left = [run for run in under_way if not worker.has_run(run.id) and (run.id not in worker.left_alone or _is_cancelling(run))]
     if not left:
         return
-    found = await current_client().call(FILTER_WORKERS, FilterWorkers(), work_pool_name=worker.work_pool.name)
-    others = {one.name for one in found if one.status is WorkerStatus.ONLINE} - {worker.name}
+    workers = await current_client().call(FILTER_WORKERS, FilterWorkers(), work_pool_name=worker.work_pool.name)
+    others = {one.name for one in workers if one.status is WorkerStatus.ONLINE} - {worker.name}
     for run in left:
         if run.labels[LABEL] not in others and not worker.has_run(run.id):
             worker.begin_adopted(AdoptedRun(worker, run, worker.get_flow_run_logger(run)))
@@ -84,17 +93,20 @@ class AdoptedRun(OneRun):
     async def conduct_adopted(self) -> None:
         """Watch the job to its end and say what became of the run; a job that is not for watching is stopped if its run is cancelled."""
         worker, run = cast("RemoteJobWorker[Any, Any, Any]", self.worker), self.flow_run
-        identifier = str(run.infrastructure_pid)
+        identifier = run.infrastructure_pid
         worker.left_alone.add(run.id)  # once is enough, whatever comes of it
         try:
             configuration = await self._configured()
+            identifier = identifier or await self._sought(configuration)
+            if identifier is None:
+                return
             if worker.is_watched(configuration):
                 await worker.call(worker.poll_job, identifier, configuration)
         except InfrastructureNotFound:
-            await self._gone(identifier)
+            await self._gone(str(identifier))
             return
         except Exception as error:  # noqa: BLE001  # templates, blocks and SDKs raise anything; the next time it may work
-            self._logger.warning("The job %s of flow run %r cannot be watched now: %s: %s", identifier, run.name, type(error).__name__, error)
+            self._logger.warning("The job %s of flow run %r cannot be watched now: %s: %s", identifier or "", run.name, type(error).__name__, error)
             worker.left_alone.discard(run.id)
             return
         self.configuration = configuration
@@ -104,7 +116,7 @@ class AdoptedRun(OneRun):
                 await self.cancel(KILL_GRACE_SECONDS)
             return
         self._logger.info("The worker %r watches the job %s from now on; nobody else does.", worker.name, identifier)
-        await note_worker(worker, run.id)
+        await note(worker, run.id, {LABEL: worker.name})
         stopping = asyncio.ensure_future(self._stop_if_cancelled())
         try:
             result = await worker.watch(identifier, run, configuration)
@@ -126,6 +138,18 @@ class AdoptedRun(OneRun):
         found = await self._claims.read(self.id)
         if found is not None and _is_cancelling(found):
             await self.cancel(KILL_GRACE_SECONDS)
+
+    async def _sought(self, configuration: Any) -> str | None:
+        """Return what the service calls the job, when its worker did not live to note it; None when there is none, or none yet."""
+        worker = cast("RemoteJobWorker[Any, Any, Any]", self.worker)
+        found = await worker.call(worker.find_job, configuration, configuration.token)
+        if found is not None:
+            await self._claims.note_infrastructure(self.id, found)
+        elif _is_cancelling(self.flow_run):
+            await self._claims.end(self.id, Cancelled(message=CANCELLED_MESSAGE))
+        else:
+            worker.left_alone.discard(self.id)  # it is looked for again, until the server schedules the run again
+        return found
 
     async def _gone(self, identifier: str) -> None:
         """Leave a run to itself whose job is gone: it may have been run again elsewhere, and if not, the server misses its signs of life."""

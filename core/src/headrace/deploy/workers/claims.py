@@ -94,8 +94,8 @@ class Claims:
         except ObjectNotFound:
             return None
 
-    async def note_infrastructure(self, run_id: UUID, identifier: str) -> None:
-        """Store what a run's infrastructure is known by, so that it can be stopped."""
+    async def note_infrastructure(self, run_id: UUID, identifier: str | None) -> None:
+        """Store what a run's infrastructure is known by, so that it can be stopped. None: it has none yet."""
         await self._persistently(UPDATE_FLOW_RUN, FlowRunUpdate(infrastructure_pid=identifier), id=run_id)
 
     async def label(self, run_id: UUID, labels: dict[str, str]) -> None:

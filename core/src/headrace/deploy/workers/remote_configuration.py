@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid5
 
 from pydantic import Field, PrivateAttr, field_validator
@@ -13,8 +13,13 @@ from pydantic import Field, PrivateAttr, field_validator
 from headrace.deploy.workers.configuration import BaseJobConfiguration, BaseVariables
 from headrace.objects.secret_texts import is_secret_name
 
+if TYPE_CHECKING:
+    from headrace.model.flow_runs import FlowRun
+
 ADDED_PREFIX = "prefect.io/"
 """What the keys of labels begin with that a worker adds; see `run_labels`."""
+TOKEN_LABEL = "headrace.job-token"
+"""The run's label with the token of its job; it is noted before the job is submitted, and empty when that failed."""
 
 _SECRET_ENV = (
     "Environment variables that the platform fills from its own secret store: the variable's name, and what the platform calls the secret. "
@@ -59,7 +64,7 @@ class RemoteJobConfiguration(BaseJobConfiguration):
         """See `BaseJobConfiguration.prepare_for_flow_run`; variables in `secret_env` are in `env` no more."""
         super().prepare_for_flow_run(flow_run, *args, **kwargs)
         self.env = {name: value for name, value in self.env.items() if name not in self.secret_env}
-        self._token = uuid5(flow_run.id, str(flow_run.state_id)).hex
+        self._token = token_left_behind(flow_run) or uuid5(flow_run.id, str(flow_run.state_id)).hex
 
     @property
     def token(self) -> str:
@@ -72,6 +77,11 @@ class RemoteJobConfiguration(BaseJobConfiguration):
         given = {name: value for name, value in self.env.items() if value is not None and name not in self.secret_env}
         secure = {name: value for name, value in given.items() if is_secret_name(name)}
         return JobEnvironment({name: value for name, value in given.items() if name not in secure}, secure, dict(self.secret_env))
+
+
+def token_left_behind(flow_run: FlowRun) -> str | None:
+    """Return the token under which a job may run whose worker did not live to note what the service calls it."""
+    return str(flow_run.labels.get(TOKEN_LABEL) or "") or None if flow_run.infrastructure_pid is None else None
 
 
 @dataclass(frozen=True, slots=True)

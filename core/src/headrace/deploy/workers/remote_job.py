@@ -18,7 +18,7 @@ from uuid import UUID
 from headrace.deploy.workers import adoption
 from headrace.deploy.workers.base import KILL_GRACE_SECONDS, BaseWorker
 from headrace.deploy.workers.configuration import BaseWorkerResult
-from headrace.deploy.workers.remote_configuration import RemoteJobConfiguration, RemoteJobVariables
+from headrace.deploy.workers.remote_configuration import TOKEN_LABEL, RemoteJobConfiguration, RemoteJobVariables, token_left_behind
 from headrace.model import clock
 from headrace.model.errors import HeadraceException, InfrastructureError, InfrastructureNotAvailable, InfrastructureNotFound
 from headrace.model.states import StateType
@@ -96,7 +96,8 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
     - A job is submitted with a token. When the answer is lost, the service is asked for a job with that token, which is then adopted; only when
       there is none is it submitted again, and when that cannot be told the run fails at once: no run is ever started twice.
     - A service that does not answer for a while is waited for; a job that is gone ends with the status -1.
-    - What a worker started that was killed is watched to its end, and can be cancelled, by the next worker of the pool.
+    - What a worker started that was killed is watched to its end, and can be cancelled, by the next worker of the pool. The token is noted with the
+      run before its job is submitted: by it a job is found whose worker died before it could note the identifier.
     """
 
     job_configuration: ClassVar[Any] = RemoteJobConfiguration
@@ -213,12 +214,9 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
                 "Start one with `headrace server start`, and set HEADRACE_API_URL to its address for the worker, or in the job variable `env`."
             )
         logger = cast("Logger", self.get_flow_run_logger(flow_run))
-        identifier = await self._submitted(configuration, logger)
+        identifier = await self._started(flow_run, configuration, logger)
         if task_status is not None:
             task_status.started(identifier)
-        noting = asyncio.ensure_future(adoption.note_worker(self, flow_run.id))
-        self._helpers.add(noting)
-        noting.add_done_callback(self._helpers.discard)
         self.left_alone.add(flow_run.id)
         if not self.is_watched(configuration):
             return self._result(identifier, JobStatus.ended(0))
@@ -298,6 +296,19 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
                 raise TimeoutError(f"The service did not answer `{method.__name__}` within {limit:g} seconds.") from None
             raise
 
+    async def _started(self, flow_run: FlowRun, job: C, logger: Logger) -> str:
+        """Submit a run's job, unless a worker has done so before that did not live to tell of it."""
+        is_left = token_left_behind(flow_run) is not None
+        await adoption.note_submission(self, flow_run, job.token)
+        try:
+            if is_left and (found := await self._found(job, InfrastructureError("the worker that was starting it is gone"))) is not None:
+                logger.info("The job %s had been started for this run by another worker; it is adopted.", found)
+                return found
+            return await self._submitted(job, logger)
+        except Exception:
+            await adoption.note(self, flow_run.id, {TOKEN_LABEL: ""})  # what failed is over: another try is another job
+            raise
+
     async def _submitted(self, job: C, logger: Logger) -> str:
         for attempt in range(1, self.submit_tries + 1):
             try:
@@ -325,7 +336,7 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
             except Exception as error:  # noqa: BLE001  # whatever an SDK raises; it is asked again, or told as the cause
                 if attempt == self.submit_tries or self.failure_of(error) is Failure.FINAL:
                     raise SubmissionUnknown(
-                        f"The answer to starting the job was lost ({type(cause).__name__}: {cause}), and the service does not say whether there is "
+                        f"Nobody knows whether the job was started ({type(cause).__name__}: {cause}), and the service does not say whether there is "
                         f"one ({type(error).__name__}: {error}). It is not started again, so that it does not run twice. Look for a job with the "
                         f"token {job.token}, end it if there is one, and retry the run."
                     ) from cause
