@@ -266,7 +266,14 @@ def bench(session: nox.Session) -> None:
     compiled = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--python"]
     session.run(*compiled, ours, "--constraints", str(CONSTRAINTS), "./core[server]", external=True)
     session.run(*compiled, theirs, *YARDSTICK, external=True)
-    session.run("python", "tests/benchmarks/run.py", "--headrace", ours, "--yardstick", theirs, *session.posargs)
+    programs = ["--headrace", ours, "--yardstick", theirs]
+    for tool in ("aws", "dbt"):
+        folder = ROOT / "plugins" / f"headrace-{tool}"
+        python = fresh_environment(session, folder.name)
+        words = ["--constraints", str(CONSTRAINTS), "./core[server]", f"./plugins/{folder.name}", "--group", "tests", *own_tools(folder)]
+        session.run(*compiled, python, *words, external=True)
+        programs += [f"--{tool}", python]
+    session.run("python", "tests/benchmarks/run.py", *programs, *session.posargs)
 
 
 @nox.session(venv_backend="none")

@@ -1,6 +1,6 @@
 """Measure headrace beside the released original, in one run, and print a table of ratios: `nox -s bench`.
 
-    python run.py --headrace PYTHON --yardstick PYTHON [--only WORD]
+    python run.py --headrace PYTHON --yardstick PYTHON --aws PYTHON --dbt PYTHON [--only WORD]
 
 Each argument is an interpreter of an environment that was installed with byte code compiled. On a noisy machine only the ratios
 mean something.
@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import integrations
 import servers
 from programs import HERE, REPEATS, Program, Row, best, milliseconds, times
 
@@ -204,15 +205,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--headrace", type=Path, required=True, help="interpreter of an environment with headrace")
     parser.add_argument("--yardstick", type=Path, required=True, help="interpreter of an environment with the original and dbos")
+    parser.add_argument("--aws", type=Path, required=True, help="interpreter of an environment with headrace-aws and what its tests need")
+    parser.add_argument("--dbt", type=Path, required=True, help="interpreter of an environment with headrace-dbt and what its tests need")
     parser.add_argument("--only", default="", help="run only the parts whose name contains this word")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # servers end with the program, however it is told to end
     folder = Path(tempfile.mkdtemp(prefix="headrace-bench-"))
-    homes = {name: folder / name for name in ("ours", "original")}
+    homes = {name: folder / name for name in ("ours", "original", "aws", "dbt")}
     for home in homes.values():
         home.mkdir()
     ours = Program(arguments.headrace.absolute(), "headrace", homes["ours"])
     original = Program(arguments.yardstick.absolute(), "prefect", homes["original"])
+    aws, dbt = (Program(python.absolute(), "headrace", homes[name]) for name, python in (("aws", arguments.aws), ("dbt", arguments.dbt)))
     rows: list[Row] = []
 
     def take(name: str, part: Iterator[Row]) -> None:
@@ -240,6 +244,9 @@ def main() -> None:
         take("server_filters", servers.filters(ours, original))
         take("server_flows", servers.flows(ours, original))
         take("server_dispatch", servers.dispatch(ours, original))
+        take("integration_imports", integrations.imports(aws))
+        take("integration_s3", integrations.object_store(aws))
+        take("integration_dbt", integrations.dbt_build(dbt))
     finally:
         show(rows)
         shutil.rmtree(folder, ignore_errors=True)
