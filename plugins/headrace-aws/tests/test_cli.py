@@ -88,22 +88,24 @@ def test_a_service_is_deployed_and_becomes_the_pools_default(run: Run, cluster: 
     (container,) = definition["containerDefinitions"]
     assert container["command"][-1].startswith("exec headrace worker start --type ecs --pool 'ecs-pool'")
     assert {"name": "HEADRACE_INTEGRATIONS_AWS_ECS_OBSERVER_SQS_QUEUE_NAME", "value": "ecs-pool-events"} in container["environment"]
-    assert {"name": "HEADRACE_API_KEY", "valueFrom": "arn:the-key"} in container["secrets"]
+    secrets = [one for one in container["secrets"] if one is not None]  # moto leaves what stands for nothing
+    assert secrets == [{"name": "HEADRACE_API_KEY", "valueFrom": "arn:the-key"}]  # ECS refuses a name that comes twice
 
     with get_client(sync_client=True) as client:
         properties = client.read_work_pool("ecs-pool").base_job_template["variables"]["properties"]
     assert properties["cluster"]["default"] == cluster
     assert properties["execution_role_arn"]["default"].startswith("arn:aws:iam")
     assert properties["network_configuration"]["default"]["subnets"] == [service_words[9]]
+    assert properties["headrace_api_key_secret_arn"]["default"] == "arn:the-key"
 
     again = run("deploy-service", *service_words, "--task-cpu", "1024")
     assert again.exit_code == 0, again.output
 
 
 def test_a_dry_run_changes_nothing_and_shows_no_key(run: Run, service_words: list[str]) -> None:
-    tried = run("deploy-service", *service_words, "--dry-run", "--work-queues", "a,b")
+    tried = run("deploy-service", *service_words, "--dry-run", "--work-queues", "a,b c")
     assert tried.exit_code == 0, tried.output
-    assert "WorkerArguments: --work-queue 'a' --work-queue 'b'" in tried.output
+    assert "WorkerArguments: --work-queue a --work-queue 'b c'\n" in tried.output
     assert "key-of-the-api" not in tried.output
     assert service_words[3] not in run("list").output
 
@@ -117,6 +119,20 @@ def test_what_is_not_there_is_told_before(run: Run, service_words: list[str], in
     refused = run("deploy-service", *service_words)
     assert refused.exit_code == 1
     assert message in refused.output
+
+
+def test_an_address_of_this_machine_is_warned_of(run: Run, service_words: list[str]) -> None:
+    tried = run("deploy-service", *service_words, "--headrace-api-url", "http://127.0.0.1:4200/api", "--dry-run")
+    assert tried.exit_code == 0
+    assert "cannot reach http://127.0.0.1:4200/api" in tried.stderr
+    assert "cannot reach" not in run("deploy-service", *service_words, "--dry-run").stderr
+
+
+@pytest.mark.parametrize("name", ["pool with spaces", "a" * 46, "pool'; true"])
+def test_a_pool_that_no_queue_can_be_called_after_is_refused(run: Run, name: str) -> None:
+    refused = run("deploy-events", "--work-pool-name", name, "--stack-name", "s", "--existing-cluster-arn", "c")
+    assert refused.exit_code == 2
+    assert "letters, digits, - and _ only" in " ".join(refused.output.split())
 
 
 def test_other_peoples_stacks_are_left_alone(run: Run) -> None:

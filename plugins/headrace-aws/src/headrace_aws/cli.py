@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -15,13 +18,30 @@ from headrace_aws.credentials import AwsCredentials
 from headrace_aws.errors import AwsError
 from headrace_aws.stacks import Stacks, TemplateType, tags_in, template
 
-_OUTPUTS = {"QueueName": "queue", "ClusterArn": "cluster", "VpcId": "vpc_id", "ExecutionRoleArn": "execution_role_arn", "SubnetIds": "subnets"}
+_OUTPUTS = {
+    "ClusterArn": "cluster",
+    "VpcId": "vpc_id",
+    "ExecutionRoleArn": "execution_role_arn",
+    "SubnetIds": "subnets",
+    "ApiKeySecretArn": "headrace_api_key_secret_arn",
+    "ApiAuthStringSecretArn": "headrace_api_auth_string_secret_arn",
+}
+"""The variables of a work pool that a stack's outputs become defaults of."""
+_OWN_MACHINE = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
 
 
 def _place(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say which account and region are meant."""
     command = click.option("--profile", help="The profile of the AWS configuration to use.")(command)
     return click.option("--region", help="The AWS region; by default that of the environment.")(command)
+
+
+def _fit_for_names(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Refuse a pool's name that the template would refuse later."""
+    rule = template("events-only")["Parameters"]["WorkPoolName"]
+    if re.fullmatch(rule["AllowedPattern"], value) is None:
+        raise click.BadParameter(rule["ConstraintDescription"])
+    return value
 
 
 @contextmanager
@@ -50,7 +70,7 @@ def ecs_worker() -> None:
 
 
 @ecs_worker.command("deploy-service")
-@click.option("--work-pool-name", prompt=True, help="The work pool, of type ecs.")
+@click.option("--work-pool-name", prompt=True, callback=_fit_for_names, help="The work pool, of type ecs.")
 @click.option("--stack-name", prompt=True, help="What the CloudFormation stack is called.")
 @click.option("--existing-cluster-identifier", prompt=True, help="The ECS cluster, by name or ARN.")
 @click.option("--existing-vpc-id", prompt=True, help="The VPC that the worker runs in.")
@@ -84,6 +104,8 @@ def deploy_service(**given: Any) -> None:
         cluster = stacks.cluster(given["existing_cluster_identifier"])
         subnets = [one.strip() for one in given["existing_subnet_ids"].split(",") if one.strip()]
         stacks.check_network(given["existing_vpc_id"], subnets)
+        if urlsplit(given["headrace_api_url"]).hostname in _OWN_MACHINE:
+            click.echo(f"A worker in AWS cannot reach {given['headrace_api_url']}: give the address that others have of this machine.", err=True)
         queues = [one.strip() for one in given["work_queues"].split(",") if one.strip()]
         parameters = {
             "WorkPoolName": given["work_pool_name"],
@@ -96,7 +118,7 @@ def deploy_service(**given: Any) -> None:
             "ApiAuthString": given["headrace_api_auth_string"],
             "ApiKeySecretArn": given["headrace_api_key_secret_arn"],
             "DockerImage": given["docker_image"],
-            "WorkerArguments": " ".join(f"--work-queue '{queue}'" for queue in queues),
+            "WorkerArguments": shlex.join(word for queue in queues for word in ("--work-queue", queue)),
             "TaskCpu": str(given["task_cpu"]),
             "TaskMemory": str(given["task_memory"]),
             "MinCapacity": str(given["min_capacity"]),
@@ -107,7 +129,7 @@ def deploy_service(**given: Any) -> None:
 
 
 @ecs_worker.command("deploy-events")
-@click.option("--work-pool-name", prompt=True, help="The work pool; the queue is called after it.")
+@click.option("--work-pool-name", prompt=True, callback=_fit_for_names, help="The work pool; the queue is called after it.")
 @click.option("--stack-name", prompt=True, help="What the CloudFormation stack is called.")
 @click.option("--existing-cluster-arn", prompt=True, help="The ECS cluster whose tasks are told of.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Follow the deployment to its end.")
@@ -159,7 +181,6 @@ def update_work_pool_defaults(work_pool_name: str, stack_outputs: dict[str, str]
 
     values: dict[str, Any] = {_OUTPUTS[name]: value for name, value in stack_outputs.items() if name in _OUTPUTS}
     subnets = [one for one in values.pop("subnets", "").split(",") if one]
-    values.pop("queue", None)
     if subnets:
         values["network_configuration"] = {"subnets": subnets, "assignPublicIp": "ENABLED"}
     with get_client(sync_client=True) as client:
