@@ -1,6 +1,7 @@
 """What headrace expects of every plugin."""
 
 from headrace.testing import PluginContract
+from headrace_aws import ecs, experimental
 
 CREDENTIALS = {
     "aws_access_key_id": "AKIDEXAMPLE",
@@ -8,6 +9,10 @@ CREDENTIALS = {
     "aws_session_token": "FQoGZXIvYXdzEPP-token",
     "region_name": "us-east-2",
 }
+
+
+def test_the_older_place_of_the_decorator_stays() -> None:
+    assert experimental.ecs is ecs
 
 
 class TestContract(PluginContract):

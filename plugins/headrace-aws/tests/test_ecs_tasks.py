@@ -137,6 +137,10 @@ def test_what_does_not_fit_together_is_refused(variables: dict[str, Any], templa
         job_of(template, **variables)
 
 
+def test_no_credentials_are_those_of_the_environment() -> None:
+    assert job_of(aws_credentials=None).aws_credentials == AwsCredentials()
+
+
 def test_a_configuration_without_a_definition_is_refused() -> None:
     with pytest.raises(ValueError, match="nothing to run"):
         ECSJobConfiguration(task_run_request={"cluster": "c"})
@@ -148,8 +152,12 @@ def test_fargate_takes_its_own_network_mode_only() -> None:
         wanted_definition(job_of({"networkMode": "bridge"}), REGION)
 
 
+_HEALTH: tuple[dict[str, int], ...] = ({}, {"interval": 30, "timeout": 5, "retries": 3})
+
+
 def test_what_ecs_adds_makes_no_difference() -> None:
     wanted = wanted_definition(job_of(image="i", secret_env={"B": "b", "A": "a"}), REGION)
+    (container,) = wanted["containerDefinitions"]
     found = {
         **wanted,
         "taskDefinitionArn": "arn",
@@ -178,6 +186,10 @@ def test_what_ecs_adds_makes_no_difference() -> None:
     }
     assert are_equal(told, ports)
     assert not are_equal(told, wanted)
+    assert are_equal({**found, "enableFaultInjection": False}, wanted)
+    checked, filled = ({**wanted, "containerDefinitions": [{**container, "healthCheck": {"command": ["CMD", "true"], **more}}]} for more in _HEALTH)
+    assert are_equal(filled, checked)
+    assert not are_equal({**filled, "containerDefinitions": [container]}, checked)
 
 
 # --- registering
@@ -356,6 +368,49 @@ def test_refusals_say_what_to_do(code: str, said: str, advice: str, failure: Fai
     with pytest.raises(AwsError, match=advice) as raised:
         fake.worker.submit_job(fake.job, "token")
     assert fake.worker.failure_of(raised.value) is failure
+
+
+def test_the_log_shows_no_variable_that_may_be_a_secret(caplog: pytest.LogCaptureFixture) -> None:
+    fake = Worker()
+    caplog.set_level(logging.DEBUG, fake.worker.get_logger().name)
+    fake.job.env = {"HEADRACE_API_KEY": "pnu_1234567890", "DATABASE_PASSWORD": "hunter2", "WORD": "shown"}
+    fake.describes()
+    fake.stubber.add_response("run_task", {"tasks": [{"taskArn": "arn:task", "clusterArn": "arn:c"}]})
+    assert fake.worker.submit_job(fake.job, "token") == "c::arn:task"
+    (line,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Running a task")]
+    assert "shown" in line
+    assert "pnu_12***" in line
+    assert "hunter2" not in caplog.text
+    assert "pnu_1234567890" not in caplog.text
+
+
+def test_a_task_that_another_request_with_the_token_made_is_adopted() -> None:
+    fake = Worker()
+    fake.describes()
+    made = {"resourceIds": ["arn:aws:ecs:us-east-1:1:task/c/made"], "message": "clientToken"}
+    fake.stubber.add_client_error("run_task", "ConflictException", "clientToken", 400, modeled_fields=made)
+    assert fake.worker.submit_job(fake.job, "token") == "c::arn:aws:ecs:us-east-1:1:task/c/made"
+
+
+@pytest.mark.parametrize(
+    ("task", "code"),
+    [
+        ({"containers": [{"name": "sidecar", "exitCode": 1}, {"name": "headrace", "exitCode": 0}]}, 0),
+        (
+            {
+                "containers": [{"name": "sidecar", "exitCode": 143}, {"name": "mine", "exitCode": 0}],
+                "overrides": {"containerOverrides": [{"name": "mine"}]},
+            },
+            0,
+        ),
+        ({"containers": [{"name": "mine"}]}, None),
+        ({"containers": []}, None),
+    ],
+)
+def test_the_container_of_the_flow_tells_how_it_ended(task: dict[str, Any], code: int | None) -> None:
+    fake = Worker()
+    fake.stubber.add_response("describe_tasks", {"tasks": [{"lastStatus": "STOPPED", **task}]})
+    assert fake.worker.poll_job("c::arn:task", fake.job).exit_code == code
 
 
 def test_a_task_that_ecs_has_forgotten_is_gone() -> None:

@@ -123,7 +123,7 @@ def test_a_task_that_fails_crashes_its_run_and_says_why(cluster: Cluster, observ
     assert event.resource["prefect.resource.id"] == f"prefect.ecs.task.{arn.rpartition('/')[2]}"
     assert event.resource["ecs.taskArn"] == arn
     related = {one["prefect.resource.role"]: one["prefect.resource.id"] for one in (resource.root for resource in event.related)}
-    assert related == {"flow-run": f"prefect.flow-run.{run.id}", "worker": "prefect.worker.ecs.one"}
+    assert related == {"flow-run": f"prefect.flow-run.{run.id}", "worker": "one"}
 
 
 def test_the_log_of_a_run_that_never_began_is_put_into_its_own(cluster: Cluster, observer: EcsObserver) -> None:
@@ -147,6 +147,13 @@ def test_the_log_of_a_run_that_never_began_is_put_into_its_own(cluster: Cluster,
         ({"containers": [{"name": "headrace", "exitCode": 0}, {"name": "sidecar", "exitCode": 9}]}, False),
         ({"containers": [{"name": "headrace"}], "stopCode": "TaskFailedToStart", "stoppedReason": "CannotPullContainerError"}, True),
         ({"containers": [{"name": "mine", "exitCode": 1}]}, True),
+        (
+            {
+                "containers": [{"name": "sidecar", "exitCode": 143}, {"name": "mine", "exitCode": 0}],
+                "overrides": {"containerOverrides": [{"name": "mine"}]},
+            },
+            False,
+        ),
         ({"containers": [], "stopCode": "TaskFailedToStart"}, True),
         ({"containers": [], "stopCode": "UserInitiated"}, False),
     ],

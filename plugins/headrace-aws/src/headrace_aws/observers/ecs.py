@@ -27,7 +27,8 @@ from headrace_aws.credentials import AwsCredentials, ClientType
 from headrace_aws.errors import AwsError, code_of, explained, explaining
 from headrace_aws.observers.diagnostics import diagnose_ecs_task
 from headrace_aws.settings import EcsObserverSettings
-from headrace_aws.workers.ecs_configuration import DEFAULT_CONTAINER_NAMES, DEREGISTER_TAG
+from headrace_aws.workers.ecs_configuration import DEREGISTER_TAG
+from headrace_aws.workers.task_definitions import containers_of_the_flow
 from headrace_aws.workers.task_logs import last_lines, log_place
 
 _logger = logging.getLogger("headrace.aws.observer")
@@ -273,7 +274,7 @@ def replicate_ecs_event(observer: EcsObserver, event: dict[str, Any], tags: dict
     if worker:
         related.append(
             {
-                "prefect.resource.id": f"prefect.worker.ecs.{worker}",
+                "prefect.resource.id": worker,
                 "prefect.resource.role": "worker",
                 "prefect.resource.name": worker,
                 "prefect.worker-type": "ecs",
@@ -321,16 +322,15 @@ def mark_runs_as_crashed(observer: EcsObserver, event: dict[str, Any], tags: dic
 
 def has_failed(detail: dict[str, Any]) -> bool:
     """Say whether the container that runs the flow ended badly, or never began. Other containers of the task do not count beside it."""
-    containers: list[dict[str, Any]] = detail.get("containers") or []
-    if not containers:
+    if not detail.get("containers"):
         return detail.get("stopCode") == "TaskFailedToStart"
-    own = [one for one in containers if one.get("name") in DEFAULT_CONTAINER_NAMES] or containers
-    return any(one.get("exitCode") != 0 for one in own)
+    return any(one.get("exitCode") != 0 for one in containers_of_the_flow(detail))
 
 
 def _forward_log(observer: EcsObserver, detail: dict[str, Any], log: Any) -> None:
     try:
-        place = log_place(observer.credentials, detail["taskArn"], detail["taskDefinitionArn"], None)
+        own = next((one.get("name") for one in containers_of_the_flow(detail)), None)
+        place = log_place(observer.credentials, detail["taskArn"], detail["taskDefinitionArn"], own)
         lines = last_lines(observer.credentials, place, observer.settings.forward_crashed_run_logs_max_events) if place is not None else []
     except (AwsError, KeyError, ValueError) as error:
         _logger.warning("The output of the task %s cannot be read: %s", detail["taskArn"], error)

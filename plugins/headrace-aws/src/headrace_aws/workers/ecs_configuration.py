@@ -6,7 +6,7 @@ import re
 from copy import deepcopy
 from typing import Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 import headrace
 from headrace.workers.remote import LabelRules, RemoteJobConfiguration, RemoteJobVariables
@@ -189,6 +189,11 @@ class ECSJobConfiguration(RemoteJobConfiguration):
         self._family = _slug(f"headrace_{pool}_{self._cache_key}", 255)
         named = [pool, *([deployment.name] if deployment is not None else [])]
         self._log_prefix = _slug("headrace-logs_" + "_".join(named), 200)
+
+    @field_validator("aws_credentials", mode="before")
+    @classmethod
+    def _no_credentials(cls, value: Any) -> Any:
+        return AwsCredentials() if value is None else value
 
     @model_validator(mode="after")
     def task_run_request_requires_arn_if_no_task_definition_given(self) -> Self:

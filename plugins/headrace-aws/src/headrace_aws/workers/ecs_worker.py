@@ -18,6 +18,7 @@ from copy import deepcopy
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
+from headrace.blocks.credentials import is_secret_name
 from headrace.exceptions import InfrastructureNotFound
 from headrace.workers.base import BaseWorkerResult
 from headrace.workers.remote import Failure, JobLogs, JobStatus, RemoteJobWorker
@@ -27,7 +28,7 @@ from headrace_aws.observers.diagnostics import diagnose_ecs_task
 from headrace_aws.observers.ecs import EcsObserver, start_observer
 from headrace_aws.settings import AwsSettings
 from headrace_aws.workers.ecs_configuration import CapacityProvider, ECSJobConfiguration, ECSVariables
-from headrace_aws.workers.task_definitions import container_of, failure_of_sdk, provide_definition
+from headrace_aws.workers.task_definitions import containers_of_the_flow, failure_of_sdk, provide_definition
 from headrace_aws.workers.task_logs import log_place, read_page
 from headrace_aws.workers.task_requests import ignored_variables, run_request
 
@@ -92,6 +93,13 @@ def mask_api_key(task_run_request: dict[str, Any]) -> dict[str, Any]:
     return mask_sensitive_env_values(found, ["HEADRACE_API_AUTH_STRING"], keep_length=0)
 
 
+def _for_the_log(task_run_request: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of a request in which no variable shows its value whose name tells of a secret, but for the start of the API's key."""
+    containers = task_run_request["overrides"]["containerOverrides"]
+    names = {one["name"] for container in containers for one in container.get("environment", []) if is_secret_name(one["name"])}
+    return mask_sensitive_env_values(mask_api_key(task_run_request), [*(names - {"HEADRACE_API_KEY"})], keep_length=0)
+
+
 class ECSWorkerResult(BaseWorkerResult):
     """The result of an ECS job: the task, and the exit code of the container that ran the flow."""
 
@@ -137,15 +145,18 @@ class ECSWorker(RemoteJobWorker[ECSJobConfiguration, ECSVariables, ECSWorkerResu
         if ignored:
             self._logger.warning("The task definition %s exists, so these have no effect: %s.", definition["taskDefinitionArn"], ", ".join(ignored))
         request = run_request(partial(job.aws_credentials.get_client, "ec2"), job, definition, token, self._logger)
-        self._logger.debug("Running a task: %s", mask_api_key(request))
+        self._logger.debug("Running a task: %s", _for_the_log(request))
         try:
             answer = ecs.run_task(**request)
         except Exception as error:
-            raise _refusal(error, request, job) from error
+            if (made := _made_before(error)) is None:
+                raise _refusal(error, request, job) from error
+            answer = {"tasks": [{"taskArn": made}]}
         tasks = answer.get("tasks") or []
         if not tasks:
             raise _not_run(answer.get("failures") or [], request)
-        identifier = ECSIdentifier(request.get("cluster") or tasks[0]["clusterArn"], tasks[0]["taskArn"])
+        arn = tasks[0]["taskArn"]
+        identifier = ECSIdentifier(request.get("cluster") or tasks[0].get("clusterArn") or _cluster_of(arn), arn)
         self._begun[str(identifier)] = time.monotonic()
         return str(identifier)
 
@@ -255,8 +266,15 @@ class ECSWorker(RemoteJobWorker[ECSJobConfiguration, ECSVariables, ECSWorkerResu
 
 def _exit_code(task: dict[str, Any], job: ECSJobConfiguration) -> int | None:
     """Return the exit code of the container that runs the flow; None when it has none, as when it never started."""
-    containers: list[dict[str, Any]] = task.get("containers") or []
-    return container_of({"containerDefinitions": containers}, job.container_name).get("exitCode") if containers else None
+    own = [one for one in containers_of_the_flow(task) if job.container_name in (None, one.get("name"))]
+    return own[0].get("exitCode") if own else None
+
+
+def _made_before(error: Exception) -> str | None:
+    """Return the task that a request with this token has made already, which differed in something, as in the worker's name."""
+    response: Any = getattr(error, "response", None)
+    made = response.get("resourceIds") if code_of(error) == "ConflictException" and isinstance(response, dict) else None
+    return made[0] if made else None
 
 
 def _cluster_of(task_arn: str) -> str:

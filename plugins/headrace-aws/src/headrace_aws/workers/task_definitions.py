@@ -22,6 +22,8 @@ _AFTER_REGISTRATION = (
     "deleteRequestedAt", "tags",
 )  # fmt: skip
 _UNORDERED = {"environment": "name", "secrets": "name", "environmentFiles": "value"}
+_HEALTH_CHECK = {"interval": 30, "timeout": 5, "retries": 3}
+"""What ECS puts into health checks that say nothing else (Amazon ECS API Reference, HealthCheck)."""
 _NO_DEFINITION = "ClientException"
 
 
@@ -48,6 +50,17 @@ def container_of(definition: dict[str, Any], name: str | None) -> dict[str, Any]
         return containers[names.index(name)]
     found = next((known for known in DEFAULT_CONTAINER_NAMES if known in names), None)
     return containers[names.index(found)] if found is not None else containers[0]
+
+
+def containers_of_the_flow(task: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return those containers of a task, as ECS or an event tells of it, that may run the flow: as a rule it is one.
+
+    ECS lists them in no particular order. The flow's is overridden by the request; beside others that are, it is the one with a usual name.
+    """
+    containers: list[dict[str, Any]] = task.get("containers") or []
+    overridden = {one.get("name") for one in (task.get("overrides") or {}).get("containerOverrides") or []}
+    own = [one for one in containers if one.get("name") in overridden] or containers
+    return [one for one in own if one.get("name") in DEFAULT_CONTAINER_NAMES] or own
 
 
 def wanted_definition(job: ECSJobConfiguration, region: str) -> dict[str, Any]:
@@ -126,6 +139,7 @@ def are_equal(one: dict[str, Any], other: dict[str, Any]) -> bool:
 def _normal(definition: dict[str, Any]) -> dict[str, Any]:
     found = without_empty({key: value for key, value in definition.items() if key not in _AFTER_REGISTRATION})
     mode = found.setdefault("networkMode", "bridge")
+    found.setdefault("enableFaultInjection", False)
     found["requiresCompatibilities"] = sorted(found.get("requiresCompatibilities", []))
     found["containerDefinitions"] = [_normal_container(one, mode) for one in found.get("containerDefinitions", [])]
     for key in ("cpu", "memory"):
@@ -139,6 +153,8 @@ def _normal_container(container: dict[str, Any], mode: str) -> dict[str, Any]:
     found.setdefault("essential", True)
     if not found.get("cpu"):
         found.pop("cpu", None)
+    if "healthCheck" in found:
+        found["healthCheck"] = {**_HEALTH_CHECK, **found["healthCheck"]}
     for key, name in _UNORDERED.items():
         if key in found:
             found[key] = sorted(found[key], key=lambda one, name=name: str(one.get(name)))
@@ -190,6 +206,7 @@ def provide_definition(client: Any, job: ECSJobConfiguration, log: Any) -> dict[
         client.meta.endpoint_url,
         client.meta.region_name,
         job.aws_credentials.aws_access_key_id,
+        job.aws_credentials.profile_name,
         job.aws_credentials.assume_role_arn,
         job.cache_key,
     )
