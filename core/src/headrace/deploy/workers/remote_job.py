@@ -214,7 +214,7 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
                 "Start one with `headrace server start`, and set HEADRACE_API_URL to its address for the worker, or in the job variable `env`."
             )
         logger = cast("Logger", self.get_flow_run_logger(flow_run))
-        identifier = await self._started(flow_run, configuration, logger)
+        identifier = await self._started_once(flow_run, configuration, logger)
         if task_status is not None:
             task_status.started(identifier)
         self.left_alone.add(flow_run.id)
@@ -296,7 +296,7 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
                 raise TimeoutError(f"The service did not answer `{method.__name__}` within {limit:g} seconds.") from None
             raise
 
-    async def _started(self, flow_run: FlowRun, job: C, logger: Logger) -> str:
+    async def _started_once(self, flow_run: FlowRun, job: C, logger: Logger) -> str:
         """Submit a run's job, unless a worker has done so before that did not live to tell of it."""
         is_left = token_left_behind(flow_run) is not None
         await adoption.note_submission(self, flow_run, job.token)
