@@ -122,6 +122,15 @@ class WorkerContract:
             with pytest.raises(ValueError, match=name):
                 base_worker(work_pool_name="contract", name=name)
 
+    def test_it_redefines_no_method_that_is_private_to_its_bases(self, worker_class: type[Any]) -> None:
+        bases = [one for one in worker_class.__mro__ if one.__module__.startswith("headrace.")]
+        own = [one for one in worker_class.__mro__ if one not in bases and one is not object]
+        private = {
+            name for base in bases for name, member in vars(base).items() if name.startswith("_") and not name.startswith("__") and callable(member)
+        }
+        redefined = sorted(name for one in own for name, member in vars(one).items() if name in private and callable(member))
+        assert not redefined, "Give these methods names of their own: the bases call theirs."
+
     # --- what it does
 
     def test_a_job_gets_the_environment_and_the_command_of_its_run(self, at_work: Callable[..., None], service: FakeService) -> None:
