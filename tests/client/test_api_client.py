@@ -68,6 +68,15 @@ def test_life_of_a_flow_run_with_the_blocking_client() -> None:
             client.read_flow_run(run.id)
 
 
+def test_ids_are_taken_as_text() -> None:
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run(Flow())
+        assert client.read_flow_run(str(run.id)) == client.read_flow_run(run.id)
+        assert client.read_flow_run_states(str(run.id)) == client.read_flow_run_states(run.id)
+        with pytest.raises(ValueError, match="'my-run' is no id"):
+            client.read_flow_run("my-run")
+
+
 def test_life_of_a_task_run_with_the_async_client() -> None:
     async def live() -> None:
         async with get_client() as client:

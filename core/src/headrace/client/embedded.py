@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, TypeVar
+from uuid import UUID
 
 from headrace.model.caller import EMBEDDED, Caller
 from headrace.model.endpoints.base import Endpoint
@@ -10,6 +11,9 @@ from headrace.operations.table import answer
 from headrace.store.database import Database
 
 R = TypeVar("R")
+
+IDS = frozenset({"id", "flow_run_id", "task_run_id", "schedule_id", "lease_id"})
+"""The parameters of endpoints that are ids; a client over HTTP takes them as text too."""
 
 
 class EmbeddedClient:
@@ -20,9 +24,19 @@ class EmbeddedClient:
         self._caller = caller
 
     async def call(self, endpoint: Endpoint[R], body: Any = None, **parameters: Any) -> R:
-        """Perform `endpoint`; see `Client.call`."""
+        """Perform `endpoint`; see `Client.call`. Raises `ValueError` for text that is no id."""
+        for name, value in parameters.items():
+            if name in IDS and isinstance(value, str):
+                parameters[name] = _id(name, value)
         return answer(self.database, endpoint, body, parameters, self._caller)[0]
 
     def close(self) -> None:
         """Close the database."""
         self.database.close()
+
+
+def _id(name: str, text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no {name}: ids are UUIDs, like 01a1fe2f-44e3-716b-b488-ef792bea1e01.") from None
