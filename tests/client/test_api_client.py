@@ -73,7 +73,7 @@ def test_ids_are_taken_as_text() -> None:
         run = client.create_flow_run(Flow())
         assert client.read_flow_run(str(run.id)) == client.read_flow_run(run.id)
         assert client.read_flow_run_states(str(run.id)) == client.read_flow_run_states(run.id)
-        with pytest.raises(ValueError, match="'my-run' is no id"):
+        with pytest.raises(ObjectNotFound):
             client.read_flow_run("my-run")
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from headrace.model.caller import EMBEDDED, Caller
 from headrace.model.endpoints.base import Endpoint
+from headrace.model.errors import ObjectNotFound
 from headrace.operations.table import answer
 from headrace.store.database import Database
 
@@ -24,7 +25,7 @@ class EmbeddedClient:
         self._caller = caller
 
     async def call(self, endpoint: Endpoint[R], body: Any = None, **parameters: Any) -> R:
-        """Perform `endpoint`; see `Client.call`. Raises `ValueError` for text that is no id."""
+        """Perform `endpoint`; see `Client.call`. Raises `ObjectNotFound` for text that is no id."""
         for name, value in parameters.items():
             if name in IDS and isinstance(value, str):
                 parameters[name] = _id(name, value)
@@ -39,4 +40,4 @@ def _id(name: str, text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no {name}: ids are UUIDs, like 01a1fe2f-44e3-716b-b488-ef792bea1e01.") from None
+        raise ObjectNotFound(help_message=f"{text!r} is no {name}: ids are UUIDs, like 01a1fe2f-44e3-716b-b488-ef792bea1e01.") from None
