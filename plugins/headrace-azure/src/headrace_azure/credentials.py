@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from typing import TYPE_CHECKING, Any, ClassVar, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
@@ -71,6 +72,11 @@ class AzureBlobStorageCredentials(CredentialsBlock):
         principal = {name: bool(revealed(getattr(self, name))) for name in ("tenant_id", "client_id", "client_secret")}
         if not revealed(self.connection_string) and not self.account_url:
             raise ValueError("Give either connection_string or account_url: without them no storage account is known.")
+        if "sig=" in urlsplit(self.account_url or "").query:
+            raise ValueError(
+                "account_url holds a SAS, which would be shown. Give it as connection_string, which is kept secret: "
+                "BlobEndpoint=https://my-account.blob.core.windows.net;SharedAccessSignature=sv=…"
+            )
         if any(principal.values()):
             if revealed(self.connection_string):
                 raise ValueError("A connection string comes with its own key: give it without tenant_id, client_id and client_secret.")

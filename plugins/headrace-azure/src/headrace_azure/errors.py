@@ -46,7 +46,7 @@ class Meaning:
 
 
 _ADVICE = {
-    Sort.CREDENTIALS: "Check the tenant, the client id and its secret, or the key, and whether they have expired.",
+    Sort.CREDENTIALS: "Check the tenant, the client id and its secret, or the key or SAS, and whether they have expired.",
     Sort.PERMISSION: "Give the identity a role that allows this, at the account or resource group; a new role takes some minutes to count.",
     Sort.MISSING: "Check the name, and that it is in this account, subscription and resource group.",
     Sort.UNREACHABLE: "Nothing was done. Check the address and the name in it, and whether this machine may reach it (DNS, proxy, TLS, firewall).",
@@ -66,7 +66,14 @@ _KEY_CODES = (
     "ExpiredAuthenticationToken",
     "InvalidAuthenticationToken",
 )
-_BUSY_CODES = ("ServerBusy", "TooManyRequests", "OperationNotAllowed", "ServiceUnavailable", "ContainerGroupQuotaReached")
+_BUSY_CODES = (
+    "ServerBusy",
+    "TooManyRequests",
+    "OperationNotAllowed",
+    "ServiceUnavailable",
+    "ContainerGroupQuotaReached",
+    "ContainerGroupTransitioning",
+)
 
 
 def code_of(error: BaseException) -> str | None:
@@ -80,8 +87,13 @@ def text_of(error: BaseException) -> str:
     said = str(getattr(error, "message", None) or error).partition("Content:")[0]
     lines = [line.strip() for line in said.splitlines()]
     text = " ".join(line for line in lines if line and not line.startswith(_NOISE))
-    text = re.sub(r"(\bsig=)[^&\s)'\"]+", r"\1********", text)
+    text = without_signatures(text)
     return text if len(text) <= TEXT_SIZE_MAX else f"{text[:TEXT_SIZE_MAX]}…"
+
+
+def without_signatures(text: str) -> str:
+    """Return a text in which no address has the signature of a SAS."""
+    return re.sub(r"(\bsig=)[^&\s)'\"]+", r"\1********", text)
 
 
 def meaning_of(error: BaseException) -> Meaning | None:

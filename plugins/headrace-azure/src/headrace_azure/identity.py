@@ -9,9 +9,6 @@ from headrace_azure.settings import AzureSettings
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
-POOL_SIZE = 64
-"""Connections that one client keeps open."""
-
 
 def time_limits() -> dict[str, Any]:
     """Return the arguments by which clients of Azure's SDKs give up on a service that hangs."""
@@ -20,15 +17,10 @@ def time_limits() -> dict[str, Any]:
 
 
 def transport() -> Any:
-    """Return what a client sends its requests with: connections for many threads at once, each with time limits."""
-    import requests
-    from azure.core.pipeline.transport import RequestsTransport
-    from requests.adapters import HTTPAdapter
+    """Return what a client sends its requests with."""
+    from headrace_azure.transport import Transport
 
-    session = requests.Session()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=POOL_SIZE, max_retries=0))
-    return RequestsTransport(session=session, **time_limits())
+    return Transport(**time_limits())
 
 
 def authority_options() -> dict[str, Any]:
