@@ -12,7 +12,7 @@ import pytest
 from docker import DockerClient
 
 from headrace.testing.containers import DockerEngine
-from headrace.testing.services import docker_engine, postgres_admin, postgres_server, postgres_url
+from headrace.testing.services import docker_engine, postgres_admin, postgres_server, postgres_url, private_docker_registry
 from headrace.testing.utilities import headrace_test_harness
 from headrace_azure import AzureBlobStorageContainer, AzureBlobStorageCredentials
 
@@ -21,7 +21,7 @@ from .certificates import Certificates, certificates
 from .entra import Entra, entra
 from .resource_manager import GROUP, SUBSCRIPTION, ResourceManager, resource_manager
 
-__all__ = ["docker_engine", "postgres_admin", "postgres_server", "postgres_url"]
+__all__ = ["docker_engine", "postgres_admin", "postgres_server", "postgres_url", "private_docker_registry"]
 
 
 @pytest.fixture(autouse=True)

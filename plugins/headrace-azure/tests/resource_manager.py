@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -46,7 +46,10 @@ class ResourceManager:
     asked: list[str] = field(default_factory=list)
     started: int = 0
     stuck: bool = False
-    """Whether deployments never come to an end."""
+    """Whether deployments come to no end by themselves; `finish` has one do so."""
+    unmade: dict[str, tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=dict)
+    when_asked: Callable[[str], None] = lambda name: None
+    """Is called with the name of a deployment that is asked after or cancelled, just before the answer."""
 
     def close(self) -> None:
         for name in list(self.groups):
@@ -64,9 +67,15 @@ class ResourceManager:
         properties = {"provisioningState": "Running", "mode": "Incremental"}
         found = {"id": name, "name": name, "type": "Microsoft.Resources/deployments", "tags": body.get("tags", {}), "properties": properties}
         self.deployments[name] = {**found, "asked": json.dumps(template)}
+        self.unmade[name] = template, parameters
         if not self.stuck:
-            threading.Thread(target=self._make, args=(name, template, parameters), daemon=True).start()
+            threading.Thread(target=self.finish, args=(name,), daemon=True).start()
         return found
+
+    def finish(self, name: str) -> None:
+        """Have a deployment that is under way make its container group."""
+        if name in self.unmade:
+            self._make(name, *self.unmade.pop(name))
 
     def _parameters(self, template: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         unknown = set(given) - set(template["parameters"])
@@ -98,6 +107,8 @@ class ResourceManager:
         name = resource["name"]
         container = resource["properties"]["containers"][0]
         properties = container["properties"]
+        for login in resource["properties"].get("imageRegistryCredentials", []):
+            self.docker.images.pull(properties["image"], auth_config={"username": login["username"], "password": login.pop("password")})
         environment = {one["name"]: one.get("secureValue", one.get("value")) for one in properties["environmentVariables"]}
         made = self.docker.containers.create(
             properties["image"], entrypoint=properties["command"], environment=environment, network_mode="host", labels={LABEL: name},
@@ -220,6 +231,7 @@ def resource_manager(docker: DockerClient, tls: Certificates) -> Iterator[Resour
         def _deployment(self, method: str, name: str, rest: str | None, body: dict[str, Any]) -> tuple[int, Any]:
             if method == "PUT":
                 return 201, service.deploy(name, body)
+            service.when_asked(name)
             if name not in service.deployments:
                 raise Refused(404, "DeploymentNotFound", f"Deployment '{name}' could not be found.")
             known = service.deployments[name]

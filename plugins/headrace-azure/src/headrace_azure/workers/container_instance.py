@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import shlex
 from typing import Any, ClassVar
+from uuid import UUID
 
 from pydantic import Field, PrivateAttr, SecretStr
 
@@ -44,6 +45,8 @@ _NAME_SIZE = 55
 _TAG_RULES = LabelRules("A-Za-z0-9_.-", "A-Za-z0-9_./:@ -", key_size=512, value_size=256, count=40)
 """What Azure takes as tags ("Use tags to organize your Azure resources", limitations)."""
 _DEPLOYING = ("accepted", "running", "created", "creating", "updating", "ready", "notspecified")
+_TIME = re.compile(r"(?P<seconds>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d{1,9}))?(?:Z|\+00:00) ?")
+"""What a line of a container's log begins with."""
 
 _TEXTS = {
     "image": "The image to use. Default: headrace's own of the worker's version, `headrace:<version>`, which has to be in a registry.",
@@ -110,9 +113,17 @@ class AzureContainerJobConfiguration(RemoteJobConfiguration):
         """What the run's container group is known by: `<flow run id>:<container group>`."""
         return self._identifier
 
-    def prepare_for_flow_run(self, flow_run: Any, deployment: Any = None, flow: Any = None, *args: Any, **kwargs: Any) -> None:
+    def prepare_for_flow_run(
+        self,
+        flow_run: Any,
+        deployment: Any = None,
+        flow: Any = None,
+        work_pool: Any = None,
+        worker_name: str | None = None,
+        worker_id: UUID | None = None,
+    ) -> None:
         """See `BaseJobConfiguration.prepare_for_flow_run`; labels become tags that Azure takes, and the container group gets its name."""
-        super().prepare_for_flow_run(flow_run, deployment, flow, *args, **kwargs)
+        super().prepare_for_flow_run(flow_run, deployment, flow, work_pool, worker_name, worker_id)
         self.labels = _TAG_RULES.fit(self.labels)
         called = flow.name if flow is not None else (self.name or "")
         slug = re.sub(r"[^a-z0-9]+", "-", called.lower())[: _NAME_SIZE - len(str(flow_run.id)) - 1].strip("-")
@@ -130,13 +141,13 @@ class AzureContainerJobConfiguration(RemoteJobConfiguration):
         made.environment(self.environment.plain, secure)
         identities = list(self.identities or [])
         if isinstance(self.image_registry, ACRManagedIdentity):
-            registry = {"server": self.image_registry.registry_url, "identity": self.image_registry.identity}
+            registry = {"server": _host(self.image_registry.registry_url), "identity": self.image_registry.identity}
             identities += [self.image_registry.identity] if self.image_registry.identity not in identities else []
             made.properties["imageRegistryCredentials"] = [registry]
         elif self.image_registry is not None:
             password = made.secret("registry_password", self.image_registry.password.get_secret_value())
-            server = re.sub(r"^https?://", "", self.image_registry.registry_url).rstrip("/")
-            made.properties["imageRegistryCredentials"] = [{"server": server, "username": self.image_registry.username, "password": password}]
+            registry = {"server": _host(self.image_registry.registry_url), "username": self.image_registry.username, "password": password}
+            made.properties["imageRegistryCredentials"] = [registry]
         made.identities(identities)
         if self.subnet_ids:
             made.properties["subnetIds"] = [{"id": one} for one in self.subnet_ids]
@@ -219,7 +230,12 @@ class AzureContainerWorker(RemoteJobWorker[AzureContainerJobConfiguration, Azure
         with explaining(f"The container group {name} cannot be asked after", job):
             group = self._group(job, name)
             if group is None:
-                return self._deploying(job, name)
+                state = self._deploying(job, name)
+                if state is not None:
+                    return state
+                group = self._group(job, name)  # by now, perhaps: a deployment that has ended since has made it
+            if group is None:
+                raise InfrastructureNotFound(f"The container group {name} is gone from the resource group {job.resource_group_name!r}.")
         view = _container(group, name).instance_view
         state = view.current_state if view is not None else None
         if state is not None and state.state == ContainerRunState.TERMINATED:
@@ -235,14 +251,15 @@ class AzureContainerWorker(RemoteJobWorker[AzureContainerJobConfiguration, Azure
         """Remove the container group, or stop it where it is to be kept; Azure has its own grace."""
         name = parsed_identifier(identifier)
         with explaining(f"The container group {name} cannot be stopped", job):
-            found = self._group(job, name)
             deployment = self._deployment(job, name)
-            if deployment is not None and _state(deployment) in _DEPLOYING:
+            is_deploying = deployment is not None and _state(deployment) in _DEPLOYING
+            if is_deploying:
                 self._cancel(job, name)
-            elif found is None:
-                raise InfrastructureNotFound(f"There is no container group {name} in the resource group {job.resource_group_name!r}.")
+            found = self._group(job, name)  # only now: it may have come about before the deployment was cancelled
             if found is None:
-                return
+                if is_deploying:
+                    return
+                raise InfrastructureNotFound(f"There is no container group {name} in the resource group {job.resource_group_name!r}.")
             if not job.keep_container_group:
                 self._groups(job).begin_delete(job.resource_group_name, name, polling=False)
             elif _is_over(found, name):
@@ -312,14 +329,14 @@ class AzureContainerWorker(RemoteJobWorker[AzureContainerJobConfiguration, Azure
         """Return the deployment that makes a container group, or None when there is none."""
         return _if_there(self._deployments(job).get, job.resource_group_name, _deployment(name))
 
-    def _deploying(self, job: AzureContainerJobConfiguration, name: str) -> JobStatus:
-        """Say how far a container group is that is not there as yet. Raises `InfrastructureNotFound` when it is there no more."""
+    def _deploying(self, job: AzureContainerJobConfiguration, name: str) -> JobStatus | None:
+        """Say how far a container group is that is not there as yet, or why it never will be; None when no deployment makes it any more."""
         found = self._deployment(job, name)
         if found is not None and _state(found) in _DEPLOYING:
             return JobStatus.pending("Azure deploys the container group")
         if found is not None and _state(found) == "failed":
             return JobStatus.ended(None, f"Azure did not make the container group: {_reasons(found.properties.error)}")
-        raise InfrastructureNotFound(f"The container group {name} is gone from the resource group {job.resource_group_name!r}.")
+        return None
 
     def _cancel(self, job: AzureContainerJobConfiguration, name: str) -> None:
         from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
@@ -352,17 +369,21 @@ def new_lines(written: str, after: str | None) -> JobLogs:
     lines: list[str] = []
     moment = ""
     for line in written.splitlines():
-        first, _, text = line.partition(" ")
-        if re.match(r"\d{4}-\d\d-\d\dT", first):
-            moment = first
-        else:
-            text = line
+        time = _TIME.match(line)
+        text = line if time is None else line[time.end() :]
+        if time is not None:
+            moment = f"{time['seconds']}.{time['fraction'] or '':0<9}"  # some leave out zeros at the end, and moments are compared as texts
         seen[moment] = seen.get(moment, 0) + 1
         if moment > last or (moment == last and seen[moment] > known):
             lines.append(text)
     if moment and moment >= last:
         after = f"{moment} {seen[moment]}"
     return JobLogs(lines, after)
+
+
+def _host(url: str) -> str:
+    """Return a registry as Azure has it, without what addresses begin and end with."""
+    return re.sub(r"^https?://", "", url).rstrip("/")
 
 
 def _deployment(group: str) -> str:
