@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import os
 import subprocess
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from headrace.deployments.steps import git_clone
 from headrace.testing.server import server_process
 from headrace_azure import AzureContainerInstanceCredentials, AzureDevopsCredentials, AzureDevopsRepository
 from headrace_azure.errors import AzureError
 from headrace_azure.postgres import set_database_connection_params
 
 from .entra import CLIENT, Entra, entra
+from .git_server import git_server
 
 TOKEN = "very-private-token"
 POSTGRES = "postgresql://server-identity@db.postgres.database.azure.com/headrace"
@@ -71,6 +76,51 @@ def test_code_of_a_branch_is_brought(tmp_path: Path) -> None:
     assert (tmp_path / "to" / "a.py").read_text() == "A"
     with pytest.raises(OSError, match="no-such-branch"):
         AzureDevopsRepository(repository=origin.as_uri(), reference="no-such-branch").get_directory(None, str(tmp_path / "none"))
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Iterator[str]:
+    """Give the address of a repository that takes a token; as Azure DevOps shows it, it begins with the organization."""
+    origin = tmp_path / "served" / "myorg" / "_git" / "flows"
+    origin.mkdir(parents=True)
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-C", str(origin)]
+    subprocess.run([*git, "init", "-q", "-b", "main"], check=True, timeout=30)
+    for number in (1, 2):
+        (origin / "flow.py").write_text(f"VERSION = {number}")
+        subprocess.run([*git, "add", "-A"], check=True, timeout=30)
+        subprocess.run([*git, "commit", "-qm", f"{number}"], check=True, timeout=30)
+    subprocess.run([*git, "tag", "v1", "HEAD~1"], check=True, timeout=30)
+    with git_server(tmp_path / "served", TOKEN) as address:
+        yield f"{address.replace('http://', 'http://myorg@')}/myorg/_git/flows"
+
+
+def test_a_token_opens_a_private_repository_and_is_left_nowhere(private: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, programs = tmp_path / "seen", tmp_path / "programs"
+    programs.mkdir()
+    (programs / "git").write_text(f'#!/bin/sh\necho "$@" >> {seen}\nenv >> {seen}\nPATH={os.environ["PATH"]} exec git "$@"\n')
+    (programs / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    repository = AzureDevopsRepository(repository=private, credentials=AzureDevopsCredentials.model_validate({"token": TOKEN}))
+    repository.get_directory(local_path=str(tmp_path / "newest"))
+    assert (tmp_path / "newest" / "flow.py").read_text() == "VERSION = 2"
+    asyncio.run(repository.model_copy(update={"reference": "v1"}).aget_directory(local_path=str(tmp_path / "tagged")))
+    assert (tmp_path / "tagged" / "flow.py").read_text() == "VERSION = 1"
+    assert "clone" in seen.read_text()
+    assert TOKEN not in seen.read_text() + (tmp_path / "newest" / ".git" / "config").read_text()
+
+
+def test_a_token_that_is_wrong_or_missing_is_told_and_not_shown(private: str, tmp_path: Path) -> None:
+    wrong = AzureDevopsRepository(repository=private, credentials=AzureDevopsCredentials.model_validate({"token": "another-private-token"}))
+    with pytest.raises(OSError, match="Authentication failed") as caught:
+        wrong.get_directory(local_path=str(tmp_path / "to"))
+    assert "another-private-token" not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(OSError, match="give credentials"):
+        AzureDevopsRepository(repository=private).get_directory(local_path=str(tmp_path / "to"))
+
+
+def test_steps_clone_with_the_same_token(private: str) -> None:
+    made: dict[str, str] = git_clone(private.replace("myorg@", ""), credentials=AzureDevopsCredentials.model_validate({"token": TOKEN}))
+    assert Path(made["directory"], "flow.py").read_text() == "VERSION = 2"
 
 
 # --- PostgreSQL
