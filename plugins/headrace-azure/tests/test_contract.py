@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
+from headrace.operations.pools.collections import WORKER_TYPES
 from headrace.testing import PluginContract
+from headrace_azure import AzureContainerWorker
 
 STORAGE = {"connection_string": "DefaultEndpointsProtocol=https;AccountName=one;AccountKey=dmVyeS1wcml2YXRlLWtleQ==;EndpointSuffix=core.windows.net"}
 PRINCIPAL = {"tenant_id": "tenant-one", "client_id": "client-one", "client_secret": "very-private-secret"}
@@ -31,3 +35,8 @@ class TestContract(PluginContract):
         },
     }
     job_variables = {"azure-container-instance": {"resource_group_name": "group", "subscription_id": "subscription-one"}}
+
+
+def test_pools_made_without_the_plugin_begin_with_its_template() -> None:
+    known = json.loads(WORKER_TYPES.read_text(encoding="utf-8"))["headrace-azure"]["azure-container-instance"]
+    assert known["default_base_job_configuration"] == AzureContainerWorker.get_default_base_job_template()

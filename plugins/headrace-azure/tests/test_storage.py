@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 import socket
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,6 +19,7 @@ from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 
 from headrace import flow
 from headrace.blocks.object_stores import ObjectNotFound, ObjectStoreError, TransferError
+from headrace.client.orchestration import get_client
 from headrace_azure import AzureBlobStorageContainer, AzureBlobStorageCredentials
 from headrace_azure.blob_storage import ablob_storage_download, blob_storage_download, blob_storage_list, blob_storage_upload
 
@@ -91,11 +95,13 @@ def test_a_sas_allows_what_it_says(azurite: Azurite, container: AzureBlobStorage
         ({}, "connection_string or account_url"),
         ({"account_url": "https://a", "client_id": "c"}, "tenant_id and client_secret missing"),
         ({"connection_string": "s", "client_id": "c", "tenant_id": "t", "client_secret": "s"}, "comes with its own key"),
+        ({"account_url": "https://a/?sv=1&sig=very-private"}, "account_url holds a SAS"),
     ],
 )
 def test_credentials_have_to_be_whole(given: dict[str, str], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=said) as caught:
         AzureBlobStorageCredentials.model_validate(given)
+    assert "very-private" not in str(caught.value)
 
 
 def test_a_connection_string_that_is_none_is_told_without_showing_it() -> None:
@@ -121,7 +127,7 @@ def test_a_wrong_key_is_told_and_not_shown(azurite: Azurite) -> None:
     key = f"AAAA{KEY[4:]}"
     text = azurite.connection_string.replace(KEY, key)
     wrong = AzureBlobStorageContainer(container_name="some", credentials=AzureBlobStorageCredentials.model_validate({"connection_string": text}))
-    with pytest.raises(ObjectStoreError, match="or the key, and whether they have expired") as caught:
+    with pytest.raises(ObjectStoreError, match="or the key or SAS, and whether they have expired") as caught:
         wrong.write_path("a", b"1")
     assert key not in f"{caught.value} {wrong!r}"
 
@@ -139,8 +145,10 @@ def test_a_signature_is_shown_by_no_error(impatient: None) -> None:
     gone = AzureBlobStorageContainer(container_name="some", credentials=AzureBlobStorageCredentials.model_validate({"connection_string": text}))
     with pytest.raises(ObjectStoreError, match="Connection refused") as caught:
         gone.read_path("a")
-    assert "very%2Fprivate" not in str(caught.value)
-    assert "very/private" not in str(caught.value)
+    shown = "".join(traceback.format_exception(caught.value))  # with the causes, as in the log of a run that failed
+    assert "Max retries exceeded with url" in shown
+    assert "very%2Fprivate" not in shown
+    assert "very/private" not in shown
 
 
 def test_a_service_that_hangs_is_given_up(impatient: None) -> None:
@@ -158,7 +166,8 @@ def test_blobs_are_listed_by_their_whole_names(container: AzureBlobStorageContai
     container.write_path("/outside", b"1")
     container.write_path("deep/inside", b"1")
     container.credentials.get_blob_client(container.container_name, "base/folder").upload_blob(b"", metadata={"hdi_isfolder": "true"})
-    assert container.list_blobs() == ["base/deep/inside"]
+    assert container.list_blobs() == ["base/deep/inside", "outside"]
+    assert container.list_paths() == ["deep/inside"]
 
 
 def test_uploads_replace_unless_told_not_to(container: AzureBlobStorageContainer) -> None:
@@ -177,6 +186,22 @@ def test_one_blob_that_fails_is_named_and_the_others_are_there(container: AzureB
     with pytest.raises(TransferError, match="1 of 3 failed"):
         container.upload_from_folder(tmp_path / "files", "", overwrite=False)
     assert container.list_blobs() == ["base/a", "base/b", "base/c"]
+
+
+def test_long_transfers_tell_how_far_they_are(
+    container: AzureBlobStorageContainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("headrace.objects.stores.transfers.FIRST_NEWS_SECONDS", 0.0)
+    monkeypatch.setattr("headrace.objects.stores.transfers.NEWS_SECONDS", 0.0)
+    (tmp_path / "big").write_bytes(bytes(20 * 1024 * 1024))
+    with caplog.at_level(logging.INFO):
+        container.upload_from_path(tmp_path / "big", "big")
+        container.download_object_to_path("big", tmp_path / "again")
+    for word in ("Upload to", "Download of"):
+        told = [line for line in caplog.messages if line.startswith(f"{word} {container.driver.place}/base/big:")]
+        assert len(told) >= 3  # pieces of 4 MiB, the first of a download 8 MiB
+        assert "20.0 MiB of 20.0 MiB (100 %)" in told[-1]
+    assert (tmp_path / "again").stat().st_size == 20 * 1024 * 1024
 
 
 def test_content_types_follow_names(container: AzureBlobStorageContainer) -> None:
@@ -228,8 +253,28 @@ async def _awaited(name: str, credentials: AzureBlobStorageCredentials) -> bytes
 
 
 def test_async_flows_wait_for_blobs(credentials: AzureBlobStorageCredentials, make_container: Callable[[], str]) -> None:
-    import asyncio
-
     name = make_container()
     blob_storage_upload.fn(b"1", name, credentials, blob="a")
     assert asyncio.run(_awaited(name, credentials)) == b"1"
+
+
+def test_tasks_by_their_documented_names_are_awaited_in_async_flows(
+    credentials: AzureBlobStorageCredentials, make_container: Callable[[], str]
+) -> None:
+    name = make_container()
+
+    @flow
+    async def moves() -> tuple[Any, ...]:
+        await blob_storage_upload(b"1", name, credentials, blob="a")
+        patient = blob_storage_download.with_options(name="patient", retries=1)
+        found = await blob_storage_download(name, "a", credentials, return_state=True)
+        return await patient(name, "a", credentials), blob_storage_download.submit(name, "a", credentials).result(), found.name
+
+    assert asyncio.run(moves()) == (b"1", b"1", "Completed")
+    with get_client(sync_client=True) as client:
+        assert sorted(run.name.rpartition("-")[0] for run in client.read_task_runs()) == [
+            "blob_storage_download",
+            "blob_storage_download",
+            "blob_storage_upload",
+            "patient",
+        ]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from pydantic import Field
 
 from headrace.blocks.object_stores import ObjectStoreBlock
-from headrace.utilities.asyncutils import twins
+from headrace.utilities.asyncutils import blocking, twins
 from headrace_azure.blob_driver import BlobDriver
 from headrace_azure.credentials import AzureBlobStorageCredentials
 from headrace_azure.tasks import logger, twin_tasks
@@ -55,13 +57,33 @@ class AzureBlobStorageContainer(ObjectStoreBlock):
         return BlobDriver(self.credentials.get_container_client(self.container_name))
 
     def list_blobs(self) -> list[str]:
-        """Return the whole names of the blobs in the container, or in the block's folder of it; marks of folders are left out.
+        """Return the whole names of all blobs in the container, whatever the block's folder is; marks of folders are left out.
 
-        Raises `ObjectStoreError` when the container cannot be used.
+        `list_paths` returns those in the folder, relative to it. Raises `ObjectStoreError` when the container cannot be used.
         """
-        return [found.key for found in self.list_stored()]
+        return [found.key for found in self.list_stored("/")]
 
     list_blobs, alist_blobs = twins(list_blobs)
+
+    async def aupload_files(self, files: Mapping[str, Path]) -> list[str]:
+        """Upload files to the paths that they are given by, several at once, and return their whole names.
+
+        Raises `TransferError` that tells of each file that failed, after all others are there.
+        """
+        return await self._transferred(self._send_files, files)
+
+    upload_files = blocking(aupload_files)
+
+    def _send_files(self, transfer: Any, files: Mapping[str, Path]) -> list[str]:
+        transfer.what = f"Upload to {self._described(self.prefix_of(None))}"
+        transfer.expect(len(files), sum(file.stat().st_size for file in files.values()))
+
+        def send(path: str) -> str:
+            key = self.key_of(path)
+            self._send(transfer, files[path], key, {})
+            return key
+
+        return transfer.each(files, send, str)
 
     def list_properties(self, name_starts_with: str | None = None, include: str | list[str] | None = None, **kwargs: Any) -> list[BlobProperties]:
         """Return what Azure tells of the blobs whose whole names begin so. `kwargs` go to the SDK's `ContainerClient.list_blobs`. Blocks."""

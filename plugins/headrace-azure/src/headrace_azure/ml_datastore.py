@@ -27,6 +27,9 @@ __all__ = [
     "ml_upload_datastore",
 ]
 
+NAMED_MAX = 20
+"""Files that a log line names."""
+
 
 def _list_datastores(ml_credentials: AzureMlCredentials) -> dict[str, Datastore]:
     """Return the datastores of the workspace by their names. Raises `AzureError` when Azure refuses or does not answer."""
@@ -54,7 +57,8 @@ def _upload_datastore(
     of a file's path to get its name there: /path/to/file.txt with /path becomes to/file.txt. Default: the directory itself, or that of the files.
     `datastore_name`: default: the workspace's default datastore. Files that are there are left as they are, unless `overwrite`.
 
-    Raises `AzureError`, `ObjectStoreError` when the storage cannot be used, `FileNotFoundError`, and `ValueError` for a file outside `relative_root`.
+    Raises `AzureError`, `ObjectStoreError` when the storage cannot be used, `TransferError` naming each file that failed, `FileNotFoundError`, and
+    `ValueError` for a file outside `relative_root`.
     """
     workspace = ml_credentials.get_workspace()
     datastore = _datastore(workspace, datastore_name)
@@ -65,14 +69,12 @@ def _upload_datastore(
         credentials=_storage_login(workspace, datastore, ml_credentials),
     )
     files = _files(path, relative_root)
-    logger().info("Uploading %s files to the datastore %s", len(files), datastore.name)
     try:
-        present = set[str]() if overwrite else set(store.list_paths())
-        for name, file in files.items():
-            if name in present:
-                logger().info("%s is there and is left as it is", name)
-            else:
-                store.upload_from_path(file, name)
+        present = set[str]() if overwrite else files.keys() & set(store.list_paths())
+        if present:
+            logger().info("%s of the files are there and are left as they are: %s", len(present), ", ".join(sorted(present)[:NAMED_MAX]))
+        logger().info("Uploading %s files to the datastore %s", len(files) - len(present), datastore.name)
+        store.upload_files({name: file for name, file in files.items() if name not in present})
     finally:
         store.close()
     return DataReference(datastore, folder)
