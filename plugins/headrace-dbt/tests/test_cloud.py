@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from headrace import flow
-from headrace_dbt.cloud import DbtCloudCredentials, DbtCloudJob
+from headrace_dbt.cloud import DbtCloudCredentials, DbtCloudJob, runs
 from headrace_dbt.cloud.exceptions import (
     DbtCloudCreateJobFailed,
     DbtCloudDeleteJobFailed,
@@ -82,6 +82,9 @@ class Cloud:
         self.artifacts: dict[str, Any] = {"run_results.json": RESULTS, "manifest.json": {"nodes": {}}, "log.txt": "text"}
         self.asked: list[tuple[str, str, dict[str, list[str]], Any]] = []
         self.refusals: list[int] = []
+        self.page = ""
+        self.hangs = False
+        self.ended = threading.Event()
         self.domain = ""
 
     def triggered(self) -> list[dict[str, Any]]:
@@ -157,8 +160,11 @@ def cloud() -> Iterator[Cloud]:
             if content is None:
                 said = {401: "Invalid token.", 404: "The requested resource was not found."}.get(code, "Out of order.")
                 content = {"status": {"code": code, "is_success": False, "user_message": said, "developer_message": ""}, "data": None}
-            encoded = (content if isinstance(content, str) else json.dumps(content)).encode()
-            self.send_response(code)
+            if account.hangs:
+                account.ended.wait()
+                return
+            encoded = account.page.encode() or (content if isinstance(content, str) else json.dumps(content)).encode()
+            self.send_response(200 if account.page else code)
             self.send_header("Content-Length", str(len(encoded)))
             self.end_headers()
             self.wfile.write(encoded)
@@ -173,6 +179,7 @@ def cloud() -> Iterator[Cloud]:
     thread.start()
     account.domain = f"http://127.0.0.1:{server.server_port}"
     yield account
+    account.ended.set()
     server.shutdown()
     server.server_close()
     thread.join()
@@ -312,8 +319,27 @@ def test_reading_is_tried_again_and_triggering_only_if_nothing_was_done(cloud, c
     with pytest.raises(DbtCloudCreateJobFailed, match="Job 'x' could not be created"):
         in_flow(create_dbt_cloud_job, dbt_cloud_credentials=credentials, project_id=7, environment_id=8, name="x")
     nobody = credentials.model_copy(update={"domain": "http://127.0.0.1:9"})
-    with pytest.raises(DbtCloudGetRunFailed, match="dbt Cloud did not answer: ConnectError"):
+    with pytest.raises(DbtCloudGetRunFailed, match="dbt Cloud did not answer at 127.0.0.1: ConnectError"):
         in_flow(get_dbt_cloud_run_info.with_options(**quick), dbt_cloud_credentials=nobody, run_id=1)
+
+
+def test_what_is_not_dbt_cloud_is_told(cloud, credentials):
+    cloud.page = "<html>Log in to the proxy</html>"
+    in_vain = get_dbt_cloud_run_info.with_options(retries=0)
+    with pytest.raises(DbtCloudGetRunFailed, match=r"What answered at 127\.0\.0\.1 is not the API of dbt Cloud\. Check the domain"):
+        in_flow(in_vain, dbt_cloud_credentials=credentials, run_id=1)
+
+
+def test_a_server_that_hangs_is_given_up_as_the_credentials_say(cloud, credentials):
+    cloud.hangs = True
+    hasty = credentials.model_copy(update={"request_timeout_seconds": 0.2})
+    with pytest.raises(DbtCloudGetJobFailed, match=r"dbt Cloud did not answer at 127\.0\.0\.1: ReadTimeout"):
+        in_flow(get_dbt_cloud_job_info.with_options(retries=0), dbt_cloud_credentials=hasty, job_id=1)
+    with pytest.raises(DbtCloudJobRunTriggerFailed, match="ReadTimeout"):  # it may have begun: never sent again
+        in_flow(trigger_dbt_cloud_job_run.with_options(retry_delay_seconds=0), dbt_cloud_credentials=hasty, job_id=1)
+    assert [path for method, path, _, _ in cloud.asked if method == "POST"] == ["/api/v2/accounts/42/jobs/1/run/"]
+    with hasty.get_metadata_client() as client, pytest.raises(httpx.ReadTimeout):
+        client.query("{ jobs }")
 
 
 def test_messages_are_taken_from_answers():
@@ -425,6 +451,14 @@ def test_a_short_trouble_does_not_end_the_waiting(cloud, credentials, headrace_c
     status, _ = in_flow(wait_for_dbt_cloud_job_run, run_id=100, dbt_cloud_credentials=credentials, poll_frequency_seconds=0)
     assert status is DbtCloudJobRunStatus.SUCCESS
     assert [text for text in headrace_caplog.messages if text.endswith("has status RUNNING.")]
+
+
+def test_a_run_that_takes_long_is_reported_to_go_on(cloud, credentials, headrace_caplog, monkeypatch):
+    monkeypatch.setattr(runs, "FIRST_REPORT_SECONDS", 0.0)
+    cloud.courses = [[1, 3, 3, 10]]
+    in_flow(trigger_dbt_cloud_job_run, dbt_cloud_credentials=credentials, job_id=1)
+    in_flow(wait_for_dbt_cloud_job_run, run_id=100, dbt_cloud_credentials=credentials, poll_frequency_seconds=0)
+    assert [text for text in headrace_caplog.messages if text == "dbt Cloud job run with ID 100 has not ended after 0 seconds."]
 
 
 def test_selections_are_taken_out_of_commands():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from headrace_dbt.cloud.models import TriggerJobRunOptions
 
 TIMEOUT_SECONDS = 60.0
-"""How long one request may take."""
+"""How long dbt Cloud may take to answer a request, unless the credentials say otherwise."""
 
 RelatedField = Literal["trigger", "job", "debug_logs", "run_steps"]
 
@@ -28,6 +28,22 @@ def base_url(domain: str, prefix: str = "") -> str:
     if scheme == "http" and not is_local:
         raise ValueError(f"dbt Cloud at {domain!r} would get the API key unencrypted. Give the domain alone, as 'cloud.getdbt.com'.")
     return f"{scheme or 'https'}://{'' if is_local else prefix}{rest.rstrip('/')}"
+
+
+def json_of(response: httpx.Response) -> Any:
+    """Return the JSON of an answer. Raises `httpx.DecodingError` for what is none, as the page of a proxy."""
+    import httpx
+
+    try:
+        return response.json()
+    except ValueError:
+        said = f"What answered at {response.request.url.host} is not the API of dbt Cloud. Check the domain."
+        raise httpx.DecodingError(said, request=response.request) from None
+
+
+def data_of(response: httpx.Response) -> Any:
+    """Return what an answer of the administrative API holds. Raises as `json_of`."""
+    return json_of(response)["data"]
 
 
 class _Client:
@@ -154,7 +170,7 @@ class DbtCloudMetadataClient(_Client):
         body = {"query": query, "variables": variables, "operationName": operation_name}
         response = self._connection.get(self._connect).post(self._url, json={name: value for name, value in body.items() if value is not None})
         response.raise_for_status()
-        result: dict[str, Any] = response.json()
+        result: dict[str, Any] = json_of(response)
         if result.get("errors") and not result.get("data"):
             said = "; ".join(str(error.get("message", error)) for error in result["errors"])
             raise DbtCloudException(f"The metadata API of dbt Cloud did not run the query: {said}")

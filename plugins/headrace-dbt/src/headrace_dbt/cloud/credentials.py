@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr
 
 from headrace.blocks.abstract import CredentialsBlock
-from headrace_dbt.cloud.clients import DbtCloudAdministrativeClient, DbtCloudMetadataClient
+from headrace_dbt.cloud.clients import TIMEOUT_SECONDS, DbtCloudAdministrativeClient, DbtCloudMetadataClient
 
 
 class DbtCloudCredentials(CredentialsBlock):
@@ -29,10 +29,11 @@ class DbtCloudCredentials(CredentialsBlock):
     api_key: SecretStr = Field(title="API Key", description="A dbt Cloud API key to authenticate with the dbt Cloud administrative API.")
     account_id: int = Field(title="Account ID", description="The ID of your dbt Cloud account.")
     domain: str = Field(default="cloud.getdbt.com", description="The base domain of your dbt Cloud instance.")
+    request_timeout_seconds: float = Field(default=TIMEOUT_SECONDS, gt=0, description="How long dbt Cloud may take to answer a request.")
 
     def get_administrative_client(self) -> DbtCloudAdministrativeClient:
         """Return a new client of the administrative API."""
-        return DbtCloudAdministrativeClient(self.api_key.get_secret_value(), self.account_id, self.domain)
+        return DbtCloudAdministrativeClient(self.api_key.get_secret_value(), self.account_id, self.domain, self.request_timeout_seconds)
 
     def get_metadata_client(self) -> DbtCloudMetadataClient:
         """Return a new client of the metadata API.
@@ -43,7 +44,7 @@ class DbtCloudCredentials(CredentialsBlock):
                 client.query("{ metrics(jobId: 123) { uniqueId name } }")
             ```
         """
-        return DbtCloudMetadataClient(self.api_key.get_secret_value(), self.domain)
+        return DbtCloudMetadataClient(self.api_key.get_secret_value(), self.domain, self.request_timeout_seconds)
 
     def get_client(self, client_type: Literal["administrative", "metadata"]) -> Any:
         """Return a new client of the API asked for. Raises `ValueError` for any other `client_type`."""

@@ -12,6 +12,7 @@ from headrace.blocks.abstract import JobBlock, JobRun
 from headrace.tasks import Task
 from headrace.utilities.asyncutils import blocking
 from headrace_dbt.calls import AsyncFlow, AsyncTask, settled
+from headrace_dbt.cloud.clients import data_of
 from headrace_dbt.cloud.credentials import DbtCloudCredentials
 from headrace_dbt.cloud.exceptions import (
     DbtCloudCreateJobFailed,
@@ -71,7 +72,7 @@ class RunData(dict[str, Any]):
 async def _read_job(credentials: DbtCloudCredentials, job_id: int, order_by: str | None) -> dict[str, Any]:
     try:
         with credentials.get_administrative_client() as client:
-            return (await settled(client.get_job(job_id, order_by))).json()["data"]
+            return data_of(await settled(client.get_job(job_id, order_by)))
     except httpx.HTTPError as error:
         raise DbtCloudGetJobFailed(f"Job {job_id} could not be retrieved. {told(error)}") from error
 
@@ -81,7 +82,7 @@ async def _start_run(credentials: DbtCloudCredentials, job_id: int, options: Tri
     logger.info("Triggering run for job with ID %s", job_id)
     try:
         with credentials.get_administrative_client() as client:
-            data: dict[str, Any] = (await settled(client.trigger_job_run(job_id, options))).json()["data"]
+            data: dict[str, Any] = data_of(await settled(client.trigger_job_run(job_id, options)))
     except httpx.HTTPError as error:
         raise DbtCloudJobRunTriggerFailed(f"A run of job {job_id} could not be triggered. {told(error)}") from error
     address = f" You can view the status of this run at {data['href']}" if data.get("href") else ""
@@ -108,7 +109,7 @@ async def _create_job(
     """
     try:
         with dbt_cloud_credentials.get_administrative_client() as client:
-            return (await settled(client.create_job(project_id, environment_id, name, execute_steps, **kwargs))).json()["data"]
+            return data_of(await settled(client.create_job(project_id, environment_id, name, execute_steps, **kwargs)))
     except httpx.HTTPError as error:
         raise DbtCloudCreateJobFailed(f"Job {name!r} could not be created. {told(error)}") from error
 

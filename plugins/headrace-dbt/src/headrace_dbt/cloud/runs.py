@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from enum import Enum
 from typing import Any
 
@@ -11,7 +12,7 @@ from headrace import get_run_logger
 from headrace.logging import get_logger
 from headrace.utilities.asyncutils import asleep
 from headrace_dbt.calls import AsyncFlow, AsyncTask, settled
-from headrace_dbt.cloud.clients import RelatedField
+from headrace_dbt.cloud.clients import RelatedField, data_of, json_of
 from headrace_dbt.cloud.credentials import DbtCloudCredentials
 from headrace_dbt.cloud.exceptions import (
     DbtCloudGetRunArtifactFailed,
@@ -23,6 +24,8 @@ from headrace_dbt.cloud.utils import RETRIES, RETRY_DELAY_SECONDS, is_worth_a_re
 
 FAILED_LOOKS_MAX = 5
 """How many looks at a run in a row may fail before waiting for it is given up."""
+FIRST_REPORT_SECONDS = 60.0
+"""The age at which a run is logged to go on; then each time it has doubled."""
 
 
 class DbtCloudJobRunStatus(Enum):
@@ -53,8 +56,7 @@ async def read_run(credentials: DbtCloudCredentials, run_id: int, include_relate
     """Return what dbt Cloud says of a run. Raises `DbtCloudGetRunFailed`."""
     try:
         with credentials.get_administrative_client() as client:
-            response = await settled(client.get_run(run_id, include_related))
-        return response.json()["data"]
+            return data_of(await settled(client.get_run(run_id, include_related)))
     except httpx.HTTPError as error:
         raise DbtCloudGetRunFailed(f"Run {run_id} could not be retrieved. {told(error)}") from error
 
@@ -63,8 +65,7 @@ async def read_artifact_paths(credentials: DbtCloudCredentials, run_id: int, ste
     """Return the paths of a run's artifacts. Raises `DbtCloudListRunArtifactsFailed`."""
     try:
         with credentials.get_administrative_client() as client:
-            response = await settled(client.list_run_artifacts(run_id, step))
-        return response.json()["data"]
+            return data_of(await settled(client.list_run_artifacts(run_id, step)))
     except httpx.HTTPError as error:
         raise DbtCloudListRunArtifactsFailed(f"The artifacts of run {run_id} could not be listed. {told(error)}") from error
 
@@ -74,7 +75,7 @@ async def read_artifact(credentials: DbtCloudCredentials, run_id: int, path: str
     try:
         with credentials.get_administrative_client() as client:
             response = await settled(client.get_run_artifact(run_id, path, step))
-        return response.json() if path.endswith(".json") else response.text
+        return json_of(response) if path.endswith(".json") else response.text
     except httpx.HTTPError as error:
         raise DbtCloudGetRunArtifactFailed(f"The artifact {path!r} of run {run_id} could not be had. {told(error)}") from error
 
@@ -82,12 +83,13 @@ async def read_artifact(credentials: DbtCloudCredentials, run_id: int, path: str
 async def wait_until_ended(
     credentials: DbtCloudCredentials, run_id: int, max_wait_seconds: float, poll_frequency_seconds: float
 ) -> tuple[DbtCloudJobRunStatus, dict[str, Any]]:
-    """Look at a run every so often until it has ended, and return its status and data. Each change of status is logged.
+    """Look at a run every so often until it has ended, and return its status and data.
 
-    A few failed looks in a row are forgiven. Raises `DbtCloudJobRunTimedOut` when the time is up.
+    Each change of status is logged and, for a run that takes long, that it goes on. A few failed looks in a row are forgiven. Raises
+    `DbtCloudJobRunTimedOut` when the time is up.
     """
     logger = run_logger()
-    waited, failed, last = 0.0, 0, None
+    began, report_at, failed, last = time.monotonic(), FIRST_REPORT_SECONDS, 0, None
     while True:
         try:
             data = await read_run(credentials, run_id)
@@ -107,13 +109,15 @@ async def wait_until_ended(
             logger.info("dbt Cloud job run with ID %s has status %s.", run_id, status.name if status else code)
         if DbtCloudJobRunStatus.is_terminal_status_code(code):
             return DbtCloudJobRunStatus(code), data
+        waited = time.monotonic() - began
         if waited >= max_wait_seconds:
             raise DbtCloudJobRunTimedOut(
                 f"Max wait time of {max_wait_seconds} seconds exceeded while waiting for job run with ID {run_id}. It goes on in dbt Cloud."
             )
-        step = min(poll_frequency_seconds, max_wait_seconds - waited)
-        await asleep(step)
-        waited += step
+        if waited >= report_at:
+            logger.info("dbt Cloud job run with ID %s has not ended after %.0f seconds.", run_id, waited)
+            report_at *= 2
+        await asleep(min(poll_frequency_seconds, max_wait_seconds - waited))
 
 
 async def _get_run_info(dbt_cloud_credentials: DbtCloudCredentials, run_id: int, include_related: list[RelatedField] | None = None) -> dict[str, Any]:

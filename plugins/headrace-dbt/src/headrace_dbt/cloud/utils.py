@@ -47,8 +47,11 @@ def told(error: Exception) -> str:
     """Return what went wrong with a request and what to do, from the answer if there was one."""
     import httpx
 
+    if isinstance(error, httpx.DecodingError):
+        return str(error)
     if not isinstance(error, httpx.HTTPStatusError):
-        return f"dbt Cloud did not answer: {type(error).__name__}: {error}"
+        place = error.request.url.host if isinstance(error, httpx.RequestError) else "its address"
+        return f"dbt Cloud did not answer at {place}: {type(error).__name__}: {error}".rstrip(": ")
     code = error.response.status_code
     said = [part for part in (extract_user_message(error), extract_developer_message(error)) if part]
     parts = [*(said or [f"dbt Cloud answered {code} to {error.request.method} {error.request.url.path}."]), _ADVICE.get(code, "")]
