@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
 from headrace import flow
-from headrace_dbt.cli import DbtCliProfile, DbtCoreOperation, TargetConfigs
+from headrace_dbt.cli import DbtCliProfile, DbtCoreOperation, GlobalConfigs, TargetConfigs
 from headrace_dbt.cli.commands import (
     arun_dbt_seed,
     atrigger_dbt_cli_command,
@@ -138,6 +139,20 @@ def test_profiles_are_written_and_not_overwritten_unasked(shop, profile, monkeyp
     assert run("dbt seed").success
 
 
+def test_global_configs_hold(shop, profile):
+    shop({"models/orders.sql": "select nothing from {{ ref('raw_orders') }}", "models/alone.sql": "select 1 as x"})
+    strict = profile.model_copy(update={"global_configs": GlobalConfigs(fail_fast=True, write_json=False)})
+    shutil.rmtree("target")
+    with pytest.raises(RuntimeError, match="model orders: error"):
+        trigger_dbt_cli_command.fn("dbt build --select orders totals", profiles_dir="profiles", dbt_cli_profile=strict)
+    assert not Path("target/run_results.json").exists()
+
+
+def test_what_names_no_command_needs_no_profile(capsys):
+    assert trigger_dbt_cli_command.fn("dbt --help").success
+    assert "An ELT tool" in capsys.readouterr().out
+
+
 def test_a_summary_of_nothing_that_failed():
     assert "All nodes were successful." in create_summary_markdown({"Success": []}, "dbt run")
 
@@ -189,6 +204,20 @@ def test_an_operation_in_an_async_flow_ends_with_it(shop):
             return await other.run()
 
     assert asyncio.run(main()) == ["hello"]
+
+
+def test_all_output_of_an_operation_is_read(shop):
+    shop()
+    lines = DbtCoreOperation(commands=["seq 1 20000"], profiles_dir=".", stream_output=False).run()
+    assert lines == [str(number) for number in range(1, 20001)]
+
+
+def test_an_operation_has_an_environment_of_its_own(shop):
+    shop()
+    operation = DbtCoreOperation(commands=["echo $API_KEY"], env={"DBT_PROFILES_DIR": ".", "API_KEY": "hidden-1", "PLACE": "here"})
+    assert operation.run() == ["hidden-1"]  # and profiles.yml was found
+    assert "hidden-1" not in repr(operation)
+    assert "here" in repr(operation)
 
 
 def test_a_saved_operation_runs_after_loading(shop, profile):

@@ -16,7 +16,7 @@ from headrace_dbt.cli.credentials import DbtCliProfile
 from headrace_dbt.cli.operation import DbtCoreOperation, DbtProcess
 from headrace_dbt.cli.profiles_file import prepared_profiles_dir
 from headrace_dbt.cli.summary import consolidate_run_results, create_summary_markdown
-from headrace_dbt.utilities import long_options
+from headrace_dbt.utilities import command_of, long_options
 
 if TYPE_CHECKING:
     from headrace_dbt.sdk import dbtRunnerResult
@@ -93,12 +93,13 @@ def _trigger(
     title = f"dbt {command.strip().removeprefix('dbt ').strip()}"
     words += extra_command_args or []
     given = long_options(words)
-    if "--profiles-dir" not in given:
-        words += ["--profiles-dir", str(prepared_profiles_dir(profiles_dir, overwrite_profiles, dbt_cli_profile))]
-    if project_dir is not None and "--project-dir" not in given:
-        words += ["--project-dir", str(Path(project_dir).expanduser())]
-    if not given & {"--log-level", "--quiet"}:
-        words += ["--log-level", "none"]
+    if command_of(words):  # `dbt --version` takes none of these
+        if "--profiles-dir" not in given:
+            words += ["--profiles-dir", str(prepared_profiles_dir(profiles_dir, overwrite_profiles, dbt_cli_profile))]
+        if project_dir is not None and "--project-dir" not in given:
+            words += ["--project-dir", str(Path(project_dir).expanduser())]
+        if not given & {"--log-level", "--quiet"}:
+            words += ["--log-level", "none"]
     from headrace_dbt.core.invocation import invoke, turn
 
     logger = _logger()

@@ -18,6 +18,7 @@ from typing import IO, Any, Literal, Self
 from pydantic import Field, PrivateAttr
 
 from headrace.blocks.abstract import JobBlock, JobRun
+from headrace.blocks.credentials import is_secret_name
 from headrace.utilities.asyncutils import blocking, twins
 from headrace_dbt.cli.credentials import DbtCliProfile
 from headrace_dbt.cli.profiles_file import prepared_profiles_dir
@@ -25,6 +26,7 @@ from headrace_dbt.cli.profiles_file import prepared_profiles_dir
 _IS_WINDOWS = os.name == "nt"
 _GRACE_SECONDS = 5.0
 _DRAIN_SECONDS = 2.0
+_DRAIN_SECONDS_MAX = 60.0
 _STDERR_LINES_KEPT = 50
 
 
@@ -38,6 +40,7 @@ class DbtProcess(JobRun[list[str]]):
         self._lines: list[str] = []
         self._stderr_tail: deque[str] = deque(maxlen=_STDERR_LINES_KEPT)
         self._log = self.logger  # that of the run that starts it; the threads belong to none
+        self._lines_read = 0
         self._readers = [self._reader(process.stdout, self._lines), self._reader(process.stderr, self._stderr_tail)]
 
     def _reader(self, stream: IO[str] | None, lines: list[str] | deque[str]) -> threading.Thread:
@@ -46,12 +49,22 @@ class DbtProcess(JobRun[list[str]]):
                 for raw in stream or ():
                     line = raw.rstrip("\r\n")
                     lines.append(line)
+                    self._lines_read += 1
                     if self._streams_output and line.strip():
                         self._log.info("PID %s stream output: %s", self.pid, line)
 
         thread = threading.Thread(target=copy_context().run, args=(read,), name=f"headrace-dbt-{self.pid}", daemon=True)
         thread.start()
         return thread
+
+    def _drain(self) -> None:
+        """Wait until the output is read, as long as there is more of it: a background process may hold the streams open as long as it likes."""
+        for _ in range(int(_DRAIN_SECONDS_MAX / _DRAIN_SECONDS)):
+            before = self._lines_read
+            for reader in self._readers:
+                reader.join(_DRAIN_SECONDS / len(self._readers))
+            if self._lines_read == before or not any(reader.is_alive() for reader in self._readers):
+                return
 
     @property
     def pid(self) -> int:
@@ -66,8 +79,7 @@ class DbtProcess(JobRun[list[str]]):
     def _wait(self) -> None:
         """Wait until the process has ended. Raises `RuntimeError`, with the end of its error output, when its return code is not 0."""
         code = self._process.wait()
-        for reader in self._readers:
-            reader.join(_DRAIN_SECONDS)  # a background process may hold the streams open for as long as it likes
+        self._drain()
         self._script.unlink(missing_ok=True)
         if code:
             tail = "\n".join(self._stderr_tail or self._lines[-_STDERR_LINES_KEPT:])
@@ -191,8 +203,13 @@ class DbtCoreOperation(JobBlock[list[str]]):
     run = blocking(arun)
     close, aclose = twins(_end_all)
 
+    def __repr_args__(self) -> Any:
+        for name, value in super().__repr_args__():
+            yield name, {key: "********" if is_secret_name(key) else item for key, item in self.env.items()} if name == "env" else value
+
     def _environment(self) -> dict[str, str]:
-        wanted = {"DBT_PROFILES_DIR": str(prepared_profiles_dir(self.profiles_dir, self.overwrite_profiles, self.dbt_cli_profile).absolute())}
+        profiles = prepared_profiles_dir(self.profiles_dir, self.overwrite_profiles, self.dbt_cli_profile, self.env)
+        wanted = {"DBT_PROFILES_DIR": str(profiles.absolute())}
         if self.project_dir is not None:
             wanted["DBT_PROJECT_DIR"] = str(self.project_dir.expanduser().absolute())
         own = str(Path(sys.executable).parent)  # dbt stands there when this environment is used without being activated

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +12,17 @@ if TYPE_CHECKING:
     from headrace_dbt.cli.credentials import DbtCliProfile
 
 
-def prepared_profiles_dir(profiles_dir: Path | str | None, overwrite_profiles: bool, dbt_cli_profile: DbtCliProfile | None) -> Path:
+def prepared_profiles_dir(
+    profiles_dir: Path | str | None, overwrite_profiles: bool, dbt_cli_profile: DbtCliProfile | None, environment: Mapping[str, str] | None = None
+) -> Path:
     """Return the directory of profiles.yml, written there if there is none or if it is to be overwritten.
 
-    `profiles_dir`: default `DBT_PROFILES_DIR`, else `~/.dbt`. The file holds passwords, so its owner alone can read it.
+    `profiles_dir`: default `DBT_PROFILES_DIR` of `environment` or else of this process, else `~/.dbt`. The file holds passwords, so its owner
+    alone can read it.
     Raises `ValueError` when a profile is needed and not given, or given and not wanted.
     """
-    folder = Path(profiles_dir or os.environ.get("DBT_PROFILES_DIR") or Path.home() / ".dbt").expanduser()
+    named = (environment or {}).get("DBT_PROFILES_DIR") or os.environ.get("DBT_PROFILES_DIR")
+    folder = Path(profiles_dir or named or Path.home() / ".dbt").expanduser()
     file = folder / "profiles.yml"
     if file.exists() and not overwrite_profiles:
         if dbt_cli_profile is not None:
@@ -32,8 +38,12 @@ def prepared_profiles_dir(profiles_dir: Path | str | None, overwrite_profiles: b
 
     content = yaml.safe_dump(dbt_cli_profile.get_profile(), sort_keys=False, allow_unicode=True)
     folder.mkdir(parents=True, exist_ok=True)
-    made = folder / f".profiles-{os.getpid()}.yml"
-    with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
-        stream.write(content)
-    made.replace(file)
+    handle, made = tempfile.mkstemp(prefix=".profiles-", suffix=".yml", dir=folder)  # for its owner alone
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(content)
+        Path(made).replace(file)
+    except BaseException:
+        Path(made).unlink(missing_ok=True)
+        raise
     return folder
