@@ -71,6 +71,30 @@ def stored() -> list[str]:
     return [one.event for one in drive(current_client().call(FILTER_EVENTS, wanted)).events]
 
 
+def test_a_proxy_for_https_does_not_stand_before_http(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+
+    async def body() -> None:
+        async with get_events_subscriber(EventFilter(), reconnection_attempts=0) as stream:
+            emit_event("proxied", THING)
+            async for heard in stream:
+                if heard.event == "proxied":
+                    return
+
+    run(body)
+
+
+def test_a_proxy_is_asked_for_websockets_as_for_requests(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+
+    async def body() -> None:
+        async with get_events_subscriber(EventFilter(), reconnection_attempts=0):
+            raise AssertionError("nothing listens at the proxy")
+
+    with pytest.raises(ServerUnreachable, match="websocket"):
+        run(body)
+
+
 def test_addresses_of_websockets() -> None:
     assert http_to_ws("https://host/api/") == "wss://host/api"
     assert events_in_socket_from_api_url("http://host/api") == "ws://host/api/events/in"

@@ -54,7 +54,7 @@ class Transport:
         self.timeout_seconds = timeout_seconds
         self._ca_file, self._is_verified = ca_file, is_verified
         self._tls: SSLContext | None = None
-        self._proxy = _proxy(parts)
+        self._proxy = proxy_of(parts)
         self._prefix = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if self._proxy is not None and not self._is_tls else ""
         shown = f"[{self._host}]" if ":" in self._host else self._host
         self._authority = shown if self._port == PORTS[parts.scheme] else f"{shown}:{self._port}"
@@ -245,8 +245,11 @@ class _Connection:
         self._buffer += received
 
 
-def _proxy(url: SplitResult) -> SplitResult | None:
-    """Return the proxy that the environment names for `url`, or None. These variables are everybody's, not settings of ours."""
+def proxy_of(url: SplitResult) -> SplitResult | None:
+    """Return the proxy that the environment names for `url`, or None. These variables are everybody's, not settings of ours.
+
+    Raises `ConfigurationError` for a proxy that is not reached by `http://`.
+    """
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
     from urllib.request import getproxies, proxy_bypass

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from headrace.client.transport import tls_context
+from headrace.client.transport import proxy_of, tls_context
 from headrace.model.errors import ConfigurationError, HeadraceHTTPStatusError, ServerUnreachable
 from headrace.settings import get_current_settings
 
@@ -102,6 +103,7 @@ class Reconnecting:
         api = settings.api
         tls = tls_context(api.ssl_cert_file, is_verified=not api.tls_insecure_skip_verify) if self.url.startswith("wss:") else None
         secret = api.auth_string or api.key
+        proxy = proxy_of(urlsplit(self.url.replace("ws", "http", 1)))  # the one of all other requests
         socket = await connect(
             self.url,
             subprotocols=[SUBPROTOCOL],
@@ -109,6 +111,7 @@ class Reconnecting:
             open_timeout=OPEN_SECONDS_MAX,
             max_size=None,
             ssl=tls,
+            proxy=proxy.geturl() if proxy is not None else None,
         )
         try:
             await socket.send(json.dumps({"type": "auth", "token": secret.get_secret_value() if secret is not None else None}))
