@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from textwrap import dedent
 
 import httpx
 import pytest
@@ -35,6 +39,50 @@ def test_an_engine_leaves_nothing_behind(tmp_path: Path) -> None:
     assert comes_true(lambda: not folder.exists())
     assert str(folder) not in Path("/proc/mounts").read_text()
     assert not bridge.exists()
+
+
+# What machines lack: made so in namespaces of the test's own, in a folder where `data` is the one that the engine gets.
+LACKING = {
+    "cgroups": "umount -R /sys/fs/cgroup",
+    "cgroups that can be written to": "for one in /sys/fs/cgroup/*; do mount -o remount,bind,ro $one; done",
+    "a /run that can be written to": "mount --bind /run /run && mount -o remount,bind,ro /run",
+    "a file system for overlays": "mkdir lower upper work && mount -t overlay none -o lowerdir=lower,upperdir=upper,workdir=work data",
+    "open files": "ulimit -n 1024",
+    "iptables": "touch nothing && for one in /usr/sbin/*tables* /usr/sbin/nft; do [ ! -e $one ] || mount --bind nothing $one; done",
+}
+START = """
+    import sys
+    from pathlib import Path
+    from headrace.testing import engines
+    process, address = engines.start_engine(Path("data").absolute())
+    with engines.DockerEngine(address).client() as client:
+        print(client.get("/info").json()["Driver"])
+    engines.stop_engine(process, address)
+    """
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short path, as sockets want it, and with `data` in it."""
+    with TemporaryDirectory(prefix="engine-") as made:
+        Path(made, "data").mkdir()
+        yield Path(made)
+
+
+@pytest.mark.parametrize("lacking", LACKING)
+def test_an_engine_starts_on_a_machine_that_lacks(lacking: str, folder: Path) -> None:
+    script = f'{LACKING[lacking]}; exec "$@"'
+    command = ["unshare", "--mount", "--net", "sh", "-c", script, "sh", sys.executable, "-c", dedent(START)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == ("vfs" if "overlays" in lacking else "overlay2"), done.stderr
+    assert not [line for line in Path("/proc/mounts").read_text().splitlines() if str(folder) in line]
+
+
+def test_a_machine_where_no_engine_can_run_is_told_why_and_what_to_do(folder: Path) -> None:
+    command = ["setpriv", "--bounding-set", "-sys_admin", sys.executable, "-c", dedent(START)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    for words in ("failed to mount overlay: operation not permitted", "no container does", "start that with --privileged"):
+        assert words in done.stderr
 
 
 def test_a_container_has_its_environment_and_leaves_status_and_output(docker_engine: DockerEngine) -> None:

@@ -34,10 +34,10 @@ def test_a_missing_program_is_named_with_its_package(tmp_path: Path, monkeypatch
 
 
 def test_an_engine_that_does_not_start_says_what_it_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "dockerd"
-    program.write_text("#!/bin/sh\necho no cgroups here >&2\nexit 1\n")
-    program.chmod(0o755)
+    for name in ("dockerd", "busybox"):
+        (tmp_path / name).write_text("#!/bin/sh\necho no cgroups here >&2\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
-    with pytest.raises(ServiceMissing, match=r"(?s)dockerd does not start.*overlay2:\nno cgroups here.*vfs"):
+    with pytest.raises(ServiceMissing, match=r"(?s)dockerd does not start.*overlay2, or with.*vfs.*:\nno cgroups here\nCgroups are not mounted"):
         with shared_service("docker", tmp_path / "docker"):
             pass

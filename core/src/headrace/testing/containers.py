@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -29,11 +27,7 @@ REGISTRY_USER, REGISTRY_PASSWORD = "tester", "registry-password"
 BUSYBOX = "headrace-test/busybox:1"
 PYTHON = "headrace-test/python:1"
 
-_STORAGE_DRIVERS = ("overlay2", "vfs")
-"""The second works on every file system, slowly; the first does not where the folder lies on an overlay itself."""
-_STOP_SECONDS_MAX = 20.0
 _LONG_SECONDS = 120.0
-_ENGINE_MISSING = "These tests need a Docker engine: apt-get install docker.io."
 _REGISTRY_MISSING = "These tests need a Docker registry: apt-get install docker-registry."
 _BUSYBOX_MISSING = "These tests make images from busybox, linked statically: apt-get install busybox-static."
 # The password above, as docker-registry wants it.
@@ -140,11 +134,17 @@ def _text(logged: bytes) -> str:
 # --- images
 
 
-def _busybox_files() -> IO[bytes]:
-    """Return a tar archive with busybox and a link for each of its programs."""
+def busybox_program() -> str:
+    """Return the path of a busybox that needs no libraries. Raises `ServiceMissing`."""
     program = shutil.which("busybox")
     if program is None or b"/ld-linux" in Path(program).read_bytes():
         raise ServiceMissing(_BUSYBOX_MISSING)
+    return str(Path(program).resolve())
+
+
+def _busybox_files() -> IO[bytes]:
+    """Return a tar archive with busybox and a link for each of its programs."""
+    program = busybox_program()
     names = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split()
     packed = BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
@@ -184,64 +184,7 @@ def _python_folders() -> list[str]:
     return [folder for folder in found if not any(folder.startswith(f"{other}/") for other in found)]
 
 
-# --- starting and stopping
-
-
-def start_engine(data: Path) -> tuple[subprocess.Popen[Any], str]:
-    """Start a Docker engine in a folder of its own. Raises `ServiceMissing`."""
-    program = shutil.which("dockerd")
-    if program is None:
-        raise ServiceMissing(_ENGINE_MISSING)
-    if os.geteuid() != 0:
-        raise ServiceMissing(
-            "The Docker engine of these tests is started by them, and needs root for that. Run the tests as root, or leave them out."
-        )
-    said: list[str] = []
-    for driver in _STORAGE_DRIVERS:
-        try:
-            return _start_dockerd(program, data / driver, driver)
-        except ServiceMissing as missing:
-            said.append(f"with the storage driver {driver}:\n{str(missing)[-1500:]}")
-    reasons = "\n".join(said)
-    raise ServiceMissing(f"dockerd does not start on this machine; it needs cgroups, mounts and runc (apt-get install docker.io). It said {reasons}")
-
-
-def _start_dockerd(program: str, folder: Path, driver: str) -> tuple[subprocess.Popen[Any], str]:
-    folder.mkdir()
-    socket, log = folder / "docker.sock", folder / "log"
-    words = ["--data-root", folder / "data", "--exec-root", folder / "exec", "--pidfile", folder / "pid", "-H", f"unix://{socket}"]
-    words += ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false", "--userland-proxy=false"]
-    words += [f"--storage-driver={driver}", "--default-ulimit", "nofile=20000:20000", "--exec-opt", "native.cgroupdriver=cgroupfs"]
-    with log.open("wb") as out:
-        process = subprocess.Popen([program, *words], stdout=out, stderr=out, cwd=folder)
-    engine = DockerEngine(f"unix://{socket}")
-
-    def answers() -> bool:
-        with suppress(httpx.TransportError), engine.client() as client:
-            return socket.exists() and client.get("/_ping", timeout=5).text == "OK"
-        return False
-
-    try:
-        wait_for(answers, process, log)
-    except ServiceMissing:
-        stop_engine(process, engine.address)
-        raise
-    return process, engine.address
-
-
-def stop_engine(process: subprocess.Popen[Any], address: str) -> None:
-    """End a Docker engine, with every container and network that it still has."""
-    with suppress(httpx.HTTPError), DockerEngine(address).client() as client:
-        for container in client.get("/containers/json", params={"all": True}, timeout=5).json():
-            client.delete(f"/containers/{container['Id']}", params={"force": True}, timeout=5)
-        client.post("/networks/prune", timeout=5)  # their bridges would stay on the machine
-    process.send_signal(signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(_STOP_SECONDS_MAX)
-    folder = str(Path(address.removeprefix("unix://")).parent)
-    mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-    for place in reversed([place for place in mounted if place.startswith(f"{folder}/")]):  # else the folder cannot be removed
-        subprocess.run(["umount", "--lazy", place], capture_output=True, check=False)
+# --- registries
 
 
 def start_registry(data: Path) -> tuple[subprocess.Popen[Any], str]:

@@ -20,15 +20,22 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 
 from headrace.model import clock, ids
-from headrace.testing import containers
-from headrace.testing.starting import START_SECONDS_MAX, ServiceMissing, free_port, is_open, wait_for
+from headrace.testing import containers, engines
+from headrace.testing.starting import ServiceMissing, free_port, is_open, wait_for
 
 STOP_SECONDS_MAX = 60.0
+KEEPER_SECONDS_MAX = 240.0
+"""How long a keeper may take until its service runs: one that does not start in one way is tried in others."""
+FOLDER_SIZE_MAX = 40
+"""How long the path of the folder for temporary files may be: services make sockets deep below it, whose paths Linux limits to 107."""
+SAID_MAX = 6000
+"""How much of what a service said that did not start is told: its last characters."""
 TEMPLATE = "headrace_template"
 _POSTGRES_OPTIONS = {
     "listen_addresses": "127.0.0.1",
@@ -58,20 +65,26 @@ def shared_service(kind: str, folder: Path) -> Generator[str, None, None]:
 
 
 def _start_keeper(kind: str, folder: Path, state: Path) -> None:
-    with (folder / f"{kind}.log").open("wb") as log:
+    said = folder / f"{kind}.log"
+    with said.open("wb") as log:
         keeper = subprocess.Popen(
             [sys.executable, "-m", "headrace.testing.services", kind, str(folder)], stdout=log, stderr=log, start_new_session=True
         )
-    deadline = clock.SystemClock().monotonic() + START_SECONDS_MAX
+    deadline = clock.SystemClock().monotonic() + KEEPER_SECONDS_MAX
     while not state.exists():
-        if keeper.poll() is not None or clock.SystemClock().monotonic() > deadline:
-            raise ServiceMissing((folder / f"{kind}.log").read_text(errors="replace").strip()[-2000:])
+        if keeper.poll() is not None:
+            raise ServiceMissing(said.read_text(errors="replace").strip()[-SAID_MAX:])
+        if clock.SystemClock().monotonic() > deadline:
+            keeper.terminate()
+            last = said.read_text(errors="replace").strip()[-SAID_MAX:]
+            raise ServiceMissing(f"The service {kind!r} of these tests did not start within {KEEPER_SECONDS_MAX:g} seconds. {last}".strip())
         clock.SystemClock().sleep(0.01)
 
 
 def keep(kind: str, folder: Path) -> None:
-    """Run the service until nobody uses it any more."""
-    data = Path(tempfile.mkdtemp(prefix=f"headrace-{kind}-"))
+    """Run the service until nobody uses it any more, or this process is told to end."""
+    signal.signal(signal.SIGTERM, _leave)
+    data = Path(tempfile.mkdtemp(prefix=f"headrace-{kind}-", dir=_short_folder()))
     state = folder / f"{kind}.json"
     try:
         service = _SERVICES[kind]
@@ -82,12 +95,30 @@ def keep(kind: str, folder: Path) -> None:
             ready.replace(state)
             with _locked(folder / f"{kind}.users", fcntl.LOCK_EX):
                 state.unlink()
-                service.stop(process, address)
-                process.wait(STOP_SECONDS_MAX)
+                _end(service, process, address)
         finally:
-            process.kill()
+            state.unlink(missing_ok=True)
+            _end(service, process, address)
     finally:
         shutil.rmtree(data, ignore_errors=True)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(f"ended by the signal {number}")
+
+
+def _end(service: _Service, process: subprocess.Popen[Any], address: str) -> None:
+    if process.poll() is None:
+        service.stop(process, address)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS_MAX)
+        process.kill()
+
+
+def _short_folder() -> str:
+    """Return the folder for temporary files, or another whose path is shorter."""
+    usual = tempfile.gettempdir()
+    return usual if len(usual) <= FOLDER_SIZE_MAX or not os.access("/tmp", os.W_OK) else "/tmp"
 
 
 @contextlib.contextmanager
@@ -168,7 +199,7 @@ def _ended_by(number: signal.Signals) -> Callable[[subprocess.Popen[Any], str], 
 _SERVICES = {
     "postgres": _Service(_start_postgres, _ended_by(signal.SIGQUIT)),
     "redis": _Service(_start_redis, _ended_by(signal.SIGTERM)),
-    "docker": _Service(containers.start_engine, containers.stop_engine),
+    "docker": _Service(engines.start_engine, engines.stop_engine),
     "registry": _Service(containers.start_registry, _ended_by(signal.SIGTERM)),
     "private-registry": _Service(containers.start_private_registry, _ended_by(signal.SIGTERM)),
 }
