@@ -14,7 +14,8 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -97,10 +98,24 @@ def _run(words: list[str]) -> None:
         raise ServiceMissing(f"These tests need {PACKAGES[0]}, and it could not be installed into {PLACE}: {done.stderr.strip()[-2000:]}")
 
 
+@dataclass
+class Proxy:
+    """What stands before the emulator. Rows with a column `unknown` are refused."""
+
+    url: str = ""
+    posted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """The JSON that was posted, by path."""
+    lost: int = 0
+    """So many answers to jobs that begin are lost: a failure of the service is told, and the job is under way."""
+    jobs: set[str] = field(default_factory=set)
+    on_wait: Callable[[], None] | None = None
+    """What happens, once, while somebody waits for a query."""
+
+
 @contextlib.contextmanager
-def recording(emulator: str) -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
-    """Give an address before the emulator's, and the JSON that is posted to it by path. Rows with a column `unknown` are refused."""
-    posted: list[tuple[str, dict[str, Any]]] = []
+def recording(emulator: str) -> Iterator[Proxy]:
+    """Give a proxy before the emulator."""
+    proxy = Proxy()
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, format: str, *args: Any) -> None:
@@ -108,23 +123,40 @@ def recording(emulator: str) -> Iterator[tuple[str, list[tuple[str, dict[str, An
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            told = json.loads(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
-            posted.append((self.path, told))
+            told = {} if not body else json.loads(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
+            proxy.posted.append((self.path, told))
             refused = [index for index, row in enumerate(told.get("rows", [])) if "unknown" in row["json"]]
             if refused:
                 error = {"reason": "invalid", "location": "unknown", "message": "no such field: unknown."}
                 self.answer(200, json.dumps({"insertErrors": [{"index": index, "errors": [error]} for index in refused]}).encode())
+            elif self.is_known(told):
+                error = {"reason": "duplicate", "message": f"Already Exists: Job project-one:US.{told['jobReference']['jobId']}"}
+                self.answer(409, json.dumps({"error": {"code": 409, "message": error["message"], "errors": [error]}}).encode())
             else:
-                self.forward(body)
+                is_lost = proxy.lost > 0 and self.path.partition("?")[0].endswith("/jobs")
+                proxy.lost -= is_lost
+                self.forward(body, is_lost)
+
+        def is_known(self, told: dict[str, Any]) -> bool:
+            """Say whether a job has begun before, which BigQuery refuses and the emulator does not."""
+            job = told.get("jobReference", {}).get("jobId")
+            is_known = job in proxy.jobs
+            proxy.jobs |= {job} if job else set()
+            return is_known
 
         def do_GET(self) -> None:
+            happens, proxy.on_wait = proxy.on_wait if "/queries/" in self.path else None, None if "/queries/" in self.path else proxy.on_wait
+            if happens is not None:
+                happens()
             self.forward(None)
 
-        def forward(self, body: bytes | None) -> None:
+        def forward(self, body: bytes | None, is_lost: bool = False) -> None:
             headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "accept-encoding", "content-length")}
             try:
                 with urlopen(Request(f"{emulator}{self.path}", body, headers, method=self.command), timeout=60) as answer:
-                    self.answer(answer.status, answer.read())
+                    status, content = answer.status, answer.read()
+                    lost = b'{"error": {"code": 503, "message": "The answer was lost.", "errors": [{"reason": "backendError"}]}}'
+                    self.answer(503, lost) if is_lost else self.answer(status, content)
             except HTTPError as error:
                 self.answer(error.code, error.read())
 
@@ -138,7 +170,8 @@ def recording(emulator: str) -> Iterator[tuple[str, list[tuple[str, dict[str, An
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", posted
+        proxy.url = f"http://127.0.0.1:{server.server_address[1]}"
+        yield proxy
     finally:
         server.shutdown()
         server.server_close()

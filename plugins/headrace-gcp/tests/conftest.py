@@ -18,7 +18,7 @@ from headrace.testing.starting import free_port, is_open, wait_for
 from headrace.testing.utilities import headrace_test_harness
 from headrace_gcp import GcpCredentials, GcsBucket
 
-from .bigquery_server import recording, shared_emulator
+from .bigquery_server import Proxy, recording, shared_emulator
 from .google_login import GoogleLogin, google_login, service_account_info
 
 __all__ = ["docker_engine"]
@@ -118,11 +118,11 @@ def bigquery(bigquery_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def bigquery_posts(bigquery: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, dict[str, Any]]]]:
-    """Give what is posted to that BigQuery, by path; see `recording`."""
-    with recording(bigquery) as (address, posted):
-        monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_ENDPOINTS", f'{{"bigquery": "{address}"}}')
-        yield posted
+def bigquery_proxy(bigquery: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """Give what stands before that BigQuery, and knows what is posted to it."""
+    with recording(bigquery) as proxy:
+        monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_ENDPOINTS", f'{{"bigquery": "{proxy.url}"}}')
+        yield proxy
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,6 +28,8 @@ from headrace_gcp.bigquery import (
     bigquery_load_file,
     bigquery_query,
 )
+
+from .bigquery_server import Proxy
 
 
 @pytest.fixture
@@ -75,18 +79,35 @@ def test_a_missing_table_comes_with_advice(warehouse: BigQueryWarehouse, dataset
         warehouse.execute(f"DELETE FROM {dataset}.missing WHERE TRUE")
 
 
-def test_a_query_is_stopped_when_its_run_is_interrupted(warehouse: BigQueryWarehouse, monkeypatch: pytest.MonkeyPatch):
-    stopped: list[str] = []
-    client = warehouse.get_connection()._client
+def test_a_query_is_stopped_when_its_run_is_interrupted(bigquery_proxy: Proxy, credentials: GcpCredentials):
+    def interrupt() -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
-    def interrupted(*args: Any, **kwargs: Any) -> Any:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(client, "query", interrupted)  # the SDK's: what waits for the answer, where a signal comes
-    monkeypatch.setattr(client, "cancel_job", stopped.append)
-    with pytest.raises(KeyboardInterrupt):
+    bigquery_proxy.on_wait = interrupt
+    with BigQueryWarehouse(gcp_credentials=credentials) as warehouse, pytest.raises(KeyboardInterrupt):
         warehouse.execute("SELECT 1")
-    assert [one.startswith("headrace_") for one in stopped] == [True]
+    stopped = [path for path, _ in bigquery_proxy.posted if "/cancel" in path]
+    (asked,) = [body["jobReference"]["jobId"] for path, body in bigquery_proxy.posted if "/cancel" not in path]
+    assert [f"/jobs/{asked}/cancel" in path for path in stopped] == [True]
+
+
+def test_a_job_whose_answer_was_lost_is_found_again(bigquery_proxy: Proxy, credentials: GcpCredentials, dataset: str, bigquery_objects: Path):
+    (bigquery_objects / dataset).mkdir()
+    (bigquery_objects / dataset / "ids.csv").write_text("id\n2\n")
+
+    @flow
+    def work() -> list[Any]:
+        with BigQueryWarehouse(gcp_credentials=credentials) as warehouse:
+            warehouse.execute(f"CREATE TABLE {dataset}.once (id INT64)")
+            bigquery_proxy.lost = 1
+            warehouse.execute(f"INSERT INTO {dataset}.once (id) VALUES (%(id)s)", {"id": 1})
+            bigquery_proxy.lost = 1
+            bigquery_load_cloud_storage(dataset, "once", f"gs://{dataset}/ids.csv", credentials, job_config={"skip_leading_rows": 1})
+            bigquery_proxy.lost = 1
+            return warehouse.fetch_all(f"SELECT id FROM {dataset}.once ORDER BY id")
+
+    assert [row.id for row in work()] == [1, 2]
+    assert bigquery_proxy.lost == 0
 
 
 def test_a_service_that_hangs_is_given_up(credentials: GcpCredentials, monkeypatch: pytest.MonkeyPatch):
@@ -116,9 +137,9 @@ def test_a_query_returns_rows_or_what_is_made_of_them(bigquery: str, credentials
     assert len(ask(query, credentials, job_config={"query_parameters": []}, query_params=least, dry_run_max_bytes=10**9)) == 2
 
 
-def test_rows_are_written_to_a_table(bigquery_posts: list[tuple[str, dict[str, Any]]], credentials: GcpCredentials):
+def test_rows_are_written_to_a_table(bigquery_proxy: Proxy, credentials: GcpCredentials):
     assert ask("SELECT 42 AS answer", credentials, dataset="d", table="answers") == []
-    asked = next(body["configuration"]["query"] for path, body in bigquery_posts if "/jobs" in path)
+    asked = next(body["configuration"]["query"] for path, body in bigquery_proxy.posted if "/jobs" in path)
     assert asked["destinationTable"] == {"projectId": "project-one", "datasetId": "d", "tableId": "answers"}
     assert [row.answer for row in ask("SELECT 42 AS answer", credentials, dataset="d", table="answers", result_transformer=list)] == [42]
     with pytest.raises(ValueError, match="Give both dataset and table"):
@@ -149,9 +170,7 @@ def test_tables_are_made_once_and_filled(bigquery: str, credentials: GcpCredenti
     assert [row.name for row in work()] == ["Ford", "Marvin", "Trillian"]
 
 
-def test_wrong_rows_a_missing_file_and_a_missing_schema_are_told(
-    bigquery_posts: list[tuple[str, dict[str, Any]]], credentials: GcpCredentials, dataset: str
-):
+def test_wrong_rows_a_missing_file_and_a_missing_schema_are_told(bigquery_proxy: Proxy, credentials: GcpCredentials, dataset: str):
     @flow
     def work() -> None:
         bigquery_create_table(dataset, "people", credentials, schema=SCHEMA)

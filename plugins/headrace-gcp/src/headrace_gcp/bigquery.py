@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import re
 import secrets
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,13 +14,20 @@ from pydantic import Field
 
 from headrace import get_run_logger, task
 from headrace.blocks.databases import CursorDatabase
-from headrace_gcp.credentials import GcpCredentials, endpoint
+from headrace_gcp.credentials import GcpCredentials, endpoint, needing
+from headrace_gcp.progress import mebibytes, telling
 from headrace_gcp.tasks import waiting
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client, ExternalConfig, LoadJob, SchemaField, TimePartitioning
     from google.cloud.bigquery.dbapi import Connection, Cursor
     from google.cloud.bigquery.table import Row
+
+
+NEWS_SECONDS = (30.0, 60.0)
+"""After how long it is told that a job is still under way, and how often."""
+
+CANCEL_SECONDS_MAX = 10.0
 
 
 class QueryTooLarge(ValueError, RuntimeError):
@@ -41,28 +49,22 @@ class BigQueryWarehouse(CursorDatabase):
 
     def open_connection(self) -> Connection:
         """Make a DB-API connection."""
-        client = self.gcp_credentials.get_bigquery_client()
+        client: Any = _Queries(self.gcp_credentials.get_bigquery_client(), self.logger)
         from google.cloud.bigquery import dbapi
 
-        return dbapi.connect(client=client, prefer_bqstorage_client=not endpoint("bigquery", ""))
+        return dbapi.connect(client=client, prefer_bqstorage_client=_has_fast_reads())
 
     def run_on(self, cursor: Cursor, operation: str, parameters: Any, options: Mapping[str, Any]) -> None:
-        """Run a query as a job of its own, and stop that when nobody waits for it any more."""
+        """Run a query as a job of its own."""
         from google.cloud.bigquery import QueryJobConfig
         from google.cloud.bigquery.dbapi import DatabaseError
 
-        given = {"job_id": f"headrace_{secrets.token_hex(16)}", **options}
+        given = {"job_id": _job_id(), **options}
         given["job_config"] = copy.deepcopy(given.get("job_config") or QueryJobConfig())
-        client: Any = getattr(cursor.connection, "_client")  # noqa: B009  # the SDK has no public way from a cursor to its client
         try:
             cursor.execute(operation, parameters, **given)
         except DatabaseError as error:
             raise DatabaseError(f"{error.args[0]}{_advice(error.args[0], self.gcp_credentials)}") from error
-        except Exception:
-            raise
-        except BaseException:
-            client.cancel_job(given["job_id"])
-            raise
 
     def run_many_on(self, cursor: Cursor, operation: str, seq_of_parameters: Sequence[Any], options: Mapping[str, Any]) -> None:
         """Run a query for each set of parameters, one after the other."""
@@ -107,10 +109,11 @@ def bigquery_query(
         if dataset is not None and table is not None:
             config.destination = _table(client, dataset, table)
         logger.info("Running BigQuery query.")
-        job = client.query(query, job_config=config)
-        rows = _finished(job)
+        rows = _finished(client.query(query, job_config=config), logger)
         if to_dataframe:
-            return rows.to_dataframe()
+            with needing("bigquery"):
+                import db_dtypes  # noqa: F401  # pyright: ignore[reportUnusedImport]  # the SDK's own error tells of no extra
+            return rows.to_dataframe(create_bqstorage_client=_has_fast_reads())
         if result_transformer is not None:
             return result_transformer(list(rows))
         return list(rows) if dataset is None else []
@@ -195,7 +198,9 @@ def bigquery_load_cloud_storage(
     with _client(gcp_credentials, project, location) as client:
         get_run_logger().info("Loading into %s from Cloud Storage: %s.", dataset, uri)
         config = _load_config(schema, job_config)
-        return _loaded(client.load_table_from_uri(uri, _table(client, dataset, table), job_config=config), f"{dataset}.{table}")
+        wanted = _table(client, dataset, table)
+        job = _begun(client, lambda job_id: client.load_table_from_uri(uri, wanted, job_id=job_id, job_config=config))
+        return _loaded(job, f"{dataset}.{table}")
 
 
 @task
@@ -220,9 +225,10 @@ def bigquery_load_file(
     if not file.is_file():
         raise ValueError(f"There is no file {str(file)!r} to load.")
     with _client(gcp_credentials, project, location) as client:
-        get_run_logger().info("Loading into %s from the file %s.", dataset, file)
-        wanted = _table(client, dataset, table)
-        with file.open("rb") as content:
+        logger = get_run_logger()
+        logger.info("Loading into %s from the file %s.", dataset, file)
+        wanted, total = _table(client, dataset, table), mebibytes(size or file.stat().st_size)
+        with file.open("rb") as content, telling(lambda _: logger.info("Sent %s of %s.", mebibytes(content.tell()), total)):
             job = client.load_table_from_file(
                 content, wanted, rewind=rewind, size=size, location=location, job_config=_load_config(schema, job_config)
             )
@@ -279,15 +285,65 @@ def _check_size(client: Client, query: str, config: Any, bytes_max: int) -> None
         raise QueryTooLarge(f"The query would read {size:,} bytes, and it may read {bytes_max:,}; it was not run.")
 
 
-def _finished(job: Any) -> Any:
-    """Wait for a job and return its result. A job that nobody waits for any more is stopped."""
+class _Queries:
+    """A client for the SDK's DB-API. Queries are jobs whose ids are known before they begin; what waits for them is `_finished`."""
+
+    def __init__(self, client: Client, logger: Any) -> None:
+        self._client, self._logger = client, logger
+
+    def query(self, query: str, job_id: str, **options: Any) -> _Waited:
+        return _Waited(_begun(self._client, lambda job_id: self._client.query(query, job_id=job_id, **options), job_id), self._logger)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+class _Waited:
+    def __init__(self, job: Any, logger: Any) -> None:
+        self._job, self._logger = job, logger
+
+    def result(self, **options: Any) -> Any:
+        return _finished(self._job, self._logger, **options)
+
+
+def _job_id() -> str:
+    return f"headrace_{secrets.token_hex(16)}"
+
+
+def _begun(client: Client, begin: Callable[[str], Any], job_id: str | None = None) -> Any:
+    """Begin a job and return it, once: when the answer is lost and the SDK asks again, the job is found by its id."""
+    from google.api_core.exceptions import Conflict
+
+    job_id = job_id or _job_id()
     try:
-        return job.result()
+        return begin(job_id)
+    except Conflict as error:
+        place = re.search(rf":([\w-]+)\.{job_id}\b", str(error.message))  # "Already Exists: Job project:EU.headrace_0123"
+        return client.get_job(job_id, location=place[1] if place else client.location)
     except Exception:
         raise
     except BaseException:
-        job.cancel()
+        with suppress(Exception):  # it may have begun before the request was interrupted
+            client.cancel_job(job_id, retry=None, timeout=CANCEL_SECONDS_MAX)
         raise
+
+
+def _finished(job: Any, logger: Any, **options: Any) -> Any:
+    """Wait for a job and return its result. A job that nobody waits for any more is stopped."""
+    try:
+        with telling(lambda seconds: logger.info("The job %s has been under way for %d seconds.", job.job_id, seconds), *NEWS_SECONDS):
+            return job.result(**options)
+    except Exception:
+        raise
+    except BaseException:
+        with suppress(Exception):  # who has been interrupted does not wait for a service that is away
+            job.cancel(retry=None, timeout=CANCEL_SECONDS_MAX)
+        raise
+
+
+def _has_fast_reads() -> bool:
+    """Say whether rows may come by the Storage Read API, where its SDK is installed: not from another address, which has none of its own."""
+    return not endpoint("bigquery", "")
 
 
 def _load_config(schema: list[SchemaField] | None, job_config: dict[str, Any] | None) -> Any:
@@ -302,8 +358,9 @@ def _load_config(schema: list[SchemaField] | None, job_config: dict[str, Any] | 
 
 
 def _loaded(job: Any, target: str) -> LoadJob:
-    _finished(job)
-    get_run_logger().info("Loaded %s rows into %s.", job.output_rows, target)
+    logger = get_run_logger()
+    _finished(job, logger)
+    logger.info("Loaded %s rows into %s.", job.output_rows, target)
     return job
 
 
