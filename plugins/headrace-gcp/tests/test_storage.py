@@ -38,6 +38,8 @@ from headrace_gcp.cloud_storage import (
 from headrace_gcp.deployments.steps import pull_from_gcs, push_to_gcs
 from headrace_gcp.storage_parts import PART_BYTES, download_parts
 
+from .cloud_run_server import wait_until
+
 FRAME = pandas.DataFrame({"name": ["Marvin", "Ford"], "age": [37, 42]})
 
 # --- the block
@@ -192,6 +194,25 @@ def test_tasks_move_single_objects(bucket: GcsBucket, tmp_path: Path):
             cloud_storage_download_blob_as_bytes(name, "missing", credentials)
 
     work()
+
+
+def test_a_long_transfer_tells_how_far_it_is(bucket: GcsBucket, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (tmp_path / "film.mp4").write_bytes(b"x" * 2**20)
+
+    class Slow(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            found = super().read(size)
+            wait_until(lambda: " 2 MiB in " in caplog.text or not found)
+            return found
+
+    @flow
+    def work() -> None:
+        cloud_storage_upload_blob_from_file(Slow(b"x" * 2**21), bucket.bucket, "slow", bucket.gcp_credentials)
+        cloud_storage_upload_blob_from_file(tmp_path / "film.mp4", bucket.bucket, "film", bucket.gcp_credentials)
+
+    work()
+    assert "Uploaded 2 MiB in 5 seconds so far." in caplog.text
+    assert bucket.get_bucket().get_blob("film").content_type == "video/mp4"
 
 
 def test_async_flows_await_the_twins(bucket: GcsBucket):

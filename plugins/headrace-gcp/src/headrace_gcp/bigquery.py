@@ -310,7 +310,7 @@ def _job_id() -> str:
     return f"headrace_{secrets.token_hex(16)}"
 
 
-def _begun(client: Client, begin: Callable[[str], Any], job_id: str | None = None) -> Any:
+def _begun(client: Any, begin: Callable[[str], Any], job_id: str | None = None) -> Any:
     """Begin a job and return it, once: when the answer is lost and the SDK asks again, the job is found by its id."""
     from google.api_core.exceptions import Conflict
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+import mimetypes
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from headrace import get_run_logger, task
 from headrace.blocks.credentials import revealed
 from headrace_gcp.credentials import GcpCredentials
+from headrace_gcp.progress import mebibytes, telling
 from headrace_gcp.storage_driver import GcsDriver
 from headrace_gcp.tasks import waiting
 
@@ -48,8 +50,10 @@ def cloud_storage_download_blob_as_bytes(
     `chunk_size`: bytes to fetch with one request, a multiple of 256 KiB. `encryption_key`: that of the customer, 32 bytes. Raises `ObjectNotFound`.
     """
     get_run_logger().info("Downloading blob named %s from the %s bucket.", blob, bucket)
-    with _blob(bucket, blob, gcp_credentials, chunk_size, encryption_key, project) as found:
-        return found.download_as_bytes(timeout=timeout, **download_kwargs)
+    content = BytesIO()
+    with _blob(bucket, blob, gcp_credentials, chunk_size, encryption_key, project) as found, _telling("Downloaded", content.tell):
+        found.download_to_file(content, timeout=timeout, **download_kwargs)
+    return content.getvalue()
 
 
 @task
@@ -73,7 +77,7 @@ def cloud_storage_download_blob_to_file(
     if Path(path).is_dir():
         path = type(path)(Path(path).joinpath(*[part for part in blob.split("/") if part not in ("", ".", "..")]))
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with _blob(bucket, blob, gcp_credentials, chunk_size, encryption_key, project) as found:
+    with _blob(bucket, blob, gcp_credentials, chunk_size, encryption_key, project) as found, _telling("Downloaded", lambda: _size(path)):
         found.download_to_filename(str(path), timeout=timeout, **download_kwargs)
     return path
 
@@ -117,14 +121,18 @@ def cloud_storage_upload_blob_from_file(
 ) -> str:
     """Upload a file, or what an open file holds from its start, replacing what is there; return the object's name.
 
-    `upload_kwargs` go to the SDK's `Blob.upload_from_filename` or `Blob.upload_from_file`.
+    `upload_kwargs` go to the SDK's `Blob.upload_from_file`, as those of `Blob.upload_from_filename`.
     """
     get_run_logger().info("Uploading blob named %s to the %s bucket.", blob, bucket)
-    with _blob(bucket, blob, gcp_credentials, chunk_size, encryption_key, project) as found:
+    with (
+        _blob(bucket, blob, gcp_credentials, chunk_size, encryption_key, project) as found,
+        Path(file).expanduser().open("rb") if isinstance(file, str | Path) else nullcontext(file) as content,
+        _telling("Uploaded", content.tell),
+    ):
         if isinstance(file, str | Path):
-            found.upload_from_filename(str(Path(file).expanduser()), content_type=content_type, timeout=timeout, **upload_kwargs)
-        else:
-            found.upload_from_file(file, content_type=content_type, timeout=timeout, **{"rewind": True, **upload_kwargs})
+            upload_kwargs = {"size": _size(Path(file).expanduser()), **upload_kwargs}
+            content_type = content_type or mimetypes.guess_type(file)[0]
+        found.upload_from_file(content, content_type=content_type, timeout=timeout, **{"rewind": True, **upload_kwargs})
     return blob
 
 
@@ -156,6 +164,16 @@ acloud_storage_download_blob_as_bytes = waiting(cloud_storage_download_blob_as_b
 acloud_storage_download_blob_to_file = waiting(cloud_storage_download_blob_to_file)
 acloud_storage_upload_blob_from_string = waiting(cloud_storage_upload_blob_from_string)
 acloud_storage_upload_blob_from_file = waiting(cloud_storage_upload_blob_from_file)
+
+
+def _telling(what: str, size: Callable[[], int]) -> AbstractContextManager[None]:
+    """Tell of a long transfer how far it is."""
+    logger = get_run_logger()
+    return telling(lambda seconds: logger.info("%s %s in %d seconds so far.", what, mebibytes(size()), seconds))
+
+
+def _size(path: str | Path) -> int:
+    return Path(path).stat().st_size if Path(path).exists() else 0
 
 
 @contextmanager
