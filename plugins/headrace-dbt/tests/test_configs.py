@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -132,6 +133,19 @@ def test_snowflake():
         SnowflakeTargetConfigs(connector={"account": "a"}).get_configs()
 
 
+def test_a_private_key_reaches_dbt_in_order():
+    class Orderly(StandInSnowflakeCredentials):
+        _block_type_slug = "stand-in-orderly-snowflake-credentials"
+
+        def resolve_private_key(self) -> bytes:
+            return b"der of the key"
+
+    credentials = Orderly(account="acme", user="me", password="its passphrase once", private_key=b"PEM of one line")
+    found = SnowflakeTargetConfigs(connector=connector().model_copy(update={"credentials": credentials})).get_configs()
+    assert base64.b64decode(found["private_key"]) == b"der of the key"
+    assert "password" not in found
+
+
 def test_bigquery():
     assert BigQueryTargetConfigs(schema="s").get_configs() == {"type": "bigquery", "schema": "s", "threads": 4, "method": "oauth"}
     file = StandInGcpCredentials(service_account_file="/keys/a.json", project="p")
@@ -142,6 +156,12 @@ def test_bigquery():
     assert found["keyfile_json"] == {"project_id": "p", "private_key": "word"}
     assert found["project"] == "p"
     assert BigQueryTargetConfigs(schema="s", project="own", credentials=info).get_configs()["project"] == "own"
+    saved = {"block_type_slug": "gcp-credentials", "service_account_info": {"project_id": "p", "private_key": "word"}, "project": None}
+    configs = BigQueryTargetConfigs(schema="s", credentials=saved)  # its plugin is not installed here
+    assert configs.get_configs() == BigQueryTargetConfigs(schema="s", credentials=info).get_configs()
+    assert "word" not in repr(configs)
+    with pytest.raises(MissingExtrasRequireError, match="'no-such-credentials', whose plugin is not installed"):
+        BigQueryTargetConfigs(schema="s", credentials={"block_type_slug": "no-such-credentials"})
 
 
 @pytest.mark.parametrize(

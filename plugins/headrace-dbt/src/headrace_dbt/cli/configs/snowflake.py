@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any, Literal
 
 from pydantic import Field
@@ -59,6 +60,10 @@ def _of_connector(connector: Block) -> dict[str, Any]:
     found = {name: getattr(credentials, name, None) for name in _KEYS}
     found.update({name: getattr(connector, name, None) for name in ("database", "warehouse")})
     found["schema"] = getattr(connector, "schema_", None)
+    if found["private_key"] is not None and hasattr(credentials, "resolve_private_key"):
+        # as dbt reads it: DER in base64. So line breaks that a PEM has lost do no harm, and what the passphrase was does not matter
+        found["private_key"] = base64.b64encode(credentials.resolve_private_key()).decode()
+        found["private_key_passphrase"] = found["password"] = None
     authenticator = in_clear(getattr(credentials, "authenticator", None))
     if authenticator == "okta_endpoint":
         found["authenticator"] = getattr(credentials, "endpoint", None)
