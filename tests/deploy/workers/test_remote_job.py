@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Iterator
 from typing import Any, cast
@@ -172,6 +173,7 @@ def test_a_job_that_takes_too_long_is_stopped(jobs: JobService) -> None:
     assert run.state is not None and run.state.is_crashed()
     assert jobs.jobs["job-0"].process.poll() is not None
     assert any("did not end within 0.1 seconds" in log.message for log in logs)
+    assert "did not end within 0.1 seconds" in str(run.state.message)
 
 
 def test_a_job_that_does_not_begin_is_stopped_and_says_what_it_waited_for(jobs: JobService) -> None:
@@ -181,9 +183,10 @@ def test_a_job_that_does_not_begin_is_stopped_and_says_what_it_waited_for(jobs: 
     assert run.state is not None and run.state.is_crashed()
     assert jobs.jobs["job-0"].process.poll() is not None
     told = [log.message for log in logs if "a place with 9 cores" in log.message]
-    assert len(told) == 2  # once while it waits, once at the end
+    assert len(told) == 3  # once while it waits, once when it is over, once with what that makes of the run
     assert "is pending" in told[0]
     assert "did not begin within 0.2 seconds" in told[1]
+    assert "crashed" in told[2]
 
 
 class HastyWorker(HutWorker):
@@ -213,8 +216,23 @@ def test_a_job_that_is_removed_meanwhile_has_an_unknown_end(jobs: JobService) ->
 
     run, logs = conducted({"service": jobs.url}, remove)
     assert run.state is not None and run.state.is_crashed()
-    assert "-1" in str(run.state.message)
+    assert "status code -1. There is no such job" in str(run.state.message)
+    assert "removed while it was watched" in str(run.state.message)
     assert any("removed while it was watched" in log.message for log in logs)
+
+
+def test_a_job_that_ends_because_its_run_is_cancelled_is_no_error(jobs: JobService) -> None:
+    python(jobs, "import time; time.sleep(600)")
+
+    async def cancel(client: HeadraceClient, worker: Any, run: FlowRun) -> None:
+        while "job-0" not in jobs.jobs:
+            await asyncio.sleep(0.01)
+        await client.set_flow_run_state(run.id, Cancelling())
+        await worker.cancel_runs()
+
+    run, logs = conducted({"service": jobs.url}, cancel)
+    assert run.state is not None and run.state.is_cancelled()
+    assert [log.message for log in logs if log.level >= logging.WARNING] == []
 
 
 def test_what_is_left_of_a_job_is_removed(jobs: JobService) -> None:

@@ -126,7 +126,7 @@ class AdoptedRun(OneRun):
             return
         finally:
             await asyncio.gather(stopping, return_exceptions=True)
-        await self._conclude(str(result.identifier), result.status_code)
+        await self._conclude(result)
 
     async def _configured(self) -> Any:
         run = self.flow_run

@@ -146,6 +146,18 @@ class BaseWorkerResult(BaseModel):
     identifier: str
     status_code: int
 
+    _reason: str = PrivateAttr(default="")
+
+    @property
+    def reason(self) -> str:
+        """Why the status code is none of the infrastructure's own, a sentence or more; empty when it is."""
+        return self._reason
+
+    def because(self, reason: str) -> Self:
+        """Note why the status code is none of the infrastructure's own. Returns this."""
+        self._reason = reason
+        return self
+
     def __bool__(self) -> bool:
         """Say whether it ended well."""
         return self.status_code == 0

@@ -17,7 +17,7 @@ from headrace.model.states import Cancelled, Crashed, InfrastructurePending
 
 if TYPE_CHECKING:
     from headrace.deploy.workers.base import AnyWorker
-    from headrace.deploy.workers.configuration import BaseJobConfiguration
+    from headrace.deploy.workers.configuration import BaseJobConfiguration, BaseWorkerResult
     from headrace.model.deployments import Deployment
     from headrace.model.flow_runs import FlowRun
     from headrace.model.flows import Flow
@@ -139,7 +139,7 @@ class OneRun:
                 self.worker.type,
                 self.flow_run.name,
             )
-        await self._conclude(str(result.identifier), result.status_code)
+        await self._conclude(result)
 
     async def _note_started(self) -> None:
         await self.status.is_started.wait()
@@ -147,8 +147,9 @@ class OneRun:
         if self.status.identifier is not None:
             await self._claims.note_infrastructure(self.id, self.status.identifier)
 
-    async def _conclude(self, identifier: str, status_code: int) -> None:
-        told = {"prefect.infrastructure.identifier": identifier, "prefect.infrastructure.status-code": str(status_code)}
+    async def _conclude(self, result: BaseWorkerResult) -> None:
+        status_code = result.status_code
+        told = {"prefect.infrastructure.identifier": str(result.identifier), "prefect.infrastructure.status-code": str(status_code)}
         await self.worker.tell("executed-flow-run", self.flow_run, told, follows=self._submitted)
         if self.is_cancelled:
             await self._claims.end(self.id, Cancelled(message=CANCELLED_MESSAGE))
@@ -162,7 +163,7 @@ class OneRun:
             await self._claims.end(self.id, Cancelled(message=CANCELLED_MESSAGE))
             return
         if status_code:
-            message = f"Flow run infrastructure exited with non-zero status code {status_code}. {explain(status_code)}".rstrip()
+            message = f"Flow run infrastructure exited with non-zero status code {status_code}. {result.reason or explain(status_code)}".rstrip()
         elif found.state.is_pending():
             message = NEVER_BEGAN_MESSAGE
         else:

@@ -233,7 +233,10 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
         status = await self._watched(identifier, configuration, output, logger)
         await output.finish()
         if status.exit_code != 0 and status.message:
-            logger.error("The job %s ended: %s", identifier, status.message)
+            one = self._runs.get(flow_run.id)
+            is_told_later = status.exit_code is None or status.exit_code == STATUS_UNKNOWN  # with the state that it makes of the run
+            level = logging.INFO if is_told_later or (one is not None and one.is_cancelled) else logging.ERROR  # what was wanted is no error
+            logger.log(level, "The job %s ended: %s", identifier, status.message)
         await self._tell_output(flow_run, output, logger)
         try:
             await self.call(self.clean_up, identifier, configuration)
@@ -393,7 +396,8 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
 
     def _result(self, identifier: str, status: JobStatus) -> R:
         code = STATUS_UNKNOWN if status.exit_code is None else status.exit_code
-        return cast("R", self.result_class(identifier=identifier, status_code=code))
+        result = self.result_class(identifier=identifier, status_code=code)
+        return cast("R", result.because(status.message or "Nobody knows how it ended.") if code == STATUS_UNKNOWN else result)
 
     async def pause(self, attempt: int) -> None:
         """Wait before the next try of a call."""
