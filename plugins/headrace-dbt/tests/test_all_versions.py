@@ -1,0 +1,59 @@
+"""The same tests of dbt's projects, on DuckDB and PostgreSQL, with the other minor version of dbt that is supported.
+
+The rest of the tests run with the version that the repository's constraints name, 1.11.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PLUGIN = Path(__file__).parents[1]
+ROOT = PLUGIN.parents[1]
+OTHER = "dbt-core>=1.10.2,<1.11"
+TESTS = ["test_runner.py", "test_commands.py", "test_configs.py::test_a_project_is_built_in_postgres"]
+FREE = re.compile(r"(dbt-|sqlparse|mashumaro|click|protobuf|pathspec|daff)", re.IGNORECASE)
+"""What the versions of dbt do not agree on."""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="headrace-dbt-") as name:  # an environment is too large for pytest's kept folders
+        yield Path(name)
+
+
+def environment_with(other: str, folder: Path) -> Path:
+    """Make an environment with this plugin, its tests' tools and another version of dbt; return its interpreter."""
+    uv = shutil.which("uv")
+    assert uv is not None, "This test makes an environment with uv: pip install uv"
+    python = folder / "environment" / "bin" / "python"
+    constraints = folder / "constraints.txt"
+    constraints.write_text("".join(line for line in (ROOT / "constraints.txt").open() if not FREE.match(line)))
+    parts = ["--editable", f"{ROOT / 'core'}[server]", "--editable", str(PLUGIN), other]
+    groups = [word for file in (ROOT, PLUGIN) for word in ("--group", f"{file / 'pyproject.toml'}:tests")]
+    for words in (
+        ["venv", "--python", sys.executable, str(python.parents[1])],
+        ["pip", "install", "--python", str(python), "--constraints", str(constraints), *parts, *groups],
+    ):
+        done = subprocess.run([uv, *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    return python
+
+
+def test_dbt_1_10_does_what_dbt_1_11_does(folder: Path) -> None:
+    python = environment_with(OTHER, folder)
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_") and name != "VIRTUAL_ENV"}
+    version = subprocess.run([python, "-c", "import dbt.version; print(dbt.version.installed)"], capture_output=True, text=True, check=True, env=own)
+    assert "1.10." in version.stdout
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={folder / 'tests'}", *(str(PLUGIN / "tests" / one) for one in TESTS)]
+    done = subprocess.run([python, *words], capture_output=True, text=True, check=False, env=own, cwd=ROOT)
+    assert done.returncode == 0, done.stdout[-20_000:]
+    assert " passed" in done.stdout
