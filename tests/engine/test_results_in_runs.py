@@ -13,6 +13,7 @@ import pytest
 
 from headrace import flow, task
 from headrace.cache_policies import INPUTS, NO_CACHE, RUN_ID, TASK_SOURCE, CacheKeyFnPolicy
+from headrace.client.orchestration import get_client
 from headrace.filesystems import LocalFileSystem
 from headrace.locking.filesystem import FileSystemLockManager
 from headrace.locking.memory import MemoryLockManager
@@ -496,3 +497,25 @@ def test_result_in_a_saved_block_is_found_by_the_id_in_the_state(tmp_path: Path)
     reference = drive(store.areference(record))
     assert reference["storage_block_id"] == str(block_id)
     assert drive(read_stored_result(ResultRecordMetadata.model_validate(json.loads(json.dumps(reference))))) == [1, 2]
+
+
+@pytest.mark.parametrize("by", ["option", "setting"])
+def test_result_in_a_block_that_was_only_named_is_found_from_elsewhere(by: str, tmp_path: Path) -> None:
+    id = LocalFileSystem(basepath=str(tmp_path / "kept")).save("kept")
+
+    named = "local-file-system/kept" if by == "option" else None
+
+    @task(result_storage=named)
+    def two() -> int:
+        return 2
+
+    @flow(persist_result=True, result_storage=named)
+    def both() -> int:
+        return two() + 1
+
+    with temporary_settings({"HEADRACE_RESULTS_DEFAULT_STORAGE_BLOCK": "local-file-system/kept"} if by == "setting" else {}):
+        both()
+    with get_client(sync_client=True) as client:
+        states = [run.state for run in (*client.read_task_runs(), *client.read_flow_runs())]
+    assert [state.data["storage_block_id"] for state in states if state is not None] == [str(id)] * 2
+    assert [state.result() for state in states if state is not None] == [2, 3]

@@ -274,8 +274,9 @@ class ResultStore:
     delete = blocking(adelete)
 
     async def areference(self, record: ResultRecord[Any]) -> dict[str, Any]:
-        """Return what another process needs to read the record: its metadata, with the whole path for a local folder."""
+        """Return what another process needs to read the record: its metadata, with the whole path for a local folder, or the block's id."""
         result_storage, _ = await self._storages()
+        record.metadata.storage_block_id = self.result_storage_block_id  # a block that is named is loaded after the record was made
         values = record.metadata.model_dump()
         if isinstance(result_storage, LocalStorage) and record.metadata.storage_key is not None:
             values["storage_key"] = str(result_storage.locate(record.metadata.storage_key))
