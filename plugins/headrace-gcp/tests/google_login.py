@@ -1,4 +1,7 @@
-"""What answers where service accounts log in (RFC 7523, as Google has it): tokens for assertions that the account's key has signed."""
+"""What answers where service accounts log in (RFC 7523, as Google has it): tokens for assertions that the account's key has signed.
+
+Tokens of others are exchanged too (RFC 8693), as workload identity federation does.
+"""
 
 from __future__ import annotations
 
@@ -53,6 +56,11 @@ def google_login() -> Iterator[GoogleLogin]:
 
         def do_POST(self) -> None:
             asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            if "subject_token" in asked:
+                login.asked.append({name: values[0] for name, values in asked.items()})
+                kind = asked["requested_token_type"][0]
+                self.answer(200, {"access_token": TOKEN, "issued_token_type": kind, "token_type": "Bearer", "expires_in": 3600})
+                return
             claims = verified(asked["assertion"][0])
             login.asked.append(claims or {})
             if claims is None:

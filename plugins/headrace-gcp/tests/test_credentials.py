@@ -45,6 +45,76 @@ def test_the_environment_is_asked_when_no_key_is_given(info: dict[str, Any], tmp
     assert GcpCredentials().get_cloud_storage_client(project="third").project == "third"
 
 
+def test_tokens_of_others_are_exchanged(login: GoogleLogin, tmp_path: Path):
+    """Workload identity federation. Nothing is asked of anybody before a token is needed."""
+    (tmp_path / "token").write_text("token-of-a-cluster")
+    pool = "//iam.googleapis.com/projects/42/locations/global/workloadIdentityPools/pool/providers/cluster"
+    info = {
+        "type": "external_account",
+        "audience": pool,
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": f"{login.url}/sts",
+        "credential_source": {"file": str(tmp_path / "token")},
+    }
+    found = GcpCredentials(service_account_info=info, project="project-two")
+    assert found.get_cloud_storage_client().project == "project-two"
+    assert found.account == "the login of these credentials"
+    assert found.get_access_token() == TOKEN
+    assert (login.asked[-1]["subject_token"], login.asked[-1]["audience"]) == ("token-of-a-cluster", pool)
+    with pytest.raises(ValueError, match="No project is known"):  # the service that knows it cannot be reached from here
+        GcpCredentials(service_account_info=info).resolve_project()
+
+
+USER = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"}
+IMPERSONATED = f"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{ACCOUNT}:generateAccessToken"
+ON_AWS = {"environment_id": "aws1", "regional_cred_verification_url": "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity"}
+FEDERATED = {"type": "external_account", "audience": "//iam.googleapis.com/x", "token_url": "https://sts.googleapis.com/v1/token"}
+
+
+@pytest.mark.parametrize(
+    ("info", "module", "account"),
+    [
+        (USER, "google.oauth2.credentials", None),
+        (
+            {"type": "impersonated_service_account", "service_account_impersonation_url": IMPERSONATED, "source_credentials": USER},
+            "google.auth.impersonated_credentials",
+            ACCOUNT,
+        ),
+        (
+            {**FEDERATED, "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request", "credential_source": ON_AWS},
+            "google.auth.aws",
+            None,
+        ),
+        (
+            {**FEDERATED, "subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "credential_source": {"executable": {"command": "x"}}},
+            "google.auth.pluggable",
+            None,
+        ),
+        (
+            {
+                **USER,
+                "type": "external_account_authorized_user",
+                "token_url": "https://sts.googleapis.com/v1/oauthtoken",
+                "token_info_url": "https://x",
+            },
+            "google.auth.external_account_authorized_user",
+            None,
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("error::DeprecationWarning:google.auth")
+def test_all_kinds_of_credentials_are_taken(info: dict[str, Any], module: str, account: str | None, tmp_path: Path):
+    (tmp_path / "file.json").write_text(json.dumps(info))
+    for found in (GcpCredentials(service_account_info=info), GcpCredentials(service_account_file=tmp_path / "file.json")):
+        assert type(found.get_credentials_from_service_account()).__module__ == module
+        assert found.service_account == account
+
+
+def test_an_unknown_kind_is_told_with_the_list():
+    with pytest.raises(ValueError, match="no credentials of the type .*. There are service_account, authorized_user, external_account"):
+        GcpCredentials(service_account_info={"type": "password"}).get_access_token()
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [

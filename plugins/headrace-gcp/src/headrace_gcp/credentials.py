@@ -39,8 +39,9 @@ class ClientType(Enum):
 class GcpCredentials(CredentialsBlock):
     """Logs in to Google Cloud: with a service account's key, as a file or as its content, or with the Application Default Credentials.
 
-    Files and contents may also be of other kinds that Google makes, as those for workload identity federation. Without either, Google's rules
-    find credentials: GOOGLE_APPLICATION_CREDENTIALS, those of `gcloud auth application-default login`, those of the machine that this runs on.
+    Files and contents may also be of other kinds that Google makes: logins of users, workload identity federation, impersonation of a service
+    account. Without either, Google's rules find credentials: GOOGLE_APPLICATION_CREDENTIALS, those of `gcloud auth application-default login`,
+    those of the machine that this runs on.
     """
 
     _block_type_name: ClassVar[str | None] = "GCP Credentials"
@@ -98,7 +99,8 @@ class GcpCredentials(CredentialsBlock):
     @property
     def account(self) -> str:
         """Whom these credentials are for, for messages."""
-        return self.service_account or "the application default credentials"
+        is_given = self.service_account_info is not None or self.service_account_file is not None
+        return self.service_account or ("the login of these credentials" if is_given else "the application default credentials")
 
     @property
     def service_account(self) -> str | None:
@@ -108,7 +110,7 @@ class GcpCredentials(CredentialsBlock):
 
     def resolve_project(self, project: str | None = None) -> str:
         """Return the project: the one given, the block's, or that of the environment. Raises `ValueError` when there is none."""
-        found = project or self.project or self._found.get(self._find)[1]
+        found = project or self.project or self._found.get(self._find)[1] or self._federated_project()
         if not found:
             raise ValueError("No project is known. Set `project` on the GcpCredentials block, or the variable GOOGLE_CLOUD_PROJECT.")
         return found
@@ -171,20 +173,27 @@ class GcpCredentials(CredentialsBlock):
     def _find(self) -> tuple[Credentials, str | None]:
         import google.auth
         from google.auth.exceptions import GoogleAuthError
-        from google.oauth2 import service_account
+
+        from headrace_gcp.logins import credentials_from
 
         info = self._info()
         try:
-            if info is None:
-                found = google.auth.default(scopes=list(SCOPES))
-            elif info.get("type", "service_account") == "service_account":
-                made = service_account.Credentials.from_service_account_info(info, scopes=list(SCOPES))
-                found = made, info.get("project_id")
-            else:
-                found = google.auth.load_credentials_from_dict(info, scopes=list(SCOPES))
+            found = google.auth.default(scopes=list(SCOPES)) if info is None else (credentials_from(info, SCOPES), None)
         except (GoogleAuthError, ValueError) as error:
             raise ValueError(_unusable(info, hidden(str(error), self))) from None
         return cast("tuple[Credentials, str | None]", found)
+
+    def _federated_project(self) -> str | None:
+        """Ask for the project of credentials of workload identity federation, which have its number alone."""
+        from google.auth.exceptions import GoogleAuthError
+
+        from headrace_gcp.sessions import LimitedRequest
+
+        ask = getattr(self.get_credentials_from_service_account(), "get_project_id", None)
+        try:
+            return ask(LimitedRequest(GcpSettings().request_timeout_seconds)) if ask is not None else None
+        except GoogleAuthError:
+            return None
 
     def _session(self) -> dict[str, Any]:
         """Return the arguments of a client by which its requests end: the SDK's own sessions wait for some answers without end."""

@@ -12,13 +12,12 @@ from headrace import get_run_logger, task
 from headrace.blocks.abstract import SecretBlock
 from headrace.utilities.asyncutils import twins
 from headrace_gcp.credentials import GcpCredentials
+from headrace_gcp.settings import GcpSettings
 from headrace_gcp.tasks import waiting
 
 if TYPE_CHECKING:
     from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
-TIMEOUT_SECONDS = 60.0
-"""How long Secret Manager may take to answer."""
 LATEST = "latest"
 
 
@@ -34,7 +33,7 @@ class GcpSecret(SecretBlock):
     def read_secret(self) -> bytes:
         """Return the value of the version. Raises `ValueError` when what came is not what was stored, and the SDK's `NotFound`."""
         with _client(self.gcp_credentials, self.secret_name) as client:
-            return _read(client, f"{self._path}/versions/{self.secret_version}", TIMEOUT_SECONDS)
+            return _read(client, f"{self._path}/versions/{self.secret_version}", _seconds())
 
     def write_secret(self, secret_data: bytes) -> str:
         """Add a version with this value and return its path; a secret that does not exist is created first."""
@@ -42,18 +41,18 @@ class GcpSecret(SecretBlock):
 
         with _client(self.gcp_credentials, self.secret_name) as client:
             try:
-                client.get_secret(name=self._path, timeout=TIMEOUT_SECONDS)
+                path = _add(client, self._path, secret_data, _seconds())
             except NotFound:
                 self.logger.info("The secret %r does not exist yet; creating it.", self.secret_name)
-                _create(client, self.gcp_credentials.resolve_project(), self.secret_name, TIMEOUT_SECONDS)
-            path = _add(client, self._path, secret_data, TIMEOUT_SECONDS)
+                _create(client, self.gcp_credentials.resolve_project(), self.secret_name, _seconds())
+                path = _add(client, self._path, secret_data, _seconds())
         self.logger.info("The secret data was written to %s.", path)
         return path
 
     def delete_secret(self) -> str:
         """Delete the secret with all its versions and return the path that it had."""
         with _client(self.gcp_credentials, self.secret_name) as client:
-            client.delete_secret(name=self._path, timeout=TIMEOUT_SECONDS)
+            client.delete_secret(name=self._path, timeout=_seconds())
         self.logger.info("The secret %s was deleted.", self._path)
         return self._path
 
@@ -148,6 +147,10 @@ def _client(gcp_credentials: GcpCredentials, secret_name: str) -> Generator[Secr
         raise
     finally:
         client.transport.close()
+
+
+def _seconds() -> float:
+    return GcpSettings().request_timeout_seconds
 
 
 def _create(client: SecretManagerServiceClient, project: str, name: str, timeout: float) -> str:
