@@ -23,6 +23,7 @@ from headrace.states import Cancelling
 from headrace.testing.containers import DockerEngine, PythonImage
 from headrace.testing.end_to_end import ended, in_state, worker_processes
 from headrace.testing.server import server_process
+from headrace_gcp import GcpCredentials
 from headrace_gcp.workers.cloud_run import CloudRunWorker
 from headrace_gcp.workers.cloud_run_v2 import CloudRunWorkerV2
 from headrace_gcp.workers.vertex import VertexAIWorker
@@ -68,7 +69,7 @@ class World:
 
     def __init__(self, kind: str, api: Any, start_worker: StartWorker, client: SyncHeadraceClient, folder: Path, image: str, variables: Any) -> None:
         self.kind, self.api, self.start_worker, self.client, self._folder = kind, api, start_worker, client, folder
-        self._variables = {"image": image, **variables}
+        self._variables = {"image": image, "credentials": "{{ headrace.blocks.gcp-credentials.login }}", **variables}
 
     def deploy(self, name: str, **variables: Any) -> UUID:
         options: dict[str, Any] = {"entrypoint": f"flows.py:{name}", "path": str(self._folder), "job_variables": {**self._variables, **variables}}
@@ -77,9 +78,17 @@ class World:
     def start(self, deployment: UUID, **parameters: Any) -> UUID:
         return self.client.create_flow_run_from_deployment(deployment, parameters=parameters).id
 
+    def container(self, run: UUID) -> Container:
+        """Return the container of a run, by what the worker has noted of its job."""
+        name = str(self.client.read_flow_run(run).infrastructure_pid)
+        jobs = self.api.jobs
+        found = self.api.known(name).executions[-1] if isinstance(jobs, dict) else next(job for job in jobs if job.name == name)
+        assert isinstance(found.process, Container)
+        return found.process
+
 
 @contextmanager
-def world(kind: str, docker: DockerEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(kind: str, info: dict[str, Any], docker: DockerEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     worker_class, api_class, name, variables = KINDS[kind]
     folder = tmp_path / "flows"
     folder.mkdir()
@@ -96,6 +105,7 @@ def world(kind: str, docker: DockerEngine, tmp_path: Path, monkeypatch: pytest.M
             get_client(sync_client=True) as client,
             worker_processes(server.url, tmp_path) as start_worker,
         ):
+            GcpCredentials(service_account_info=info).save("login")
             client.create_work_pool(WorkPoolCreate(name="pool", type=kind, base_job_template=worker_class.get_default_base_job_template()))
             try:
                 yield World(kind, api, start_worker, client, folder, image.reference, variables)
@@ -105,17 +115,18 @@ def world(kind: str, docker: DockerEngine, tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.fixture
 def google(
-    request: pytest.FixtureRequest, gcp: None, docker_engine: DockerEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, info: dict[str, Any], docker_engine: DockerEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
-    with world(getattr(request, "param", "cloud-run-v2"), docker_engine, tmp_path, monkeypatch) as found:
+    monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_CLOUD_RUN_V2_WORKER_POLL_SECONDS", "0.05")
+    with world(getattr(request, "param", "cloud-run-v2"), info, docker_engine, tmp_path, monkeypatch) as found:
         yield found
 
 
 @pytest.mark.parametrize("google", list(KINDS), indirect=True)
-def test_runs_report_from_within_and_exit_codes_become_states(google: World):
-    counts, dies = google.deploy("counts", env={"WORD": "given"}), google.deploy("dies")
+def test_runs_report_from_within_and_what_becomes_of_containers_becomes_of_runs(google: World):
+    counts, dies, waits = google.deploy("counts", env={"WORD": "given"}), google.deploy("dies"), google.deploy("waits", keep_job=True)
     google.start_worker("one")
-    well, badly = google.start(counts, top=4), google.start(dies)
+    well, badly, cancelled = google.start(counts, top=4), google.start(dies), google.start(waits)
     found = ended(google.client, well)
     assert found.state is not None and found.state.is_completed(), found.state
     lines = [log.message for log in google.client.read_logs()]
@@ -124,21 +135,15 @@ def test_runs_report_from_within_and_exit_codes_become_states(google: World):
     assert len([task for task in google.client.read_task_runs() if task.flow_run_id == well]) == 4
     state = ended(google.client, badly).state
     assert state is not None and state.is_crashed() and "status code 9" in (state.message or ""), state
+
+    wait_until(lambda: in_state(google.client, cancelled, "Running"), SECONDS_MAX)
+    container = google.container(cancelled)
+    google.client.set_flow_run_state(cancelled, Cancelling())
+    state = ended(google.client, cancelled).state
+    assert state is not None and state.is_cancelled()
+    assert wait_until(container.exit_code) in (137, 143)
     if google.kind != "vertex-ai":
-        wait_until(lambda: not google.api.jobs)  # nothing is left of jobs that have ended
-
-
-def test_a_cancelled_run_has_its_container_stopped(google: World):
-    deployment = google.deploy("waits", keep_job=True)
-    google.start_worker("one")
-    run = google.start(deployment)
-    wait_until(lambda: in_state(google.client, run, "Running"), SECONDS_MAX)
-    google.client.set_flow_run_state(run, Cancelling())
-    found = ended(google.client, run)
-    assert found.state is not None and found.state.is_cancelled()
-    execution = google.api.jobs[str(found.infrastructure_pid)].executions[-1]
-    assert isinstance(execution.process, Container)
-    assert wait_until(execution.process.exit_code) in (137, 143)
+        wait_until(lambda: len(google.api.jobs) == 1)  # the one that is kept: nothing is left of jobs that have ended
 
 
 def test_the_next_worker_watches_and_cancels_what_a_killed_one_started(google: World):
@@ -150,8 +155,7 @@ def test_the_next_worker_watches_and_cancels_what_a_killed_one_started(google: W
     google.start_worker("second")
     google.client.set_flow_run_state(cancelled, Cancelling())
     wait_until(lambda: in_state(google.client, cancelled, "Cancelled"), SECONDS_MAX)
-    job = google.api.jobs[str(google.client.read_flow_run(left).infrastructure_pid)]
-    job.executions[-1].process.stop()
+    google.container(left).stop()
     state = ended(google.client, left).state
     assert state is not None and state.is_crashed(), state
     wait_until(lambda: not google.api.jobs)
