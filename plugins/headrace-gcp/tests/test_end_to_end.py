@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -23,13 +23,14 @@ from headrace.states import Cancelling
 from headrace.testing.containers import DockerEngine, PythonImage
 from headrace.testing.end_to_end import ended, in_state, worker_processes
 from headrace.testing.server import server_process
-from headrace_gcp import GcpCredentials
+from headrace_gcp import GcpCredentials, GcsBucket
 from headrace_gcp.workers.cloud_run import CloudRunWorker
 from headrace_gcp.workers.cloud_run_v2 import CloudRunWorkerV2
 from headrace_gcp.workers.vertex import VertexAIWorker
 
 from .cloud_run_server import CloudRunV1, CloudRunV2, Container, Machines, wait_until
 from .google_apis import serving
+from .processes import python
 from .vertex_server import VertexAI
 
 SECONDS_MAX = 90.0
@@ -55,6 +56,25 @@ FLOWS = """\
     def waits():
         time.sleep(600)
     """
+BOUND = """\
+    import os, sys
+    from pathlib import Path
+    from headrace import flow
+    from headrace_gcp import GcpCredentials, GcsBucket
+    from headrace_gcp.decorators import cloud_run
+
+    @cloud_run(
+        work_pool="pool",
+        include_files=["words.txt"],
+        launcher={"upload": [sys.executable], "execution": ["python"]},
+        image=os.environ["IMAGE"],
+        credentials=GcpCredentials.load("login"),
+        env={"HEADRACE_INTEGRATIONS_GCP_ENDPOINTS": os.environ["HEADRACE_INTEGRATIONS_GCP_ENDPOINTS"]},
+    )
+    @flow(result_storage=GcsBucket.load("results"))
+    def reads(times: int):
+        return Path("words.txt").read_text() * times
+    """
 KINDS: dict[str, Any] = {
     "cloud-run-v2": (CloudRunWorkerV2, CloudRunV2, "run", {}),
     "cloud-run": (CloudRunWorker, CloudRunV1, "run", {}),
@@ -69,6 +89,7 @@ class World:
 
     def __init__(self, kind: str, api: Any, start_worker: StartWorker, client: SyncHeadraceClient, folder: Path, image: str, variables: Any) -> None:
         self.kind, self.api, self.start_worker, self.client, self._folder = kind, api, start_worker, client, folder
+        self.image = image
         self._variables = {"image": image, "credentials": "{{ headrace.blocks.gcp-credentials.login }}", **variables}
 
     def deploy(self, name: str, **variables: Any) -> UUID:
@@ -160,3 +181,21 @@ def test_the_next_worker_watches_and_cancels_what_a_killed_one_started(google: W
     assert state is not None and state.is_crashed(), state
     wait_until(lambda: not google.api.jobs)
     assert len(google.api.started) == 2
+
+
+def test_a_flow_runs_as_a_job_when_it_is_called(google: World, storage_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    endpoints = json.dumps({"run": google.api.url, "storage": storage_server})
+    monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_ENDPOINTS", endpoints)
+    bucket = GcsBucket(bucket=f"bundles-{uuid4().hex[:12]}", bucket_folder="results", gcp_credentials=GcpCredentials.load("login"))
+    bucket.create_bucket()
+    bucket.save("results")
+    storage = ["--bucket", bucket.bucket, "--gcp-credentials-block-name", "login"]
+    chosen = python("-m", "headrace", "work-pool", "storage", "configure", "gcs", "pool", *storage)
+    assert chosen.returncode == 0, chosen.stderr
+    (tmp_path / "words.txt").write_text("ho ")
+    (tmp_path / "bound.py").write_text(dedent(BOUND))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IMAGE", google.image)
+    told = python("-c", "import bound; print('answer:', bound.reads(3))")
+    assert "answer: ho ho ho" in told.stdout, told.stdout + told.stderr
+    assert len(google.api.started) == 1

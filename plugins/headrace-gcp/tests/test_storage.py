@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import os
 import random
 import socket
-import subprocess
-import sys
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,6 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from headrace import flow
 from headrace.blocks.object_stores import ObjectNotFound, ObjectStoreError, TransferStopped
-from headrace.settings import get_current_settings
 from headrace_gcp import GcpCredentials, GcsBucket
 from headrace_gcp.bundles.upload import upload_bundle_to_gcs
 from headrace_gcp.cloud_storage import (
@@ -39,6 +35,7 @@ from headrace_gcp.deployments.steps import pull_from_gcs, push_to_gcs
 from headrace_gcp.storage_parts import PART_BYTES, download_parts
 
 from .cloud_run_server import wait_until
+from .processes import python
 
 FRAME = pandas.DataFrame({"name": ["Marvin", "Ford"], "age": [37, 42]})
 
@@ -266,20 +263,20 @@ def test_a_flow_travels_as_a_bundle(bucket: GcsBucket, tmp_path: Path):
     """Both commands are run as processes, as a pool with this storage does."""
     bucket.gcp_credentials.save("login")
     (tmp_path / "bundled.py").write_text(BUNDLED)
-    made = _run([str(tmp_path / "bundled.py")])
+    made = python(str(tmp_path / "bundled.py"))
     assert made.returncode == 0, made.stderr
     place = ["--bucket", bucket.bucket, "--gcp-credentials-block-name", "login"]
-    sent = _run(["-m", "headrace_gcp.experimental.bundles.upload", *place, "--key", "bundles/one", "bundle.json"])
+    sent = python("-m", "headrace_gcp.experimental.bundles.upload", *place, "--key", "bundles/one", "bundle.json")
     assert sent.returncode == 0, sent.stderr
     Path("notes.txt").write_text("with files")
-    done = _run(["-m", "headrace_gcp.bundles.execute", *place, "--key", "bundles/one"])
+    done = python("-m", "headrace_gcp.bundles.execute", *place, "--key", "bundles/one")
     assert done.returncode == 0, done.stderr
     assert Path("ran.txt").read_text() == "ran with 42"
 
 
 def test_a_command_that_fails_says_why_in_one_line(bucket: GcsBucket):
     bucket.gcp_credentials.save("login")
-    done = _run(["-m", "headrace_gcp.bundles.execute", "--bucket", bucket.bucket, "--gcp-credentials-block-name", "login", "--key", "missing"])
+    done = python("-m", "headrace_gcp.bundles.execute", "--bucket", bucket.bucket, "--gcp-credentials-block-name", "login", "--key", "missing")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("ObjectNotFound: There is no object 'missing' in gs://bucket-")
 
@@ -304,8 +301,3 @@ if __name__ == "__main__":
         run = client.create_flow_run(bundled, parameters={"number": 42}, state=Pending())
     Path("bundle.json").write_text(json.dumps(create_bundle_for_flow_run(bundled, run)["bundle"]))
 """
-
-
-def _run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)}
-    return subprocess.run([sys.executable, *arguments], env=env, capture_output=True, text=True, timeout=120, check=False)
