@@ -89,6 +89,7 @@ def ministack(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFact
         "STATE_DIR": str(folder / "state"),
         "S3_DATA_DIR": str(folder / "s3"),
         "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",  # it would listen for all the world, on a port of its own choice
     }
     log = folder / "log"
     with log.open("wb") as out:

@@ -67,6 +67,14 @@ def test_a_default_definition_runs_on_fargate() -> None:
     assert found["family"].startswith("headrace_pool_")
 
 
+def test_what_is_empty_is_left_out_and_what_is_false_stays() -> None:
+    (container,) = wanted_definition(
+        job_of({"containerDefinitions": [{"name": "a", "image": "", "command": [], "readonlyRootFilesystem": False, "startTimeout": 0}]}), REGION
+    )["containerDefinitions"]
+    assert container == {"name": "a", "image": container["image"], "readonlyRootFilesystem": False, "startTimeout": 0}
+    assert container["image"].startswith("headrace:")
+
+
 def test_sizes_belong_to_the_container_on_machines() -> None:
     found = wanted_definition(job_of(launch_type="EC2", cpu=256, memory=512, image="i"), REGION)
     assert found["containerDefinitions"][0]["cpu"] == 256
@@ -234,6 +242,19 @@ def test_registering_is_tried_again_when_ecs_is_busy(monkeypatch: pytest.MonkeyP
             provide_definition(client, prepared(job_of(family="g", aws_credentials=own)), LOG)
 
 
+def test_a_definition_that_cannot_be_looked_at_is_registered_anew(caplog: pytest.LogCaptureFixture) -> None:
+    own = credentials_for("http://127.0.0.1:9", aws_access_key_id=uuid4().hex)
+    client = own.get_client("ecs")
+    job = prepared(job_of(family="f", aws_credentials=own))
+    with Stubber(client) as stubber:
+        stubber.add_response("register_task_definition", {"taskDefinition": {"taskDefinitionArn": "arn:1"}})
+        provide_definition(client, job, LOG)
+        stubber.add_client_error("describe_task_definition", "AccessDeniedException", "no", 400)
+        stubber.add_response("register_task_definition", {"taskDefinition": {"taskDefinitionArn": "arn:2"}})
+        assert provide_definition(client, job, LOG)["taskDefinitionArn"] == "arn:2"
+    assert "arn:1 cannot be looked at" in caplog.text
+
+
 def test_an_existing_definition_is_named_in_the_error(credentials: AwsCredentials) -> None:
     with pytest.raises(AwsError, match="'no-such:1' cannot be used"):
         provide_definition(credentials.get_client("ecs"), job_of(task_definition_arn="no-such:1", aws_credentials=credentials), LOG)
@@ -387,7 +408,7 @@ def test_the_log_shows_no_variable_that_may_be_a_secret(caplog: pytest.LogCaptur
 def test_a_task_that_another_request_with_the_token_made_is_adopted() -> None:
     fake = Worker()
     fake.describes()
-    made = {"resourceIds": ["arn:aws:ecs:us-east-1:1:task/c/made"], "message": "clientToken"}
+    made = {"resourceIds": ["arn:aws:ecs:us-east-1:1:task/c/made"]}
     fake.stubber.add_client_error("run_task", "ConflictException", "clientToken", 400, modeled_fields=made)
     assert fake.worker.submit_job(fake.job, "token") == "c::arn:aws:ecs:us-east-1:1:task/c/made"
 
@@ -438,7 +459,7 @@ def test_a_task_that_ecs_has_forgotten_is_gone() -> None:
         ({"containers": [{"name": "a", "exitCode": 137, "reason": "OutOfMemoryError: Container killed"}]}, "more memory than it has"),
         ({"containers": [{"name": "a", "exitCode": 137}]}, "137 means"),
         ({"containers": [{"name": "a", "exitCode": 127}]}, "check `command`"),
-        ({"containers": [{"name": "a", "exitCode": 3}], "stoppedReason": "Essential container in task exited"}, "'a' with 3. Its log tells why"),
+        ({"containers": [{"name": "a", "exitCode": 3}], "stoppedReason": "Essential container in task exited"}, "'a' with 3. Its output tells why"),
         ({"stopCode": "SpotInterruption", "stoppedReason": "Your Spot Task was interrupted."}, "Spot capacity"),
     ],
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +17,7 @@ from headrace.client.orchestration import get_client
 from headrace.client.schemas.objects import FlowRun
 from headrace.events import Event
 from headrace.states import Completed, Pending, Running, Scheduled
-from headrace_aws import AwsCredentials
+from headrace_aws import AwsCredentials, ECSWorker
 from headrace_aws.observers import ecs as observers
 from headrace_aws.observers.ecs import EcsObserver, FilterCase, LastStatusFilter, TagsFilter
 from headrace_aws.settings import AwsSettings
@@ -260,6 +262,22 @@ def test_a_missing_queue_is_told_once(queue: str, monkeypatch: pytest.MonkeyPatc
     levels = [one.levelno for one in caplog.records if "no-such-queue" in one.getMessage()]
     assert levels.count(logging.WARNING) == 1
     assert not observer.is_listening
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_the_queue_is_listened_to_where_that_is_wanted(queue: str, is_enabled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_INTEGRATIONS_AWS_ECS_OBSERVER_ENABLED", str(is_enabled))
+
+    def listens() -> bool:
+        return any(thread.name == "headrace-ecs-observer" and thread not in before for thread in threading.enumerate())
+
+    async def body() -> None:
+        async with ECSWorker(work_pool_name="pool", create_pool_if_not_found=True):
+            assert listens() is is_enabled
+
+    before = threading.enumerate()
+    asyncio.run(body())
+    until(lambda: not listens())
 
 
 # --- what handlers ask for

@@ -152,7 +152,7 @@ class Stacks:
 
     def _events(self, name: str) -> list[dict[str, Any]]:
         with explaining(f"The stack {name!r} cannot be followed", self._credentials):
-            return sorted(self._cloudformation.describe_stack_events(StackName=name)["StackEvents"], key=lambda one: one["Timestamp"])
+            return self._cloudformation.describe_stack_events(StackName=name)["StackEvents"][::-1]  # the newest is the first
 
     def _seen(self, name: str) -> set[str]:
         return {one["EventId"] for one in self._events(name)}

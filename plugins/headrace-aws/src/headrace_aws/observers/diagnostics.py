@@ -92,7 +92,7 @@ def _by_exit_code(containers: list[dict[str, Any]], told: str) -> Infrastructure
     elif any(one["exitCode"] in (126, 127) for one in failed):
         resolution = "126 and 127 mean that its command is not in the image, or cannot be run: check `command` and `image`."
     else:
-        resolution = "Its log tells why."
+        resolution = "Its output tells why; with `configure_cloudwatch_logs` it is kept, and shown here when the run never began."
     return InfrastructureDiagnosis(logging.ERROR, f"The container exited: {names}.", _sentence(told), resolution)
 
 
