@@ -84,7 +84,7 @@ def code_of(error: BaseException) -> str | None:
 
 def text_of(error: BaseException) -> str:
     """Return what Azure said, in one line, without the signature of a SAS in an address."""
-    said = str(getattr(error, "message", None) or error).partition("Content:")[0]
+    said = str(getattr(error, "message", None) or error).partition("Content:")[0].partition("Attempted credentials:")[0]
     lines = [line.strip() for line in said.splitlines()]
     text = " ".join(line for line in lines if line and not line.startswith(_NOISE))
     text = without_signatures(text)
