@@ -119,6 +119,14 @@ def test_a_pool_without_storage_is_refused_and_with_a_folder_a_worker_takes_the_
         future = bound.submit_to_work_pool(4)
         asyncio.run(ProcessWorker("pool").start(run_once=True))
         assert future.result(timeout=10) == 8
+        results = tmp_path / "bundles" / "results"
+        assert len(list(results.iterdir())) == 1
+        assert bound(5) == 10
+        assert len(list(results.iterdir())) == 2
+        with get_client(sync_client=True) as client:
+            client.delete_block_document(client.read_block_document_by_name("pool-results", "local-file-system").id)
+        with pytest.raises(RuntimeError, match="results of work pool 'pool' was deleted"):
+            bound.submit_to_work_pool(4)
 
 
 SCRIPT = """\

@@ -1,14 +1,19 @@
-"""`headrace work-pool storage`: where the bundles of flows that are submitted to a pool are kept."""
+"""`headrace work-pool storage`: where the bundles of flows that are submitted to a pool are kept, and the results of their runs."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import click
 
 from headrace.cli.groups import Group
 from headrace.cli.render import emit, fail, output_option
 from headrace.cli.runs import call
+
+if TYPE_CHECKING:
+    from headrace.model.work_pools import WorkPool
 
 _KINDS = (
     ("s3", "AWS S3", "headrace_aws.experimental.bundles", "headrace-aws", "bucket", "aws"),
@@ -19,7 +24,7 @@ _KINDS = (
 
 @click.group("storage", cls=Group)
 def group() -> None:
-    """Look at and choose where bundles of flows are kept."""
+    """Look at and choose where bundles of flows and results of their runs are kept."""
 
 
 @group.command()
@@ -34,7 +39,7 @@ def inspect(work_pool_name: str, output: str | None) -> None:
 
 @group.group()
 def configure() -> None:
-    """Choose where the bundles of a pool are kept."""
+    """Choose where the bundles of a pool are kept, and the results of flows that are submitted to it."""
 
 
 def _launcher_options() -> list[click.Parameter]:
@@ -64,9 +69,11 @@ def local(work_pool_name: str, folder: str, **launchers: Any) -> None:
     """Keep bundles in a folder."""
     from pathlib import Path
 
+    from headrace.deploy.bundles.results import save_local_storage
+
     path = str(Path(folder).expanduser().resolve())
     functions = "headrace._experimental.bundles"
-    _store(work_pool_name, functions, {"folder": path}, launchers)
+    _store(work_pool_name, functions, {"folder": path}, launchers, lambda pool: save_local_storage(pool, path))
     click.echo(f"Bundles of work pool {work_pool_name!r} are kept in {path}")
 
 
@@ -78,8 +85,12 @@ def _command(kind: str, title: str, module: str, package: str, place: str, crede
     is_block_needed = kind == "azure-blob-storage"  # without one, not even the account is known
 
     def configure_kind(work_pool_name: str, place_name: str, block_name: str | None, **launchers: Any) -> None:
+        from headrace.deploy.bundles.results import save_storage
+
         block = {f"{credentials.replace('-', '_')}_credentials_block_name": block_name} if block_name else {}
-        _store(work_pool_name, module, {**block, place: place_name, "requires": package}, launchers)
+        login = f"{credentials}-credentials/{block_name}" if block_name else None
+        inputs = {**block, place: place_name, "requires": package}
+        _store(work_pool_name, module, inputs, launchers, lambda pool: save_storage(pool, kind, place_name, login))
         click.echo(f"Bundles of work pool {work_pool_name!r} are kept in the {place} {place_name!r}")
 
     options: list[click.Parameter] = [
@@ -99,7 +110,9 @@ for _line in _KINDS:
     configure.add_command(_command(*_line))
 
 
-def _store(pool: str, module: str, inputs: dict[str, Any], launchers: dict[str, Any]) -> None:
+def _store(
+    name: str, module: str, inputs: dict[str, Any], launchers: dict[str, Any], save_results: Callable[[WorkPool], Coroutine[Any, Any, UUID]]
+) -> None:
     from headrace.cli.work_pool import find_pool
     from headrace.model.endpoints.work_pools import UPDATE_WORK_POOL
     from headrace.model.work_pools import WorkPoolStorageConfiguration, WorkPoolUpdate
@@ -108,11 +121,24 @@ def _store(pool: str, module: str, inputs: dict[str, Any], launchers: dict[str, 
         {f"{module}.{name}": {**inputs, **({"launcher": launcher} if launcher else {})}}
         for name, launcher in zip(("upload", "execute"), _launchers(launchers), strict=True)
     )
-    before = find_pool(pool).storage_configuration
-    steps = WorkPoolStorageConfiguration(
-        bundle_upload_step=upload, bundle_execution_step=execution, default_result_storage_block_id=before.default_result_storage_block_id
-    )
+    pool = find_pool(name)
+    results = _saved_for_results(pool, save_results) or pool.storage_configuration.default_result_storage_block_id
+    steps = WorkPoolStorageConfiguration(bundle_upload_step=upload, bundle_execution_step=execution, default_result_storage_block_id=results)
     try:
-        call(UPDATE_WORK_POOL, WorkPoolUpdate(storage_configuration=steps), name=pool)
+        call(UPDATE_WORK_POOL, WorkPoolUpdate(storage_configuration=steps), name=name)
+    except ValueError as error:
+        fail(str(error))
+
+
+def _saved_for_results(pool: WorkPool, save: Callable[[WorkPool], Coroutine[Any, Any, UUID]]) -> UUID | None:
+    """Save the block that keeps results in the same storage; None, with a warning, where the plugin that has such blocks is missing."""
+    from headrace.client.bridge import drive
+    from headrace.model.errors import PluginError, UnknownBlockType
+
+    try:
+        return drive(save(pool))
+    except (PluginError, UnknownBlockType) as error:
+        click.echo(f"Warning: results of flows that are submitted stay where they run. {error} Then configure the storage again.", err=True)
+        return None
     except ValueError as error:
         fail(str(error))

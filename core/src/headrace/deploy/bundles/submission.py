@@ -30,6 +30,7 @@ from headrace.deploy.bundles.packing import (
     upload_bundle_to_storage,
     upload_file,
 )
+from headrace.deploy.bundles.results import environment_for_results
 from headrace.engine import context
 from headrace.engine.flow import Flow
 from headrace.model import ids
@@ -132,7 +133,7 @@ async def _configured(worker: AnyWorker, flow_run: FlowRun, job_variables: dict[
     pool = worker.work_pool
     values = {**(job_variables or {}), "command": shlex.join(command)}
     configuration = await worker.job_configuration.from_template_and_values(pool.base_job_template, values)
-    configuration.env.setdefault(PERSIST, "true")
+    configuration.env = {PERSIST: "true", **await environment_for_results(pool), **configuration.env}
     stored = await current_client().call(READ_FLOW, id=flow_run.flow_id)
     configuration.prepare_for_flow_run(flow_run=flow_run, flow=stored, work_pool=pool, worker_name=worker.name)
     return configuration
@@ -220,7 +221,7 @@ class InfrastructureBoundFlow(Flow[..., Any]):
                 raise RuntimeError(_no_storage(pool))
             key = str(ids.new())
             command = convert_step_to_command(storage.bundle_execution_step, key, (self.launcher or {}).get("execution"))
-            env = {PERSIST: "true", **self.job_variables.get("env", {})}
+            env = {PERSIST: "true", **await environment_for_results(pool), **self.job_variables.get("env", {})}
             variables = {**self.job_variables, "env": env, "command": shlex.join(command)}
             told = self.serialize_parameters(parameters)
             run = await client.create_flow_run(self, parameters=told, state=Pending(), work_pool_name=self.work_pool, job_variables=variables)
