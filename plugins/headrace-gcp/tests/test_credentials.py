@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from google.auth.exceptions import TransportError
+from google.auth.exceptions import RefreshError, TransportError
 
 from headrace.blocks.object_stores import ObjectStoreError
-from headrace_gcp import GcpCredentials, GcsBucket
+from headrace_gcp import BigQueryWarehouse, GcpCredentials, GcpSecret, GcsBucket
 from headrace_gcp.credentials import ClientType
 
 from .google_login import ACCOUNT, PROJECT, TOKEN, GoogleLogin, service_account_info
@@ -147,6 +147,11 @@ def test_a_revoked_key_is_told_by_what_uses_it(login: GoogleLogin, storage: str)
     with pytest.raises(Exception, match=r"gave no token for these credentials \(.*Invalid JWT Signature.*Check the GcpCredentials block") as caught:
         bucket.read_path("x")
     assert "BEGIN" not in str(caught.value)
+    warehouse = BigQueryWarehouse(gcp_credentials=bucket.gcp_credentials)
+    secret = GcpSecret(gcp_credentials=bucket.gcp_credentials, secret_name="s")
+    for attempt in (lambda: warehouse.execute("SELECT 1"), lambda: secret.read_secret(), lambda: bucket.gcp_credentials.get_access_token()):
+        with pytest.raises(RefreshError, match=r"gave no token for these credentials \(.*Invalid JWT Signature.*Check the GcpCredentials block"):
+            attempt()
 
 
 def test_a_login_that_hangs_is_given_up(info: dict[str, Any], monkeypatch: pytest.MonkeyPatch):

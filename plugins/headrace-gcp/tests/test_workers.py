@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from headrace import flow
 from headrace.client.orchestration import HeadraceClient, get_client
@@ -25,7 +26,7 @@ from headrace_gcp.workers.vertex import VertexAIWorker
 
 from .cloud_run_server import CloudRun, CloudRunV1, CloudRunV2, Logging, Told, wait_until
 from .google_apis import serving
-from .google_login import ACCOUNT
+from .google_login import ACCOUNT, GoogleLogin, service_account_info
 from .vertex_server import VertexAI
 
 VERTEX = {"region": "europe-west1", "image": "an/image:1", "job_watch_poll_interval": 0.02}
@@ -286,6 +287,30 @@ def test_refusals_say_what_to_do(cloud_run: CloudRunV2, monkeypatch: pytest.Monk
     assert re.search(said, message(run)), message(run)
     if fault == "forbidden":
         assert "roles/run.developer" in message(run)
+
+
+@pytest.mark.parametrize(("kind", "what"), [(kind, what) for kind in ("cloud-run-v2", "vertex-ai") for what in ("nowhere", "revoked")])
+def test_a_place_that_is_not_there_and_a_revoked_key_are_told(
+    kind: str, what: str, gcp: None, info: dict[str, Any], login: GoogleLogin, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_CLOUD_RUN_V2_WORKER_CREATE_JOB_MAX_ATTEMPTS", "1")
+    endpoints = {"run": "http://nowhere1-run.invalid", "aiplatform": "http://nowhere1-aiplatform.invalid"}
+    monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_ENDPOINTS", json.dumps(endpoints))
+    worker, variables = (CloudRunWorkerV2, {"image": "i"}) if kind == "cloud-run-v2" else (Hasty, VERTEX)
+    if what == "revoked":
+        key = service_account_info(login, rsa.generate_private_key(public_exponent=65537, key_size=2048))
+        run = conduct(worker, {**variables, "credentials": {"service_account_info": key}})
+        assert re.search(r"gave no token for these credentials \(.*Invalid JWT Signature.*Check the GcpCredentials block", message(run))
+        assert "BEGIN" not in message(run)
+    else:
+        run = conduct(worker, {**variables, "region": "nowhere1"})
+        assert re.search("not to be reached to .* in project 'project-one', region 'nowhere1'.*Check the region, and the network", message(run))
+
+
+class Hasty(VertexAIWorker):
+    """Waits shortly between tries."""
+
+    retry_seconds = 0.02
 
 
 def test_an_image_that_is_missing_is_told_and_nothing_is_left(cloud_run: CloudRunV2):

@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +15,7 @@ from pydantic import Field
 
 from headrace import get_run_logger, task
 from headrace.blocks.databases import CursorDatabase
-from headrace_gcp.credentials import GcpCredentials, endpoint, needing
+from headrace_gcp.credentials import GcpCredentials, endpoint, logging_in, needing
 from headrace_gcp.progress import mebibytes, telling
 from headrace_gcp.tasks import waiting
 
@@ -62,7 +63,8 @@ class BigQueryWarehouse(CursorDatabase):
         given = {"job_id": _job_id(), **options}
         given["job_config"] = copy.deepcopy(given.get("job_config") or QueryJobConfig())
         try:
-            cursor.execute(operation, parameters, **given)
+            with logging_in():
+                cursor.execute(operation, parameters, **given)
         except DatabaseError as error:
             raise DatabaseError(f"{error.args[0]}{_advice(error.args[0], self.gcp_credentials)}") from error
 
@@ -252,7 +254,8 @@ def _client(gcp_credentials: GcpCredentials, project: str | None, location: str)
     from google.api_core.exceptions import GoogleAPICallError
 
     try:
-        yield client
+        with logging_in():
+            yield client
     except GoogleAPICallError as error:
         error.message = f"{error.message}{_advice(error, gcp_credentials)}"
         raise
@@ -342,8 +345,8 @@ def _finished(job: Any, logger: Any, **options: Any) -> Any:
 
 
 def _has_fast_reads() -> bool:
-    """Say whether rows may come by the Storage Read API, where its SDK is installed: not from another address, which has none of its own."""
-    return not endpoint("bigquery", "")
+    """Say whether rows can come by the Storage Read API: where its SDK is installed, and not from another address, which has none of its own."""
+    return find_spec("google.cloud.bigquery_storage") is not None and not endpoint("bigquery", "")
 
 
 def _load_config(schema: list[SchemaField] | None, job_config: dict[str, Any] | None) -> Any:

@@ -93,7 +93,8 @@ class GcpCredentials(CredentialsBlock):
         from headrace_gcp.sessions import LimitedRequest
 
         credentials = self.get_credentials_from_service_account()
-        credentials.refresh(LimitedRequest(GcpSettings().request_timeout_seconds))
+        with logging_in():
+            credentials.refresh(LimitedRequest(GcpSettings().request_timeout_seconds))
         return str(credentials.token)
 
     @property
@@ -230,6 +231,22 @@ def _unusable(info: dict[str, Any] | None, said: str) -> str:
             "`gcloud auth application-default login`."
         )
     return f"The credentials for Google Cloud cannot be used: {said} Give what Google wrote into the key's file, unchanged."
+
+
+@contextmanager
+def logging_in() -> Generator[None]:
+    """Use credentials within this. Raises google.auth's `RefreshError` that says what to do when they are not taken."""
+    from google.auth.exceptions import RefreshError
+
+    try:
+        yield
+    except RefreshError as error:
+        raise RefreshError(no_token(error)) from error
+
+
+def no_token(error: Exception) -> str:
+    """Say what google.auth's `RefreshError` means."""
+    return f"Google Cloud gave no token for these credentials ({error.args[0]}). Check the GcpCredentials block, or the login of the environment."
 
 
 @contextmanager

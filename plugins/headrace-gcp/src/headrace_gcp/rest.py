@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from headrace.exceptions import InfrastructureError, InfrastructureNotAvailable
 from headrace.workers.remote import Failure
+from headrace_gcp.credentials import no_token
 from headrace_gcp.sessions import LimitedSession
 from headrace_gcp.settings import GcpSettings
 
@@ -120,7 +121,13 @@ def told(error: Exception) -> str:
 
 def explained(error: Exception, what: str, account: str, place: str, roles: str) -> Exception:
     """Return an error that says what to do, or the same error where there is nothing to add. `place`: project and region, for messages."""
+    from google.auth.exceptions import RefreshError
+
     status = status_of(error)
+    if isinstance(error, RefreshError):
+        return InfrastructureError(no_token(error))
+    if _was_never_sent(error):
+        return InfrastructureNotAvailable(f"Google Cloud is not to be reached to {what} in {place}: {error}. Check the region, and the network.")
     if status == 403:
         return InfrastructureError(f"{account} may not {what} in {place} ({told(error)}). Give it {roles}.")
     if status == 404:

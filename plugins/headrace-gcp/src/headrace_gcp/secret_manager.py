@@ -11,7 +11,7 @@ from pydantic import Field
 from headrace import get_run_logger, task
 from headrace.blocks.abstract import SecretBlock
 from headrace.utilities.asyncutils import twins
-from headrace_gcp.credentials import GcpCredentials
+from headrace_gcp.credentials import GcpCredentials, logging_in
 from headrace_gcp.settings import GcpSettings
 from headrace_gcp.tasks import waiting
 
@@ -137,7 +137,8 @@ def _client(gcp_credentials: GcpCredentials, secret_name: str) -> Generator[Secr
     from google.api_core.exceptions import Forbidden, GoogleAPICallError, NotFound
 
     try:
-        yield client
+        with logging_in():
+            yield client
     except GoogleAPICallError as error:
         if isinstance(error, NotFound):
             error.message = f"{error.message} Check the name {secret_name!r}, its version, and the project."

@@ -12,6 +12,7 @@ from queue import Full, Queue
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from headrace.blocks.object_stores import ObjectNotFound, ObjectStoreDriver, ObjectStoreError, Progress, StoredObject
+from headrace_gcp.credentials import no_token
 from headrace_gcp.settings import GcpSettings
 from headrace_gcp.storage_parts import PART_BYTES, download_parts
 
@@ -138,7 +139,7 @@ class GcsDriver(ObjectStoreDriver):
         if isinstance(error, api.Unauthorized):
             return ObjectStoreError(f"Google Cloud does not take these credentials ({error.message}). Check the GcpCredentials block.")
         if isinstance(error, auth.RefreshError):
-            return ObjectStoreError(f"Google Cloud gave no token for these credentials ({error.args[0]}). Check the GcpCredentials block.")
+            return ObjectStoreError(no_token(error))
         if isinstance(error, api.RetryError):
             return ObjectStoreError(f"{self.place} did not answer in time ({error.message}). Try again later, or check the network.")
         return None
