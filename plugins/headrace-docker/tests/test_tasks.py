@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import runpy
+import socket
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +55,37 @@ def test_a_host_is_the_one_it_names_or_that_of_the_environment(engine: DockerEng
         assert client.ping()
         assert client.api.timeout == 5
         assert client.api.headers["User-Agent"] == "me"
-    with pytest.raises(DockerException):
+    with pytest.raises(DockerException, match=r"No Docker engine answers at unix:///nowhere.sock\. Start it, or say where one is"):
+        DockerHost().get_client()
+
+
+def test_a_host_is_the_one_of_the_docker_context_in_use(engine: DockerEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DOCKER_HOST")
+    for words in (["create", "mine", "--docker", f"host={engine.address}"], ["use", "mine"]):
+        subprocess.run(["docker", "context", *words], check=True, capture_output=True)
+    with DockerHost().get_client() as client:
+        assert client.ping()
+
+
+@pytest.fixture
+def hanging() -> Iterator[str]:
+    """The address of something that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_what_hangs_is_given_up(engine: DockerEngine, busybox: str, hanging: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DockerException, match="No Docker engine answers at tcp://"):
+        DockerHost(base_url=f"tcp://{hanging}", timeout=1).get_client()
+    with pytest.raises(TimeoutError, match=r"said nothing for too long while it pulled .*/team/any:1.*DOCKER_CLIENT_TIMEOUT"):
+        pull_docker_image.fn(f"{hanging}/team/any:1", docker_host=DockerHost(timeout=1))
+    monkeypatch.setenv("DOCKER_CLIENT_TIMEOUT", "1")
+    with DockerHost().get_client() as client:
+        client.images.get(busybox).tag(f"{hanging}/team/any", tag="1")
+    with pytest.raises(TimeoutError, match="while it pushed"):
+        push_image(f"{hanging}/team/any:1", None, None)
+    monkeypatch.setenv("DOCKER_CLIENT_TIMEOUT", "soon")
+    with pytest.raises(ValueError, match="number of seconds, not 'soon'"):
         DockerHost().get_client()
 
 

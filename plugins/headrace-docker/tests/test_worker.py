@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from headrace.testing.containers import REGISTRY_PASSWORD, REGISTRY_USER, Docker
 from headrace.workers.remote import JobStatus
 from headrace_docker import DockerHost, DockerRegistryCredentials, DockerWorker
 from headrace_docker.building import push_image
+from headrace_docker.output import lines_after, since
 from headrace_docker.pulling import policy_for
 from headrace_docker.types import assert_volume_str
-from headrace_docker.worker import DockerWorkerJobConfiguration, DockerWorkerResult
+from headrace_docker.worker import TOKEN_LABEL, DockerWorkerJobConfiguration, DockerWorkerResult
 
 API = {"HEADRACE_API_URL": "http://api.example.com/api"}
 
@@ -85,7 +87,7 @@ def prepared(**variables: Any) -> DockerWorkerJobConfiguration:
 # --- what is in the container
 
 
-def test_a_container_has_its_volumes_labels_name_and_limits(run_job: Callable[..., Seen], tmp_path: Path) -> None:
+def test_a_container_has_its_volumes_labels_name_and_limits(run_job: Callable[..., Seen], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "word").write_text("mounted")
     seen = run_job(
         "cat /data/word; touch /data/new",
@@ -96,6 +98,7 @@ def test_a_container_has_its_volumes_labels_name_and_limits(run_job: Callable[..
         labels={"team": "blue", "Acme.Com/Cost Center": "7"},
         container_create_kwargs={"working_dir": "/tmp", "shm_size": "8m", "image": "not:this"},
     )
+    assert "image in `container_create_kwargs` is left out" in caplog.text
     assert sorted(seen.lines) == ["mounted", "touch: /data/new: Read-only file system"]
     assert seen.result.status_code == 1
     assert seen.attrs["Name"] == "/odd-name-1-2"
@@ -122,6 +125,27 @@ def test_output_is_shown_line_by_line_each_once(run_job: Callable[..., Seen]) ->
     seen = run_job(script)
     assert seen.lines == [line for number in range(1, 10) for line in (f"line {number}", "same")]
     assert run_job("echo hidden", stream_output=False).lines == []
+
+
+def test_long_lines_and_a_last_one_without_an_end_are_shown_whole(run_job: Callable[..., Seen]) -> None:
+    seen = run_job("head -c 40000 /dev/zero | tr '\\0' x; echo; echo next; sleep 1.2; printf last")
+    assert seen.lines == [40_000 * "x", "next", "last"]
+    seen = run_job("echo one; sleep 1.2; echo two; printf last", container_create_kwargs={"tty": True})
+    assert seen.lines == ["one", "two", "last"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_lines_are_read_once_though_their_times_are_out_of_order(size: int) -> None:
+    times = [0.1, 0.3, 0.2, 1.5, 1.4, 1.4, 3.9, 4.0, 3.95, 9.0]
+    log = [f"2026-01-01T00:00:{time:012.9f}Z line {number}\n".encode() for number, time in enumerate(times)]
+    first = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+    found: list[str] = []
+    after: str | None = None
+    for end in [*range(size, len(log), size), len(log)]:
+        begin = since(after) or 0
+        page = lines_after([log[at] for at in range(end) if first + times[at] >= begin], after, is_terminal=False, is_over=False)
+        found, after = [*found, *page.lines], page.after
+    assert found == [f"line {number}" for number in range(len(times))]
 
 
 def test_a_container_is_removed_where_that_is_wanted_and_its_status_is_kept(run_job: Callable[..., Seen]) -> None:
@@ -254,6 +278,20 @@ def test_a_container_of_another_engine_is_not_taken_for_one_that_is_gone(engine:
             asyncio.run(kill(text))
 
 
+def test_one_submission_waits_for_another_of_the_same_job_and_takes_its_container(engine: DockerEngine, busybox: str) -> None:
+    async def work() -> tuple[set[str], int]:
+        async with get_client() as client, DockerWorker(work_pool_name="pool") as worker:
+            variables = {"image": busybox, "image_pull_policy": "Never", "network_mode": "none", "env": API, "command": "true"}
+            job = await configuration(variables, await client.create_flow_run(contained))
+            tries = [worker.call(worker.submit_job, job, job.token) for _ in range(3)]
+            found = set(await asyncio.gather(*tries))
+            with DockerHost().get_client() as docker:
+                return found, len(docker.containers.list(all=True, filters={"label": f"{TOKEN_LABEL}={job.token}"}))
+
+    identifiers, count = asyncio.run(work())
+    assert (len(identifiers), count) == (1, 1)
+
+
 def test_volumes_are_checked() -> None:
     assert assert_volume_str("/a:/b:ro") == "/a:/b:ro"
     with pytest.raises(ValueError, match="Invalid volume string: 'data'"):
@@ -278,7 +316,8 @@ def test_what_becomes_of_a_container_is_told_by_events(run_job: Callable[..., Se
     assert [event.event.rpartition(".")[2] for event in (created, running, exited)] == ["created", "running", "exited"]
     assert (running.follows, exited.follows) == (created.id, running.id)
     assert exited.resource.id == f"prefect.docker.container.{seen.attrs['Id']}"
-    assert [related.role for related in exited.related] == ["flow-run"]
+    assert [related.role for related in exited.related] == ["flow-run", "worker"]
+    assert exited.related[1].id.startswith("prefect.worker.docker.dockerworker-")
 
 
 def test_a_container_that_cannot_be_made_is_told_of(run_job: Callable[..., Seen]) -> None:

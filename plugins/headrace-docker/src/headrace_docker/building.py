@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from headrace_docker.buildx import build_with_buildx
-from headrace_docker.host import DockerHost, client_of
-
-PROGRESS_SECONDS = 2.0
-"""How often the sum of what was sent is written while layers are pushed."""
+from headrace_docker.host import DockerHost, client_of, in_time
+from headrace_docker.progress import Transfer
 
 _DENIED = " Log in to the registry (`docker login`), or give the step `credentials`; does the name begin with the registry and a namespace of yours?"
 
@@ -49,7 +46,7 @@ def build_image(reference: str, options: Mapping[str, Any], progress: TextIO | N
     if "fileobj" not in options and not dockerfile.is_file():
         raise FileNotFoundError(f"There is no Dockerfile {str(dockerfile)!r}. Write one, name another, or let `dockerfile: auto` make one.")
     told: list[str] = []
-    with client_of(host) as client:
+    with client_of(host) as client, in_time(f"it built {reference}"):
         for piece in client.api.build(tag=reference, decode=True, **{"rm": True, "forcerm": True, **options}):
             text = piece.get("stream") or piece.get("status") or ""
             if text.strip():
@@ -84,39 +81,16 @@ def tag_image(reference: str, tags: Iterable[str], host: DockerHost | None = Non
 def push_image(reference: str, auth_config: dict[str, str] | None, progress: TextIO | None, host: DockerHost | None = None) -> None:
     """Push an image to the registry that its name begins with. `auth_config`: user and password for this push alone.
 
-    Raises `OSError` with what the registry says, and what to do when it denies.
+    Raises `OSError` with what the registry says, and what to do when it denies; `TimeoutError` when it says nothing.
     """
     repository, _, tag = reference.rpartition(":")
-    sums = _Sums(progress)
-    with client_of(host) as client:
+    transfer = Transfer(lambda line: _write(progress, f"{line}\n"), "Sent")
+    with client_of(host) as client, in_time(f"it pushed {reference}"):
         for piece in client.api.push(repository, tag=tag, auth_config=auth_config, stream=True, decode=True):
             if "error" in piece:
                 hint = _DENIED if any(word in piece["error"].lower() for word in ("denied", "no basic auth", "unauthorized")) else ""
                 raise OSError(f"The image {reference} was not pushed: {piece['error'].strip().rstrip('.')}.{hint}")
-            sums.take(piece)
-
-
-class _Sums:
-    """Writes what becomes of each layer, and now and then how much was sent in all."""
-
-    def __init__(self, progress: TextIO | None) -> None:
-        self._progress = progress
-        self._sent: dict[str, tuple[int, int]] = {}
-        self._said: dict[str, str] = {}
-        self._written = time.monotonic()
-
-    def take(self, piece: Mapping[str, Any]) -> None:
-        """Take one piece of what the engine tells."""
-        layer, status, detail = str(piece.get("id", "")), str(piece.get("status", "")), piece.get("progressDetail") or {}
-        if detail.get("total"):
-            self._sent[layer] = (detail.get("current", 0), detail["total"])
-            if time.monotonic() - self._written >= PROGRESS_SECONDS:
-                self._written = time.monotonic()
-                sent, total = (sum(column) for column in zip(*self._sent.values(), strict=True))
-                _write(self._progress, f"Sent {sent / 1e6:.1f} of {total / 1e6:.1f} MB\n")
-        if status and self._said.get(layer) != status:
-            self._said[layer] = status
-            _write(self._progress, f"{layer}: {status}\n" if layer else f"{status}\n")
+            transfer.take(piece)
 
 
 def _write(progress: TextIO | None, text: str) -> None:

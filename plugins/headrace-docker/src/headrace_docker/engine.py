@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from headrace.workers.remote import Failure
-from headrace_docker.host import DockerHost
+from headrace_docker.host import NO_ENGINE, DockerHost
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 CONNECTIONS_MAX = 128
-LOCAL_ADDRESS = "http+docker://localhost"
-"""What the SDK says of every engine that is reached by a socket file or a pipe, whatever machine it is on."""
+PLACELESS_SCHEME = "http+docker"
+"""What an address begins with that the SDK gives to engines of any machine alike: those reached by a socket file, a pipe or SSH."""
+LOCAL_ADDRESS = f"{PLACELESS_SCHEME}://localhost"
 
 
 class Engine:
@@ -34,7 +35,7 @@ class Engine:
                 made = self._host.get_client()
                 base = str(made.api.base_url)
                 # The machine's name makes of what all have in common an address that leads to one.
-                self._address = f"http+docker://{made.info()['Name']}" if base == LOCAL_ADDRESS else base.rstrip("/")
+                self._address = f"{PLACELESS_SCHEME}://{made.info()['Name']}" if urlsplit(base).scheme == PLACELESS_SCHEME else base.rstrip("/")
                 self._client = made
             return self._client
 
@@ -45,20 +46,21 @@ class Engine:
 
     def is_at(self, address: str) -> bool:
         """Say whether an address leads to this engine."""
-        return address == self.address or (address == LOCAL_ADDRESS and urlsplit(self.address).scheme == "http+docker")
+        return address == self.address or (address == LOCAL_ADDRESS and self.address.startswith(f"{PLACELESS_SCHEME}://"))
 
     def failure_of(self, error: Exception) -> Failure:
         """Say what an error of the SDK means."""
         import requests
+        import urllib3
         from docker.errors import APIError, DockerException
 
         if isinstance(error, APIError):
             return Failure.BUSY if error.status_code in (429, 503) else Failure.FINAL
-        if isinstance(error, requests.ConnectionError | requests.Timeout | ConnectionError | TimeoutError):
+        if isinstance(error, requests.ConnectionError | requests.Timeout | urllib3.exceptions.HTTPError | ConnectionError | TimeoutError):
             refused = any(word in str(error) for word in ("Connection refused", "FileNotFoundError", "No such file", "Name or service not known"))
             return Failure.BUSY if refused or isinstance(error, requests.ConnectTimeout | ConnectionRefusedError) else Failure.UNKNOWN
         if isinstance(error, DockerException):  # the first question of a new client: which version?
-            return Failure.BUSY if "Error while fetching server API version" in str(error) else Failure.FINAL
+            return Failure.BUSY if NO_ENGINE in str(error) else Failure.FINAL
         return Failure.FINAL
 
     def close(self) -> None:

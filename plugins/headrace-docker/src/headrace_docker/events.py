@@ -19,7 +19,9 @@ logger = logging.getLogger("headrace.docker")
 class ContainerEvents:
     """Emits `prefect.docker.container.<status>` whenever a container's status is seen to be another. An event that is lost stops nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, worker: dict[str, str]) -> None:
+        """`worker`: the resource of the worker, which is related to all of them."""
+        self._worker = worker
         self._last: dict[str, tuple[str, Any]] = {}
         self._lock = threading.Lock()
 
@@ -52,7 +54,7 @@ class ContainerEvents:
     ) -> Any:
         resource = {**resource, "docker.image": job.image}
         try:
-            return emit_event(event, resource, related=_related(job), payload=payload, follows=follows)
+            return emit_event(event, resource, related=[*_related(job), self._worker], payload=payload, follows=follows)
         except Exception as error:  # noqa: BLE001  # the border to the server: an event is no reason to stop a run
             logger.warning("The event %s could not be emitted: %s", event, error)
             return None

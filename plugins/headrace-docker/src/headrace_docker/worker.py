@@ -26,7 +26,9 @@ from headrace_docker.credentials import DockerRegistryCredentials
 from headrace_docker.engine import Engine, identifier_of, parsed_identifier
 from headrace_docker.events import ContainerEvents
 from headrace_docker.folders import copy_folder
+from headrace_docker.output import lines_after, since
 from headrace_docker.pulling import PullPolicy, provide_image
+from headrace_docker.turns import Turns
 from headrace_docker.types import VolumeStr
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ TOKEN_LABEL = "io.headrace.job-token"
 """The label by which a container is found again whose making was answered to nobody."""
 POLL_SECONDS = 0.5
 NAME_TRIES = 20
+ENDED = ("exited", "dead")
 
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]", "::1")
 _GATEWAY = "host.docker.internal"
@@ -126,10 +129,13 @@ class DockerWorkerJobConfiguration(RemoteJobConfiguration):
             hosts.setdefault(_GATEWAY, "host-gateway")  # engines from 20.10 on; older ones refuse it by name
         return hosts or None
 
+    def dropped_options(self) -> list[str]:
+        """Return what stands in `container_create_kwargs` in vain, as there is a variable for it."""
+        return sorted(_OWN_OPTIONS & (self.container_create_kwargs or {}).keys())
+
     def container_options(self, client: DockerClient) -> dict[str, Any]:
         """Return the arguments of the SDK's `containers.create`, the name aside. Raises `RuntimeError` for a secret that is not there."""
-        own = {*type(self).model_fields, "environment", "network", "auto_remove", "detach"}
-        more = {key: value for key, value in (self.container_create_kwargs or {}).items() if key not in own}
+        more = {key: value for key, value in (self.container_create_kwargs or {}).items() if key not in _OWN_OPTIONS}
         network_mode = self.get_network_mode()
         options: dict[str, Any] = {
             "command": shlex.split(self.command or ""),
@@ -153,6 +159,9 @@ class DockerWorkerJobConfiguration(RemoteJobConfiguration):
                 f"The worker's environment lacks what `secret_env` takes from it: {', '.join(missing)}. Set it where the worker is started."
             )
         return {name: os.environ[source] for name, source in self.environment.references.items()}
+
+
+_OWN_OPTIONS = {*DockerWorkerJobConfiguration.model_fields, "environment", "network", "auto_remove", "detach"}
 
 
 class DockerWorkerVariables(RemoteJobVariables):
@@ -196,7 +205,9 @@ class DockerWorker(RemoteJobWorker[DockerWorkerJobConfiguration, DockerWorkerVar
         """See `BaseWorker.setup`."""
         await super().setup()
         self._engine = Engine()
-        self._events = ContainerEvents()
+        resource = {"prefect.resource.id": f"prefect.worker.{self.type}.{self.get_name_slug()}", "prefect.resource.name": self.name}
+        self._events = ContainerEvents({**resource, "prefect.resource.role": "worker"})
+        self._turns = Turns()
 
     async def teardown(self, *exc_info: Any) -> None:
         """See `BaseWorker.teardown`."""
@@ -216,13 +227,19 @@ class DockerWorker(RemoteJobWorker[DockerWorkerJobConfiguration, DockerWorkerVar
     def submit_job(self, job: DockerWorkerJobConfiguration, token: str) -> str:
         """Provide the image, make the container, connect its networks, start it."""
         client = self._engine.client
-        try:
-            provide_image(client, job.image, job.image_pull_policy, job.registry_credentials, self._logger)
-            container = self._created(client, job)
-        except Exception as error:
-            self._events.creation_failed(job, error)
-            raise
-        return self._started(client, container, job)
+        with self._turns.taken(token) as is_second:
+            # A call that took too long may have gone on, and made the container after all.
+            if is_second and (found := self.find_job(job, token)) is not None:
+                return found
+            if dropped := job.dropped_options():
+                self._logger.warning("%s in `container_create_kwargs` is left out: there are variables for that.", ", ".join(dropped))
+            try:
+                provide_image(client, job.image, job.image_pull_policy, job.registry_credentials, self._logger)
+                container = self._created(client, job)
+            except Exception as error:
+                self._events.creation_failed(job, error)
+                raise
+            return self._started(client, container, job)
 
     def find_job(self, job: DockerWorkerJobConfiguration, token: str) -> str | None:
         """Find a container by its token; one that was made and not started is started."""
@@ -239,7 +256,7 @@ class DockerWorker(RemoteJobWorker[DockerWorkerJobConfiguration, DockerWorkerVar
         container = self._container(identifier)
         state = container.attrs["State"]
         self._events.seen(container, job)
-        if state["Status"] in ("exited", "dead"):
+        if state["Status"] in ENDED:
             return JobStatus.ended(state["ExitCode"], _why(state))
         if state["Status"] == "created":
             return JobStatus.pending("the container is made and not started yet")
@@ -248,34 +265,23 @@ class DockerWorker(RemoteJobWorker[DockerWorkerJobConfiguration, DockerWorkerVar
     def stop_job(self, identifier: str, job: DockerWorkerJobConfiguration, grace_seconds: int) -> None:
         """Stop a container: SIGTERM, and SIGKILL after the grace."""
         container = self._container(identifier)
-        if container.status in ("exited", "dead"):
+        if container.status in ENDED:
             raise InfrastructureNotFound(f"The container {container.name} has ended already.")
         container.stop(timeout=grace_seconds)
 
     def read_logs(self, identifier: str, job: DockerWorkerJobConfiguration, after: str | None) -> JobLogs:
-        """Return the lines behind `after`, which is the time of the last line and how many had that time."""
+        """Return the lines behind `after`; see `lines_after`."""
         from docker.errors import APIError
 
-        last, _, count = (after or "").partition(" ")
-        options: dict[str, Any] = {"since": _seconds(last)} if last else {}
+        container = self._container(identifier)
+        options: dict[str, Any] = {"since": began} if (began := since(after)) else {}
         try:
-            written = self._container(identifier).logs(timestamps=True, **options)
+            written = container.logs(timestamps=True, stream=True, follow=False, **options)
+            return lines_after(written, after, container.attrs["Config"]["Tty"], is_over=container.status in ENDED)
         except APIError as error:
             if error.status_code == 409:  # "marked for removal"
                 return JobLogs()
             raise
-        lines: list[str] = []
-        seen = int(count or 0)
-        for line in written.decode(errors="replace").splitlines():
-            moment, _, text = line.partition(" ")
-            if last and moment < last:
-                continue
-            if last and moment == last and seen > 0:
-                seen -= 1
-                continue
-            lines.append(text)
-            after = _noted(after, moment)
-        return JobLogs(lines, after)
 
     def clean_up(self, identifier: str, job: DockerWorkerJobConfiguration) -> None:
         """Remove the container, if that is wanted. (The engine's own removal would take the exit status with it.)"""
@@ -356,18 +362,6 @@ def _told(error: Exception, what: str) -> Exception:
     if not isinstance(error, APIError) or error.status_code in (429, 503) or not error.explanation:
         return error
     return RuntimeError(f"The container could not be {what}: {error.explanation}")
-
-
-def _noted(after: str | None, moment: str) -> str:
-    last, _, count = (after or "").partition(" ")
-    return f"{moment} {int(count or 0) + 1 if moment == last else 1}"
-
-
-def _seconds(moment: str) -> int:
-    """Return a moment of the engine's log as whole seconds since the epoch, rounded down."""
-    from datetime import datetime
-
-    return int(datetime.fromisoformat(f"{moment[:19]}+00:00").timestamp())
 
 
 def _why(state: dict[str, Any]) -> str:
