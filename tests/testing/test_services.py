@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,3 +44,14 @@ def test_an_engine_that_does_not_start_says_what_it_said(tmp_path: Path, monkeyp
     with pytest.raises(ServiceMissing, match=r"(?s)dockerd does not start.*overlay2, or with.*vfs.*:\nno cgroups here\nCgroups are not mounted"):
         with shared_service("docker", tmp_path / "docker"):
             pass
+
+
+def test_where_the_kernel_lets_nobody_run_containers_their_tests_are_skipped(tmp_path: Path) -> None:
+    script = "from headrace.testing.services import docker_engine\ndef test(docker_engine): raise AssertionError(docker_engine)\n"
+    (tmp_path / "test_containers.py").write_text(script)
+    without = ["setpriv", "--bounding-set=-sys_admin"] if os.geteuid() == 0 else []
+    command = [*without, sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "1 skipped" in done.stdout
+    assert "CAP_SYS_ADMIN" in done.stdout

@@ -30,6 +30,7 @@ LINES_KEPT = 12
 
 _MISSING = "These tests need a Docker engine: apt-get install docker.io."
 _NOT_ROOT = "The Docker engine of these tests is started by them, and needs root for that. Run the tests as root, or leave them out."
+_CAP_SYS_ADMIN = 1 << 21
 _CGROUPS = Path("/sys/fs/cgroup")
 # In a mount namespace of its own: what is mounted here is seen by the engine and its containers alone, and gone with them.
 _APART = """
@@ -87,6 +88,13 @@ def start_engine(data: Path) -> tuple[subprocess.Popen[Any], str]:
         except ServiceMissing as missing:
             said.setdefault(_last_lines(str(missing)), []).append(str(way))
     raise ServiceMissing(_explained(said))
+
+
+def may_run_containers() -> bool:
+    """Say whether the kernel lets this process mount and make namespaces, which every container engine does."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    capabilities = next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff:"))
+    return bool(capabilities & _CAP_SYS_ADMIN)
 
 
 def _explained(said: Mapping[str, Sequence[str]]) -> str:

@@ -2,7 +2,8 @@
 
 Use the fixtures with `from headrace.testing.services import postgres_server, postgres_url, redis_url` in a `conftest.py`. A service is started
 by whoever asks first and ends when the last process that uses it has ended, however it ends: a keeper waits for the lock that users share.
-A machine without the service's program fails the test and says what to install; nothing is skipped.
+A machine without the service's program fails the test and says what to install. Only where the kernel lets this process run no containers, whatever
+were installed, tests of containers are skipped.
 """
 
 from __future__ import annotations
@@ -266,7 +267,12 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[str, Non
 
 @pytest.fixture(scope="session")
 def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Generator[containers.DockerEngine, None, None]:
-    """Give a Docker engine of the tests' own, apart from any that the machine runs: `docker_engine.address`, `docker_engine.busybox_image()`."""
+    """Give a Docker engine of the tests' own, apart from any that the machine runs: `docker_engine.address`, `docker_engine.busybox_image()`.
+
+    Where the kernel lets this process run no containers at all, whatever were installed, its tests are skipped.
+    """
+    if not engines.may_run_containers():
+        pytest.skip("This process may neither mount nor make namespaces (CAP_SYS_ADMIN), so no container engine can run. Run the tests as root.")
     with shared_service("docker", _shared_folder(tmp_path_factory)) as address:
         yield containers.DockerEngine(address)
 
