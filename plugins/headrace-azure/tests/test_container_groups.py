@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -16,10 +17,12 @@ from headrace.exceptions import InfrastructureNotFound
 from headrace.states import Pending
 from headrace.testing.containers import REGISTRY_PASSWORD, REGISTRY_USER, DockerEngine
 from headrace.testing.end_to_end import until
+from headrace.workers.remote import Failure
 from headrace_azure import AzureContainerWorker
 from headrace_azure.errors import AzureError
 from headrace_azure.workers.container_instance import AzureContainerJobConfiguration, new_lines
 
+from .entra import Entra
 from .resource_manager import GROUP, SUBSCRIPTION, VAULT, ResourceManager
 
 IDENTITY = f"/subscriptions/{SUBSCRIPTION}/resourcegroups/{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/puller"
@@ -253,6 +256,18 @@ def test_what_is_missing_or_forbidden_is_told(on_docker: Configure) -> None:
         job = on_docker(**given)
         with pytest.raises(AzureError, match=said):
             worker.submit_job(job, job.token)
+
+
+def test_an_authority_that_is_away_is_waited_for_and_told(on_docker: Configure, authority: Entra, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, impatient = AzureContainerWorker("pool"), {**authority.principal, "credential_kwargs": {"retry_total": 0}}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("HEADRACE_INTEGRATIONS_AZURE_CONNECTION_TIMEOUT_SECONDS", "1")  # it counts until TLS is spoken
+        for port in (9, silent.getsockname()[1]):
+            monkeypatch.setenv("HEADRACE_INTEGRATIONS_AZURE_AUTHORITY", f"https://127.0.0.1:{port}")
+            job = on_docker(aci_credentials=impatient)
+            with pytest.raises(AzureError, match="whether this machine may reach it") as caught:
+                worker.submit_job(job, job.token)
+            assert worker.failure_of(caught.value) is Failure.BUSY
 
 
 # --- logs

@@ -104,6 +104,8 @@ def meaning_of(error: BaseException) -> Meaning | None:
     is_unauthenticated = isinstance(error, core.ClientAuthenticationError)
     if isinstance(error, CredentialUnavailableError) or (is_unauthenticated and "Attempted credentials" in str(error)):
         return Meaning(Sort.CREDENTIALS, _NO_LOGIN)
+    if is_unauthenticated and isinstance(error.__cause__, core.ServiceRequestError | core.ServiceResponseError):
+        return _meaning(Sort.UNREACHABLE)  # where tokens are had; without one, nothing else was asked
     if isinstance(error, core.ServiceRequestError):
         return _meaning(Sort.UNREACHABLE)
     if isinstance(error, core.ServiceResponseError | core.IncompleteReadError):
@@ -151,14 +153,14 @@ def _of_answer(error: Any) -> Meaning:
     status, code = error.status_code, code_of(error)
     if code in _BUSY_CODES or status == 429:
         return _meaning(Sort.BUSY)
+    if status is not None and status >= 500:
+        return _meaning(Sort.FAULTY)
     if isinstance(error, ClientAuthenticationError) or status == 401 or code in _KEY_CODES or "failed to authenticate" in str(error):
         return _meaning(Sort.CREDENTIALS)
     if status == 403:
         return _meaning(Sort.PERMISSION)
     if status == 404:
         return _meaning(Sort.MISSING)
-    if status is not None and status >= 500:
-        return _meaning(Sort.FAULTY)
     return Meaning(Sort.OTHER)
 
 
