@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from headrace.client.orchestration import get_client
 from headrace.client.schemas.actions import WorkPoolCreate
+from headrace.settings import temporary_settings
 from headrace_aws import AwsCredentials, ECSWorker, stacks
 from headrace_aws.cli import main, update_work_pool_defaults
 
@@ -119,6 +120,15 @@ def test_what_is_not_there_is_told_before(run: Run, service_words: list[str], in
     refused = run("deploy-service", *service_words)
     assert refused.exit_code == 1
     assert message in refused.output
+
+
+def test_the_api_is_that_of_the_settings_unless_told(run: Run, service_words: list[str]) -> None:
+    with temporary_settings({"HEADRACE_API_URL": "http://10.0.0.2:4200/api", "HEADRACE_API_KEY": "key-of-the-profile"}):
+        tried = run("deploy-service", *service_words[:-4], "--dry-run", input="\n")
+    assert tried.exit_code == 0, tried.output
+    assert "ApiUrl: http://10.0.0.2:4200/api" in tried.output
+    assert "ApiKey: ********" in tried.output
+    assert "key-of-the-profile" not in tried.output
 
 
 def test_an_address_of_this_machine_is_warned_of(run: Run, service_words: list[str]) -> None:

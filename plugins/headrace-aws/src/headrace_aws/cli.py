@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from headrace.blocks.credentials import revealed
 from headrace_aws.credentials import AwsCredentials
 from headrace_aws.errors import AwsError
 from headrace_aws.stacks import Stacks, TemplateType, tags_in, template
@@ -34,6 +35,17 @@ def _place(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say which account and region are meant."""
     command = click.option("--profile", help="The profile of the AWS configuration to use.")(command)
     return click.option("--region", help="The AWS region; by default that of the environment.")(command)
+
+
+def _of_settings(name: str) -> Callable[[], str | None]:
+    """Return what looks up how this machine reaches the API: the profile's and the environment's `HEADRACE_API_…`."""
+
+    def found() -> str | None:
+        from headrace.settings import get_current_settings
+
+        return revealed(getattr(get_current_settings().api, name))
+
+    return found
 
 
 def _fit_for_names(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -75,17 +87,14 @@ def ecs_worker() -> None:
 @click.option("--existing-cluster-identifier", prompt=True, help="The ECS cluster, by name or ARN.")
 @click.option("--existing-vpc-id", prompt=True, help="The VPC that the worker runs in.")
 @click.option("--existing-subnet-ids", prompt=True, help="Subnets of it, separated by commas.")
-@click.option("--headrace-api-url", "--prefect-api-url", envvar="HEADRACE_API_URL", prompt=True, help="The address of the server's API.")
+@click.option("--headrace-api-url", "--prefect-api-url", default=_of_settings("url"), prompt=True, help="The address of the server's API.")
 @click.option(
     "--headrace-api-key",
     "--prefect-api-key",
-    envvar="HEADRACE_API_KEY",
-    default="",
-    help="The API key, if the server wants one. Better set HEADRACE_API_KEY: others see what a command line says.",
+    default=_of_settings("key"),
+    help="The API key, if the server wants one; by default that of the settings, where nobody sees it in a command line.",
 )
-@click.option(
-    "--headrace-api-auth-string", "--prefect-auth-string", envvar="HEADRACE_API_AUTH_STRING", default="", help="The same for basic authentication."
-)
+@click.option("--headrace-api-auth-string", "--prefect-auth-string", default=_of_settings("auth_string"), help="The same for basic authentication.")
 @click.option("--headrace-api-key-secret-arn", "--prefect-api-key-secret-arn", default="", help="A secret or parameter that has the API key already.")
 @click.option("--docker-image", required=True, help="The worker's image, with headrace and headrace-aws in it.")
 @click.option("--work-queues", default="", help="Queues of the pool to take runs from, separated by commas; by default all.")
@@ -114,8 +123,8 @@ def deploy_service(**given: Any) -> None:
             "VpcId": given["existing_vpc_id"],
             "SubnetIds": ",".join(subnets),
             "ApiUrl": given["headrace_api_url"],
-            "ApiKey": given["headrace_api_key"],
-            "ApiAuthString": given["headrace_api_auth_string"],
+            "ApiKey": given["headrace_api_key"] or "",
+            "ApiAuthString": given["headrace_api_auth_string"] or "",
             "ApiKeySecretArn": given["headrace_api_key_secret_arn"],
             "DockerImage": given["docker_image"],
             "WorkerArguments": shlex.join(word for queue in queues for word in ("--work-queue", queue)),

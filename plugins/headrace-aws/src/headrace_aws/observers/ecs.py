@@ -28,7 +28,7 @@ from headrace_aws.errors import AwsError, code_of, explained, explaining
 from headrace_aws.observers.diagnostics import diagnose_ecs_task
 from headrace_aws.settings import EcsObserverSettings
 from headrace_aws.workers.ecs_configuration import DEREGISTER_TAG
-from headrace_aws.workers.task_definitions import containers_of_the_flow
+from headrace_aws.workers.task_definitions import containers_of_the_flow, deregister
 from headrace_aws.workers.task_logs import last_lines, log_place
 
 _logger = logging.getLogger("headrace.aws.observer")
@@ -342,12 +342,5 @@ def _forward_log(observer: EcsObserver, detail: dict[str, Any], log: Any) -> Non
 @EcsObserver.on_event(tags={RUN_TAG: FilterCase.PRESENT}, statuses=("STOPPED",))
 def deregister_task_definition(observer: EcsObserver, event: dict[str, Any], tags: dict[str, str]) -> None:
     """Deregister the definition of a task whose tags ask for it."""
-    if not any(tags.get(tag) == "true" for tag in _DEREGISTER_TAGS):
-        return
-    arn = event["detail"]["taskDefinitionArn"]
-    with explaining(f"The task definition {arn} cannot be deregistered", observer.credentials):
-        try:
-            observer.credentials.get_client(ClientType.ECS).deregister_task_definition(taskDefinition=arn)
-        except Exception as error:
-            if code_of(error) != "ClientException":  # it is deregistered already
-                raise
+    if any(tags.get(tag) == "true" for tag in _DEREGISTER_TAGS):
+        deregister(observer.credentials, event["detail"]["taskDefinitionArn"])

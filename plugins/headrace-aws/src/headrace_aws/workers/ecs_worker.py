@@ -28,7 +28,7 @@ from headrace_aws.observers.diagnostics import diagnose_ecs_task
 from headrace_aws.observers.ecs import EcsObserver, start_observer
 from headrace_aws.settings import AwsSettings
 from headrace_aws.workers.ecs_configuration import CapacityProvider, ECSJobConfiguration, ECSVariables
-from headrace_aws.workers.task_definitions import containers_of_the_flow, failure_of_sdk, provide_definition
+from headrace_aws.workers.task_definitions import containers_of_the_flow, deregister, failure_of_sdk, provide_definition
 from headrace_aws.workers.task_logs import log_place, read_page
 from headrace_aws.workers.task_requests import ignored_variables, run_request
 
@@ -215,9 +215,7 @@ class ECSWorker(RemoteJobWorker[ECSJobConfiguration, ECSVariables, ECSWorkerResu
         """Deregister the task's definition, where that is wanted."""
         if not job.auto_deregister_task_definition or job.task_definition_arn:
             return
-        arn = self._task(parse_identifier(identifier), job)["taskDefinitionArn"]
-        with explaining(f"The task definition {arn} cannot be deregistered", job.aws_credentials):
-            self._ecs(job).deregister_task_definition(taskDefinition=arn)
+        deregister(job.aws_credentials, self._task(parse_identifier(identifier), job)["taskDefinitionArn"])
 
     def failure_of(self, error: Exception) -> Failure:
         """See `RemoteJobWorker.failure_of`."""

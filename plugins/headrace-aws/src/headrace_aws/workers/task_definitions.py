@@ -9,6 +9,7 @@ from copy import deepcopy
 from typing import Any
 
 from headrace.workers.remote import Failure
+from headrace_aws.credentials import AwsCredentials, ClientType
 from headrace_aws.errors import code_of, explaining, meaning_of
 from headrace_aws.settings import AwsSettings
 from headrace_aws.workers.ecs_configuration import DEFAULT_CONTAINER_NAMES, DEFAULT_LAUNCH_TYPE, ECSJobConfiguration, default_image, without_empty
@@ -244,6 +245,16 @@ def _registered(client: Any, wanted: dict[str, Any], job: ECSJobConfiguration) -
             pause = settings.register_task_definition_initial_delay_seconds * 2 ** (attempt - 1) + random.uniform(0, 1)
             threading.Event().wait(min(pause, settings.register_task_definition_max_delay_seconds))
     raise AssertionError("the last try returns or raises")
+
+
+def deregister(credentials: AwsCredentials, arn: str) -> None:
+    """Deregister a task definition; one that is deregistered already stays so. Raises `AwsError`."""
+    with explaining(f"The task definition {arn} cannot be deregistered", credentials):
+        try:
+            credentials.get_client(ClientType.ECS).deregister_task_definition(taskDefinition=arn)
+        except Exception as error:
+            if code_of(error) != _NO_DEFINITION:
+                raise
 
 
 def failure_of_sdk(error: BaseException | None) -> Failure | None:

@@ -98,7 +98,7 @@ def ignored_variables(job: ECSJobConfiguration) -> list[str]:
 
 
 def network_configuration(ec2: Any, job: ECSJobConfiguration) -> dict[str, Any]:
-    """Return the network of a task: the configured one, or the subnets of the VPC, with public addresses.
+    """Return the network of a task: the configured one, or the subnets of the VPC, with public addresses on Fargate.
 
     Raises `AwsError` when there is no such VPC, no default one, or no subnet; ValueError when a configured subnet is of another VPC.
     """
@@ -117,7 +117,8 @@ def network_configuration(ec2: Any, job: ECSJobConfiguration) -> dict[str, Any]:
         return {"awsvpcConfiguration": given if wanted else {**given, "subnets": subnets}}
     if not subnets:
         raise AwsError(f"The VPC {vpc!r} has no subnets to run the task in. Make one, or give another `vpc_id`.")
-    return {"awsvpcConfiguration": {"subnets": subnets, "assignPublicIp": "ENABLED", "securityGroups": []}}
+    public = {"assignPublicIp": "ENABLED"} if is_fargate(job) else {}  # ECS refuses it for tasks on machines
+    return {"awsvpcConfiguration": {"subnets": subnets, "securityGroups": [], **public}}
 
 
 def _vpc(ec2: Any, vpc_id: str | None) -> str:
