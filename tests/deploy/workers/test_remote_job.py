@@ -19,6 +19,7 @@ from headrace.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from headrace.client.schemas.objects import FlowRun, Log
 from headrace.client.spool import close_process_spool
 from headrace.deploy.workers.adoption import LABEL
+from headrace.settings import temporary_settings
 from headrace.states import Cancelling, Running
 from headrace.testing import RemoteJobContract
 from headrace.testing.remote_job_contract import RemoteService
@@ -267,6 +268,16 @@ def test_what_is_asked_for_is_what_the_run_needs(jobs: JobService) -> None:
     assert asked["references"] == {"DB_PASSWORD": "vault:db"}
     assert asked["labels"]["prefect.io/flow-run-id"] == str(run.id)
     assert asked["labels"]["team"] == "data"
+
+
+def test_the_password_of_the_workers_own_database_stays_with_it(jobs: JobService) -> None:
+    python(jobs, FLOW.format(code=0))
+    own = {"HEADRACE_SERVER_DATABASE_PASSWORD": "password-of-the-server", "HEADRACE_SERVER_DATABASE_TIMEOUT": "33"}
+    with temporary_settings(own):
+        conducted({"service": jobs.url, "env": {"HEADRACE_SERVER_DATABASE_TIMEOUT": "44"}})
+    asked = jobs.jobs["job-0"].asked
+    assert "password-of-the-server" not in str(asked)
+    assert asked["env"]["HEADRACE_SERVER_DATABASE_TIMEOUT"] == "44"  # what is configured is not left out
 
 
 def test_a_job_that_is_not_watched_is_stopped_when_its_run_is_cancelled(jobs: JobService) -> None:
