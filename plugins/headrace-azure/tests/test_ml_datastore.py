@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 
 from headrace import flow
 from headrace_azure import AzureBlobStorageContainer, AzureBlobStorageCredentials, AzureMlCredentials
@@ -96,6 +98,45 @@ def test_files_are_uploaded(
     assert container.read_path("raw/a.csv") == b"new"
     with pytest.raises(ValueError, match="not below"):
         ml_upload_datastore.fn(data, login, relative_root=tmp_path / "other", datastore_name="files")
+
+
+def test_a_sas_opens_a_datastore(
+    lab: MachineLearning,
+    login: AzureMlCredentials,
+    account: AzureBlobStorageCredentials,
+    make_container: Callable[[], str],
+    tmp_path: Path,
+) -> None:
+    name, until = make_container(), datetime.now(UTC) + timedelta(minutes=5)
+    allowed = ContainerSasPermissions(read=True, write=True, create=True, list=True)
+    sas = generate_container_sas(ACCOUNT, name, account_key=KEY, permission=allowed, expiry=until)
+    text = f"BlobEndpoint=http://{STORAGE_HOST};SharedAccessSignature={sas}"
+    by_sas = AzureBlobStorageCredentials.model_validate({"connection_string": text})
+    made = ml_register_datastore_blob_container.fn(name, login, by_sas)
+    assert "sig=" not in repr(made)
+    assert lab.datastores[name]["credentials"]["secrets"] == {"secretsType": "Sas", "sasToken": sas}
+    (tmp_path / "a.csv").write_text("A")
+    ml_upload_datastore.fn(tmp_path / "a.csv", login, datastore_name=name)
+    assert AzureBlobStorageContainer(container_name=name, credentials=account).read_path("a.csv") == b"A"
+
+
+def test_a_service_principal_opens_a_datastore(lab: MachineLearning, login: AzureMlCredentials) -> None:
+    principal = AzureBlobStorageCredentials.model_validate(
+        {"account_url": "https://ours.blob.core.windows.net/", "tenant_id": TENANT, "client_id": CLIENT, "client_secret": SECRET}
+    )
+    made = ml_register_datastore_blob_container.fn("reports", login, principal, datastore_name="by-principal")
+    assert made.account_url == "https://ours.blob.core.windows.net"
+    kept = lab.datastores["by-principal"]["credentials"]
+    assert (kept["credentialsType"], kept["clientId"], kept["tenantId"]) == ("ServicePrincipal", CLIENT, TENANT)
+    assert SECRET not in repr(made)
+    with pytest.raises(ValueError, match="key, a SAS or a service principal"):
+        ml_register_datastore_blob_container.fn("reports", login, AzureBlobStorageCredentials(account_url="https://ours.blob.core.windows.net/"))
+
+
+def test_files_go_to_datastores_of_blob_storage_alone(lab: MachineLearning, login: AzureMlCredentials, tmp_path: Path) -> None:
+    lab.datastores["share"] = {"isDefault": True, "datastoreType": "AzureFile", "credentials": {"credentialsType": "None"}}
+    with pytest.raises(ValueError, match="'share' is of type AzureFile"):
+        ml_upload_datastore.fn(tmp_path, login)
 
 
 def test_what_is_missing_is_named(login: AzureMlCredentials) -> None:
