@@ -270,13 +270,14 @@ def test_what_is_asked_for_is_what_the_run_needs(jobs: JobService) -> None:
     assert asked["labels"]["team"] == "data"
 
 
-def test_the_password_of_the_workers_own_database_stays_with_it(jobs: JobService) -> None:
+def test_the_workers_own_database_and_folders_stay_with_it(jobs: JobService) -> None:
     python(jobs, FLOW.format(code=0))
     own = {"HEADRACE_SERVER_DATABASE_PASSWORD": "password-of-the-server", "HEADRACE_SERVER_DATABASE_TIMEOUT": "33"}
     with temporary_settings(own):
         conducted({"service": jobs.url, "env": {"HEADRACE_SERVER_DATABASE_TIMEOUT": "44"}})
     asked = jobs.jobs["job-0"].asked
     assert "password-of-the-server" not in str(asked)
+    assert "HEADRACE_HOME" not in asked["env"]  # that is a folder of its machine
     assert asked["env"]["HEADRACE_SERVER_DATABASE_TIMEOUT"] == "44"  # what is configured is not left out
 
 

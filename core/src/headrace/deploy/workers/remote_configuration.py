@@ -20,10 +20,8 @@ ADDED_PREFIX = "prefect.io/"
 """What the keys of labels begin with that a worker adds; see `run_labels`."""
 TOKEN_LABEL = "headrace.job-token"
 """The run's label with the token of its job; it is noted before the job is submitted, and empty when that failed."""
-DATABASE_PREFIX = "HEADRACE_SERVER_DATABASE_"
-"""How the settings of a server's database begin, its password among them. Jobs speak to the server, so those of the worker stay there."""
-OF_THE_MACHINE = ("HEADRACE_HOME", "HEADRACE_PROFILES_PATH", "HEADRACE_SERVER_DATABASE_")
-"""What the names of settings begin with that mean the worker's own machine: folders, and the database of a server that runs there."""
+OF_THE_MACHINE = ("HEADRACE_SERVER_DATABASE_", "HEADRACE_HOME", "HEADRACE_PROFILES_PATH")
+"""How the settings begin that mean the worker's own machine and stay there: a server's database, its password among them, and folders."""
 
 _SECRET_ENV = (
     "Environment variables that the platform fills from its own secret store: the variable's name, and what the platform calls the secret. "
@@ -65,10 +63,10 @@ class RemoteJobConfiguration(BaseJobConfiguration):
         return {} if value is None else value
 
     def prepare_for_flow_run(self, flow_run: Any, *args: Any, **kwargs: Any) -> None:
-        """See `BaseJobConfiguration.prepare_for_flow_run`; variables in `secret_env` are in `env` no more, nor is the worker's own database."""
+        """See `BaseJobConfiguration.prepare_for_flow_run`; out of `env` go those of `secret_env`, and the worker's own database and folders."""
         configured = set(self.env)
         super().prepare_for_flow_run(flow_run, *args, **kwargs)
-        left_out = {name for name in self.env if name.startswith(DATABASE_PREFIX)} - configured | set(self.secret_env)
+        left_out = {name for name in self.env if name.startswith(OF_THE_MACHINE)} - configured | set(self.secret_env)
         self.env = {name: value for name, value in self.env.items() if name not in left_out}
         self._token = token_left_behind(flow_run) or uuid5(flow_run.id, str(flow_run.state_id)).hex
 
