@@ -47,6 +47,8 @@ class ResourceManager:
     started: int = 0
     stuck: bool = False
     """Whether deployments come to no end by themselves; `finish` has one do so."""
+    answers_lost: int = 0
+    """How many answers to deployments are yet to be lost on their way."""
     unmade: dict[str, tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=dict)
     when_asked: Callable[[str], None] = lambda name: None
     """Is called with the name of a deployment that is asked after or cancelled, just before the answer."""
@@ -195,6 +197,10 @@ def resource_manager(docker: DockerClient, tls: Certificates) -> Iterator[Resour
                 status, body = self._answer(method, unquote(parts.path), parse_qs(parts.query), json.loads(content) if content else {})
             except Refused as refused:
                 status, body = refused.status, refused.body
+            if method == "PUT" and service.answers_lost:
+                service.answers_lost -= 1
+                self.close_connection = True
+                return
             text = b"" if body is None else json.dumps(body).encode()
             self.send_response(status)
             if status == 202:

@@ -199,6 +199,16 @@ def ran(job: AzureContainerJobConfiguration) -> Any:
 # --- odd moments
 
 
+def test_a_deployment_whose_answer_is_lost_is_made_once(on_docker: Configure, arm: ResourceManager) -> None:
+    arm.answers_lost, worker, job = 1, AzureContainerWorker("pool"), on_docker(command="true")
+    with pytest.raises(AzureError, match="may have done it all the same") as caught:
+        worker.submit_job(job, job.token)
+    assert worker.failure_of(caught.value) is Failure.UNKNOWN
+    assert len([one for one in arm.asked if one.startswith("PUT")]) == 1
+    assert worker.find_job(job, job.token) == job.identifier
+    assert worker.find_job(job, "another") is None
+
+
 def test_a_group_that_comes_about_between_two_questions_is_not_gone(on_docker: Configure, arm: ResourceManager) -> None:
     arm.stuck, worker, job = True, AzureContainerWorker("pool"), on_docker(command="sleep 100")
     identifier = worker.submit_job(job, job.token)

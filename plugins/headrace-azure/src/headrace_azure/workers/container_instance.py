@@ -213,9 +213,9 @@ class AzureContainerWorker(RemoteJobWorker[AzureContainerJobConfiguration, Azure
             if self._group(job, group) is not None:
                 self._remove(job, group)
             properties = {"mode": "Incremental", "template": made.template, "parameters": made.parameters}
-            self._deployments(job).begin_create_or_update(
-                job.resource_group_name, _deployment(group), {"properties": properties, "tags": {**job.labels, TOKEN_TAG: token}}, polling=False
-            )
+            wanted = {"properties": properties, "tags": {**job.labels, TOKEN_TAG: token}}
+            options = {"polling": False, "retry_total": 0}  # a deployment that is made twice runs the container twice: core looks before it leaps
+            self._deployments(job).begin_create_or_update(job.resource_group_name, _deployment(group), wanted, **options)
         return job.identifier
 
     def find_job(self, job: AzureContainerJobConfiguration, token: str) -> str | None:
