@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, FilePath, field_validator, mo
 if TYPE_CHECKING:
     from botocore.config import Config
 
-_logger = logging.getLogger("headrace_aws")
+_logger = logging.getLogger("headrace.aws")
 
 CONFIG_DEFAULTS: dict[str, Any] = {
     "connect_timeout": 10,

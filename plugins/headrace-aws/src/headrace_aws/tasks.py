@@ -26,4 +26,4 @@ def logger() -> Any:
     try:
         return get_run_logger()
     except RuntimeError:  # no run is active
-        return get_logger("headrace_aws")
+        return get_logger("aws")
