@@ -199,6 +199,8 @@ class AzureContainerWorker(RemoteJobWorker[AzureContainerJobConfiguration, Azure
     job_configuration: ClassVar[Any] = AzureContainerJobConfiguration
     job_configuration_variables: ClassVar[Any] = AzureContainerVariables
     result_class: ClassVar[Any] = AzureContainerWorkerResult
+    submit_tries: int = 6
+    """Half a minute in all: Azure Resource Manager that is asked too often wants to be left alone for a while."""
 
     _display_name: ClassVar[str] = "Azure Container Instances"
     _description: ClassVar[str] = "Runs each flow run in a container group of Azure Container Instances. Needs an Azure account."
