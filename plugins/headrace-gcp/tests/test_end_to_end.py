@@ -60,7 +60,7 @@ BOUND = """\
     import os, sys
     from pathlib import Path
     from headrace import flow
-    from headrace_gcp import GcpCredentials, GcsBucket
+    from headrace_gcp import GcpCredentials
     from headrace_gcp.decorators import cloud_run
 
     @cloud_run(
@@ -71,7 +71,7 @@ BOUND = """\
         credentials=GcpCredentials.load("login"),
         env={"HEADRACE_INTEGRATIONS_GCP_ENDPOINTS": os.environ["HEADRACE_INTEGRATIONS_GCP_ENDPOINTS"]},
     )
-    @flow(result_storage=GcsBucket.load("results"))
+    @flow(persist_result=True)
     def reads(times: int):
         return Path("words.txt").read_text() * times
     """
@@ -186,9 +186,8 @@ def test_the_next_worker_watches_and_cancels_what_a_killed_one_started(google: W
 def test_a_flow_runs_as_a_job_when_it_is_called(google: World, storage_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     endpoints = json.dumps({"run": google.api.url, "storage": storage_server})
     monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_ENDPOINTS", endpoints)
-    bucket = GcsBucket(bucket=f"bundles-{uuid4().hex[:12]}", bucket_folder="results", gcp_credentials=GcpCredentials.load("login"))
+    bucket = GcsBucket(bucket=f"bundles-{uuid4().hex[:12]}", gcp_credentials=GcpCredentials.load("login"))
     bucket.create_bucket()
-    bucket.save("results")
     storage = ["--bucket", bucket.bucket, "--gcp-credentials-block-name", "login"]
     chosen = python("-m", "headrace", "work-pool", "storage", "configure", "gcs", "pool", *storage)
     assert chosen.returncode == 0, chosen.stderr

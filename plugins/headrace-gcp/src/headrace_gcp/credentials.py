@@ -126,16 +126,16 @@ class GcpCredentials(CredentialsBlock):
     def get_cloud_storage_client(self, project: str | None = None) -> StorageClient:
         """Return a client of Cloud Storage. `project` goes before the block's."""
         with needing("cloud_storage"):
-            from google.cloud import storage
+            from google.cloud.storage import Client
 
-        return storage.Client(project=self.resolve_project(project), client_options=_options("storage"), **self._session())
+        return Client(project=self.resolve_project(project), client_options=_options("storage"), **self._session())
 
     def get_bigquery_client(self, project: str | None = None, location: str | None = None) -> BigQueryClient:
         """Return a client of BigQuery. `project` goes before the block's; `location`: where jobs run and data sets are made."""
         with needing("bigquery"):
-            from google.cloud import bigquery
+            from google.cloud.bigquery import Client
 
-        return bigquery.Client(project=self.resolve_project(project), location=location, client_options=_options("bigquery"), **self._session())
+        return Client(project=self.resolve_project(project), location=location, client_options=_options("bigquery"), **self._session())
 
     def get_secret_manager_client(self) -> SecretManagerServiceClient:
         """Return a client of Secret Manager."""
