@@ -52,6 +52,7 @@ class ObjectStoreContract(FilesystemContract):
         assert store.write_path("base/x", b"2") == "base/base/x"
         assert store.write_path("/x", b"3") == "x"
         assert [store.read_path(path) for path in ("x", "base/x", "/x", "/base/x")] == [b"1", b"2", b"3", b"1"]
+        assert store.list_paths("/") == ["/x", "base/x", "x"]
 
     def test_keys_have_single_slashes(self, store: ObjectStoreBlock) -> None:
         assert store.write_path("a//./b/", b"1") == "base/a/b"

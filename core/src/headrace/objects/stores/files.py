@@ -106,7 +106,10 @@ class StoreFiles(HasLogger, WritableFileSystem, WritableDeploymentStorage, ABC):
         await offload(lambda: self._ask(self.driver.delete, self.key_of(path)))
 
     async def alist_paths(self, path: str = "") -> list[str]:
-        """Return the paths of all objects in the folder `path`, sorted and relative to the base; none if there is no such folder."""
+        """Return the paths of all objects in the folder `path`, sorted and relative to the base; none if there is no such folder.
+
+        Those outside the base, which a leading `/` may lead to, begin with `/` as well.
+        """
         return await offload(self._list, path)
 
     async def aget_directory(self, from_path: str | None = None, local_path: str | None = None) -> list[Path]:
@@ -193,11 +196,15 @@ class StoreFiles(HasLogger, WritableFileSystem, WritableDeploymentStorage, ABC):
         return key
 
     def _list(self, path: str) -> list[str]:
-        start = len(self.prefix_of(None))
-        found = sorted(found.key[start:] for found in self._below(self.prefix_of(path)))
+        found = sorted(self._relative(found.key) for found in self._below(self.prefix_of(path)))
         if not found and path and self._find(key := self._whole(path)) is not None:
-            return [key[start:]]
+            return [self._relative(key)]
         return found
+
+    def _relative(self, key: str) -> str:
+        """Return the path of an object: relative to the base, or from the top with a leading `/` where it is not below it."""
+        base = self.prefix_of(None)
+        return key[len(base) :] if key.startswith(base) else f"/{key}"
 
     def _get(self, transfer: Transfer, from_path: str | PurePath | None, local_path: str | Path | None, options: dict[str, Any]) -> list[Path]:
         prefix = self.prefix_of(from_path)
