@@ -6,6 +6,7 @@ import datetime
 import http.client
 import ipaddress
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,16 +25,17 @@ from headrace.testing.utilities import headrace_test_harness
 from headrace_snowflake import SnowflakeConnector, SnowflakeCredentials
 
 PASSWORD = "paranoid-android"
-START_SECONDS_MAX = 120
+SERVER_PYTHON = "SNOWFLAKE_SERVER_PYTHON"
+"""The variable that names another interpreter for the server, which cannot live beside version 5 of the connector."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A Snowflake that runs here: its port, that with TLS, and the certificate to trust."""
+    """A Snowflake that runs here: its port, that with TLS, and the certificate of the authority to trust."""
 
     port: int
     tls_port: int
-    certificate: Path
+    authority: Path
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -65,12 +67,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     _certify(folder)
     program = Path(__file__).with_name("snowflake_server.py")
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, program, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+        python = os.environ.get(SERVER_PYTHON, sys.executable)
+        process = subprocess.Popen([python, program, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
         assert process.stdin is not None
         assert process.stdout is not None
         try:
             assert process.stdout.readline() == b"ready\n", (folder / "log").read_text()
-            yield Server(int((folder / "port").read_text()), int((folder / "tls-port").read_text()), folder / "certificate.pem")
+            yield Server(int((folder / "port").read_text()), int((folder / "tls-port").read_text()), folder / "authority.pem")
         finally:
             process.stdin.close()
             process.stdout.close()
@@ -82,25 +85,34 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def _certify(folder: Path) -> None:
-    """Write a key, and a certificate for 127.0.0.1 that signs itself."""
+    """Write a key and a certificate for 127.0.0.1, and the certificate of the authority that signed it."""
+    authority_key, authority = _certificate("authority of these tests")
+    key, certificate = _certificate("127.0.0.1", authority_key, authority)
+    (folder / "authority.pem").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+
+
+def _certificate(
+    name: str, signer: rsa.RSAPrivateKey | None = None, issuer: x509.Certificate | None = None
+) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(subject)
+        .issuer_name(issuer.subject if issuer is not None else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
     )
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    plain = serialization.NoEncryption()
-    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    if issuer is not None:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(name))]), critical=False)
+    return key, builder.sign(signer or key, hashes.SHA256())
 
 
 @pytest.fixture

@@ -41,6 +41,8 @@ SAML = "saml-assertion"
 BUSY, WAITING = "RUNNING", re.compile(r"\s*CALL\s+SYSTEM\$WAIT\((\d+(?:\.\d+)?)\)", re.IGNORECASE)
 QUOTED = re.compile(r'"([A-Z0-9_]+)"')
 STAGE = re.compile(r"'(@[^']*)'")
+STAGES = ("SNOWPARK_TEMP_STAGE", "__WRITE_PANDAS_STAGE")
+"""What `write_pandas` names its stage, in version 4 and 5 of the connector."""
 SESSION_TOKEN = re.compile(r'Snowflake Token="(.*)"')
 
 
@@ -99,7 +101,8 @@ async def login(request: Request) -> Response:
             return JSONResponse({"success": True, "data": {"nextAction": "EXT_AUTHN_DUO_ALL", "inFlightCtx": "first"}})
         if body["inFlightCtx"] == "first":
             return JSONResponse({"success": True, "data": {"nextAction": "EXT_AUTHN_SUCCESS", "inFlightCtx": "approved"}})
-    data.setdefault("SESSION_PARAMETERS", {})  # the last step of a second factor has none
+    given = data.setdefault("SESSION_PARAMETERS", {})  # the last step of a second factor has none
+    given |= {name: value == "true" for name, value in given.items() if value in ("true", "false")}  # as version 5 of the connector writes them
     response = await login_request(with_body(request, body))
     answered = json.loads(bytes(response.body))
     answered["data"] |= {
@@ -139,9 +142,9 @@ async def authenticator(request: Request) -> Response:
     data = (await json_of(request))["data"]
     port = data.get("BROWSER_MODE_REDIRECT_PORT")
     if port is not None:
-        here = f"http://127.0.0.1:{request.url.port}/browser-login?port={port}"
+        here = f"https://127.0.0.1:{request.url.port}/browser-login?port={port}"  # nobody goes there
         return JSONResponse({"success": True, "data": {"ssoUrl": here, "proofKey": "proof"}})
-    okta = data["AUTHENTICATOR"]
+    okta = data["AUTHENTICATOR"].rstrip("/")
     return JSONResponse({"success": True, "data": {"tokenUrl": f"{okta}/api/v1/authn", "ssoUrl": f"{okta}/app/snowflake/sso/saml"}})
 
 
@@ -192,7 +195,7 @@ async def query(request: Request) -> Response:
 def without_quotes(body: dict[str, Any]) -> None:
     """Take the quotes from names where `write_pandas` names its stage: fakesnow does not find it with them."""
     bindings = body.get("bindings") or {}
-    if "SNOWPARK_TEMP_STAGE" in body["sqlText"] or any("SNOWPARK_TEMP_STAGE" in str(one["value"]) for one in bindings.values()):
+    if any(name in text for name in STAGES for text in (body["sqlText"], *(str(one["value"]) for one in bindings.values()))):
         for holder, name in ((body, "sqlText"), *((one, "value") for one in bindings.values())):
             holder[name] = STAGE.sub(r"\1", QUOTED.sub(r"\1", holder[name]))
 
@@ -217,7 +220,10 @@ async def answer(request: Request, token: str, body: dict[str, Any], one: Query)
             return {"success": False}
     async with turns.setdefault(token, asyncio.Lock()):  # one connection of DuckDB serves a session
         response = await query_request(with_body(request, body))
-    return json.loads(bytes(response.body))
+    answered = json.loads(bytes(response.body))
+    if place := (answered.get("data") or {}).get("stageInfo"):
+        place["region"] = place.get("region") or "us-east-1"  # version 5 of the connector asks for it
+    return answered
 
 
 async def status(request: Request) -> Response:
@@ -257,7 +263,14 @@ async def telemetry(request: Request) -> Response:
 async def told(request: Request) -> Response:
     """Tell what has happened: logins, statements, and the queries with their status."""
     states = {one.text: one.status for one in queries.values()}
-    return JSONResponse({"logins": logins[-200:], "statements": statements[-2000:], "queries": states, "sessions": len(sessions)})
+    ids = {one.text: query_id for query_id, one in queries.items()}
+    return JSONResponse({"logins": logins[-200:], "statements": statements[-2000:], "queries": states, "ids": ids, "sessions": len(sessions)})
+
+
+async def end_sessions(request: Request) -> Response:
+    """End all sessions, as Snowflake does after hours without use."""
+    sessions.clear()
+    return JSONResponse({})
 
 
 async def expect_key(request: Request) -> Response:
@@ -303,6 +316,7 @@ app = Starlette(
         Route("/jobs", told_jobs, methods=["GET"]),
         Route("/jobs/{name}", end_job, methods=["POST"]),
         Route("/expect-key", expect_key, methods=["PUT"]),
+        Route("/end-sessions", end_sessions, methods=["POST"]),
         *[route for route in routes if route.path.startswith(("/session", "/fs_bucket"))],
     ]
 )

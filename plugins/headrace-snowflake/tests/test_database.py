@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from snowflake.connector import DictCursor
 from snowflake.connector.cursor import SnowflakeCursor
-from snowflake.connector.errors import ProgrammingError
+from snowflake.connector.errors import OperationalError, ProgrammingError
 from snowflake.connector.pandas_tools import write_pandas
 
 from headrace import flow, task, unmapped
@@ -214,8 +214,7 @@ def test_a_query_that_is_stopped_elsewhere_is_told(connector, server):
 
     def stop() -> None:
         until(lambda: server.status_of("CALL SYSTEM$WAIT(302)") == "RUNNING", "it does not run")
-        (query_id,) = connection._async_sfqids
-        connection.cursor().abort_query(query_id)
+        connection.cursor().abort_query(server.told()["ids"]["CALL SYSTEM$WAIT(302)"])
 
     thread = threading.Thread(target=stop)
     thread.start()
@@ -310,6 +309,19 @@ def test_a_transaction_takes_effect_as_a_whole(filled, server, awaited):
         run(["DELETE FROM customers", "SELECT * FROM nowhere"])
     assert server.told()["statements"][-1] == "ROLLBACK"
     assert filled.fetch_one("SELECT count(*) FROM customers") == (5,)
+
+
+def test_a_transaction_that_cannot_be_rolled_back_tells_why_it_was_to_be(filled, caplog):
+    class Broken(SnowflakeCursor):
+        def execute(self, command, *args, **kwargs):
+            if command == "ROLLBACK":
+                raise OperationalError("the connection broke")
+            return super().execute(command, *args, **kwargs)
+
+    with pytest.raises(ProgrammingError, match="NOWHERE"):
+        snowflake_multiquery.fn(["DELETE FROM customers", "SELECT * FROM nowhere"], filled, cursor_type=Broken, as_transaction=True)
+    assert "could not be rolled back, and ends with its session: OperationalError" in caplog.text
+    assert filled.fetch_one("SELECT count(*) FROM customers") == (3,)
 
 
 def test_a_transaction_that_is_retried_begins_once_each_time(filled, server):

@@ -300,7 +300,7 @@ def test_a_session_that_has_ended_is_opened_again(credentials, server):
     login = credentials()
     assert sessions.rows(login, "SELECT 1 AS one") == [{"one": 1}]
     session = sessions._open[services._key(login)]
-    session.rest.delete_session()  # as Snowflake does after hours without use
+    server.ask("POST", "/end-sessions")
     assert sessions.rows(login, "SELECT 1 AS one") == [{"one": 1}]
     assert sessions._open[services._key(login)] is not session
     sessions.close()

@@ -19,6 +19,13 @@ _PEM = re.compile(r"-----BEGIN (?P<label>[A-Z0-9 ]+)-----(?P<body>.+?)-----END (
 _BASE64 = re.compile(r"[A-Za-z0-9+/=]+")
 
 
+def is_connector_5() -> bool:
+    """Say whether the connector is of version 5, where the time limit of the network would be one of statements, too."""
+    from snowflake.connector import __version__
+
+    return int(__version__.partition(".")[0]) >= 5
+
+
 class InvalidPemFormat(ValueError):
     """A private key is not in PEM format, or holds no key that can be read."""
 
@@ -171,7 +178,7 @@ class SnowflakeCredentials(CredentialsBlock):
             "port": self.port,
             "protocol": self.protocol,
             "login_timeout": self.login_timeout_seconds,
-            "network_timeout": self.network_timeout_seconds,
+            "request_timeout" if is_connector_5() else "network_timeout": self.network_timeout_seconds,
         }
         return {name: value for name, value in arguments.items() if value is not None}
 

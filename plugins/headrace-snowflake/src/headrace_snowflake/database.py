@@ -11,7 +11,7 @@ from headrace import task
 from headrace.blocks.databases import CursorDatabase
 from headrace.utilities.asyncutils import blocking, offload
 from headrace_snowflake import queries as running
-from headrace_snowflake.credentials import SnowflakeCredentials
+from headrace_snowflake.credentials import SnowflakeCredentials, is_connector_5
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -84,7 +84,10 @@ class SnowflakeConnector(CursorDatabase):
 
     def run_many_on(self, cursor: SnowflakeCursor, operation: str, seq_of_parameters: Sequence[Any], options: Mapping[str, Any]) -> None:
         """Run a statement once for each set of parameters; the connector makes one of many INSERTs."""
-        cursor.executemany(operation, seq_of_parameters, **{**running.UNSUBMITTED, **options})
+        given = {**running.UNSUBMITTED, **options}
+        if is_connector_5():
+            del given["timeout"]  # which has no limit of its own there
+        cursor.executemany(operation, seq_of_parameters, **given)
 
     # --- fetching and executing
 
@@ -267,10 +270,17 @@ def _answers(
         try:
             answers = [answer(query) for query in queries]
         except BaseException:
-            _control(connection, cursor_type, "ROLLBACK")
+            _roll_back(connection, cursor_type)
             raise
         committed = _control(connection, cursor_type, "COMMIT")
         return [begun, *answers, committed] if return_control_results else answers
+
+
+def _roll_back(connection: SnowflakeConnection, cursor_type: type[SnowflakeCursor] | None) -> None:
+    try:
+        _control(connection, cursor_type, "ROLLBACK")
+    except Exception as error:  # noqa: BLE001  # why it is rolled back is what the caller must see
+        running.logger().warning("The transaction could not be rolled back, and ends with its session: %s: %s", type(error).__name__, error)
 
 
 def _control(connection: SnowflakeConnection, cursor_type: type[SnowflakeCursor] | None, statement: str) -> list[Any]:
