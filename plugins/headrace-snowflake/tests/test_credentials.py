@@ -142,6 +142,7 @@ def test_a_passphrase_that_is_not_needed_does_not_matter():
         ("-----BEGIN PRIVATE KEY-----\nabcd\n-----END PRIVATE KEY-----", "holds no private key that can be read"),
         (PUBLIC.decode(), "holds no private key"),
     ],
+    ids=["no PEM", "another end", "no base64", "no key", "a public key"],  # a key is another one in each process
 )
 def test_what_is_no_private_key_is_told(shape, text):
     with pytest.raises(InvalidPemFormat, match=text) as caught:
