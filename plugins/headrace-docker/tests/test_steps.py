@@ -100,6 +100,9 @@ def test_auto_replaces_no_dockerfile(dockerfile: Path) -> None:
 def test_what_is_wrong_with_a_build_is_told(dockerfile: Path) -> None:
     with pytest.raises(ValueError, match="no spaces"):
         build_docker_image("team/with space")
+    for step in (build_docker_image, push_docker_image):
+        with pytest.raises(ValueError, match="Give the tag as `tag`"):
+            step("localhost:5000/team/tagged:1")
     with pytest.raises(FileNotFoundError, match=r"no Dockerfile .*missing"):
         build_docker_image("team/x", dockerfile="missing")
     with pytest.raises(ValueError, match="not 'kaniko'"):

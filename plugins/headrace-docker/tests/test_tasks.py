@@ -14,6 +14,7 @@ import pytest
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from headrace import flow
+from headrace.settings import temporary_settings
 from headrace.testing.containers import REGISTRY_PASSWORD, REGISTRY_USER, DockerEngine
 from headrace_docker import DockerHost, DockerRegistryCredentials
 from headrace_docker.building import push_image, tag_image
@@ -107,6 +108,17 @@ def test_a_container_goes_from_its_making_to_its_removal(busybox: str) -> None:
     assert (status, logs) == ("exited", "said\n")
     with DockerHost().get_client() as client, pytest.raises(NotFound):
         client.containers.get(key)
+
+
+def test_containers_are_not_kept_as_results(busybox: str, caplog: pytest.LogCaptureFixture) -> None:
+    @flow
+    def life() -> str:
+        made = create_docker_container(busybox, command="true", network_mode="none")
+        return remove_docker_container(made.id).id
+
+    with temporary_settings({"HEADRACE_RESULTS_PERSIST_BY_DEFAULT": "true"}):
+        assert life()
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
 def test_async_flows_await_the_twins(busybox: str) -> None:

@@ -180,6 +180,15 @@ def test_a_run_without_a_server_is_refused(run_job: Callable[..., Seen]) -> None
         run_job("true", env={})
 
 
+def test_privileges_are_asked_for_where_they_are_wanted(engine: DockerEngine) -> None:
+    """Seen on a container that is not started: an engine can only give what it has itself."""
+    with DockerHost().get_client() as docker:
+        for wanted in (True, False):
+            job = prepared(image=engine.busybox_image(), privileged=wanted, env=API)
+            container = docker.containers.create(job.image, **job.container_options(docker))
+            assert container.attrs["HostConfig"]["Privileged"] is wanted
+
+
 # --- the way to the API
 
 

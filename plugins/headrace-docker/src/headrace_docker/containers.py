@@ -1,4 +1,7 @@
-"""Tasks on containers. Each has a twin for async flows, whose name begins with `a`: it is awaited, and works in a thread."""
+"""Tasks on containers. Each has a twin for async flows, whose name begins with `a`: it is awaited, and works in a thread.
+
+What they return speaks to the engine; it is never kept as a result.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ __all__ = [
 ]
 
 
-@task
+@task(persist_result=False)
 def create_docker_container(
     image: str,
     command: str | list[str] | None = None,
@@ -70,7 +73,7 @@ def get_docker_container_logs(container_id: str, docker_host: DockerHost | None 
         return (logs if isinstance(logs, bytes) else b"".join(logs)).decode(errors="replace")
 
 
-@task
+@task(persist_result=False)
 def start_docker_container(container_id: str, docker_host: DockerHost | None = None, **start_kwargs: Any) -> Container:
     """Start a container that was created, and return it. `start_kwargs` go to the SDK's `Container.start`. Raises the SDK's `NotFound`."""
     with client_of(docker_host) as client:
@@ -80,7 +83,7 @@ def start_docker_container(container_id: str, docker_host: DockerHost | None = N
         return container
 
 
-@task
+@task(persist_result=False)
 def stop_docker_container(container_id: str, docker_host: DockerHost | None = None, **stop_kwargs: Any) -> Container:
     """Stop a container: ask it to end, and force it after `timeout` seconds (10), and return it. Raises the SDK's `NotFound`."""
     with client_of(docker_host) as client:
@@ -90,7 +93,7 @@ def stop_docker_container(container_id: str, docker_host: DockerHost | None = No
         return container
 
 
-@task
+@task(persist_result=False)
 def remove_docker_container(container_id: str, docker_host: DockerHost | None = None, **remove_kwargs: Any) -> Container:
     """Remove a container and return what it was.
 

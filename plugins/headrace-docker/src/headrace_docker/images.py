@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["apull_docker_image", "pull_docker_image"]
 
 
-@task
+@task(persist_result=False)
 def pull_docker_image(
     repository: str,
     tag: str | None = None,

@@ -14,4 +14,4 @@ R = TypeVar("R")
 
 def waiting(one: Task[P, R]) -> Task[P, Coroutine[Any, Any, R]]:
     """Return the twin of a task for async flows: it is awaited, works in a thread, and its name begins with `a`."""
-    return task(twins(one.fn)[1])
+    return task(persist_result=one.persist_result)(twins(one.fn)[1])

@@ -93,12 +93,11 @@ def build_docker_image(
     whose `build_kwargs` go to the SDK's `APIClient.build`, as `platform`, `buildargs`, or `pull=False` to use the base image that is there; "buildx"
     for `docker buildx`, whose `build_kwargs` go to `python_on_whales.docker.buildx.build`, as `secrets`, `ssh`, `cache_to`, `platforms`, `push`.
 
-    Raises `ValueError` for a name with spaces, `FileExistsError` when "auto" would replace a Dockerfile, `FileNotFoundError` without one, and the
-    SDK's `BuildError` with the last lines of a build that failed. For buildx see `headrace_docker.buildx.check_buildx`.
+    Raises `ValueError` for a name with spaces or a tag, `FileExistsError` when "auto" would replace a Dockerfile, `FileNotFoundError` without
+    one, and the SDK's `BuildError` with the last lines of a build that failed. For buildx see `headrace_docker.buildx.check_buildx`.
     """
     check_backend(build_backend)
-    if any(letter.isspace() for letter in image_name):
-        raise ValueError(f"The name of an image has no spaces: {image_name!r}.")
+    _check_name(image_name)
     tag = tag or DockerImage("any").tag
     image, more = f"{image_name}:{tag}", _tags(additional_tags)
     with _dockerfile(dockerfile, Path(dockerfile_output_path) if persist_dockerfile else None) as path:
@@ -147,11 +146,19 @@ def push_docker_image(
     them; they are used for this push alone. `ignore_cache`: push, although this process did so before. Raises `OSError` with what the registry says.
     """
     check_backend(build_backend)
+    _check_name(image_name)
     auth = _auth(credentials)
     for one in (tag or "latest", *_tags(additional_tags)):
         push_image(f"{image_name}:{one}", auth, sys.stdout)
     image = f"{image_name}:{tag}" if tag else image_name
     return {"image_name": image_name, "tag": tag, "image": image, "additional_tags": additional_tags}
+
+
+def _check_name(name: str) -> None:
+    if any(letter.isspace() for letter in name):
+        raise ValueError(f"The name of an image has no spaces: {name!r}.")
+    if ":" in name.rpartition("/")[2]:
+        raise ValueError(f"The name of the image has a tag already: {name!r}. Give the tag as `tag`.")
 
 
 def _tags(tags: list[str] | None) -> list[str]:
