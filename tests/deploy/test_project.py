@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +142,17 @@ def test_schedules_that_the_file_does_not_name_stay() -> None:
     write_project(WHOLE[: WHOLE.index("    schedules:")] + "    schedules: []\n", "prefect.yaml")
     assert headrace("deploy", "-n", "daily").code == 0
     assert deployed()["daily"].schedules == []
+
+
+def test_steps_tell_how_far_they_are_while_they_work() -> None:
+    code = "from headrace.logging import get_logger\n\ndef push():\n    get_logger('far').info('half of it is there')\n    return {}\n"
+    Path("telling.py").write_text(code)
+    write_flows()
+    make_pool()
+    write_project("push: [telling.push: {}]\ndeployments: [{name: d, entrypoint: 'flows.py:etl', work_pool: {name: local}}]\n")
+    done = subprocess.run([sys.executable, "-m", "headrace", "deploy", "--name", "d", "-o", "json"], capture_output=True, text=True, check=True)
+    assert "| INFO    | headrace.far - half of it is there" in done.stderr
+    assert json.loads(done.stdout)
 
 
 def test_one_flow_needs_no_file(client: str) -> None:

@@ -18,6 +18,7 @@ from headrace.deploy.project.source import Problem, ProjectInvalid
 from headrace.deploy.project.values import after_steps
 from headrace.deploy.steps.run import run_steps
 from headrace.deploy.versions import find_version
+from headrace.engine.logs import setup
 from headrace.model.deployments import ConcurrencyLimitConfig, ConcurrencyOptions, Deployment, DeploymentCreate
 from headrace.model.errors import DeploymentApplyError, HeadraceException, ObjectNotFound
 from headrace.model.schedules import DeploymentScheduleCreate
@@ -131,6 +132,7 @@ def run_build(prepared: Sequence[Prepared], print_line: Callable[[str], None]) -
 
     Raises `StepExecutionError` for a step that fails, and `ProjectInvalid` when what the steps gave does not fit. The server is not changed.
     """
+    setup()  # steps that build and upload tell in the log how far they are
     done: dict[str, dict[str, Any]] = {}
     ready: list[Ready] = []
     problems: list[Problem] = []
