@@ -24,11 +24,12 @@ INSTALL_SECONDS_MAX = 600
 PLACE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "headrace-tests" / f"azurite-{VERSION}"
 
 _KEEPER = """
-import fcntl, subprocess, sys
-users, *words = sys.argv[1:]
+import fcntl, pathlib, subprocess, sys
+users, port, *words = sys.argv[1:]
 emulator = subprocess.Popen(words)
 with open(users, "a") as held:
     fcntl.flock(held, fcntl.LOCK_EX)  # had once no process of the session uses it any more
+    pathlib.Path(port).unlink(missing_ok=True)  # who comes now, starts another
     emulator.terminate()
     try:
         emulator.wait(20)
@@ -70,7 +71,7 @@ def _start(folder: Path, tls: Certificates | None) -> None:
     if tls is not None:
         words += ["--oauth", "basic", "--cert", str(tls.certificate), "--key", str(tls.key)]
     with log.open("wb") as out:
-        command = [sys.executable, "-c", _KEEPER, str(folder / "users"), *words]
+        command = [sys.executable, "-c", _KEEPER, str(folder / "users"), str(folder / "port"), *words]
         keeper = subprocess.Popen(command, cwd=folder, stdout=out, stderr=out, start_new_session=True)
     wait_for(lambda: is_open(port), keeper, log)
     (folder / "port").write_text(str(port))
