@@ -19,7 +19,16 @@ import pytest
 PLUGIN = Path(__file__).parents[1]
 ROOT = PLUGIN.parents[1]
 OTHER = "dbt-core>=1.10.2,<1.11"
-TESTS = ["test_runner.py", "test_commands.py", "test_configs.py::test_a_project_is_built_in_postgres"]
+TESTS = [
+    "test_runner.py",
+    "test_commands.py::test_build_makes_a_summary_and_logs_what_dbt_says",
+    "test_commands.py::test_a_failure_fails_the_task_after_its_summary",
+    "test_commands.py::test_every_command_has_a_task",
+    "test_commands.py::test_any_command_is_run",
+    "test_commands.py::test_global_configs_hold",
+    "test_configs.py::test_a_project_is_built_in_postgres",
+    "test_configs.py::test_values_of_blocks_reach_dbt_as_the_types_that_they_are",
+]
 FREE = re.compile(r"(dbt-|sqlparse|mashumaro|click|protobuf|pathspec|daff)", re.IGNORECASE)
 """What the versions of dbt do not agree on."""
 
