@@ -113,7 +113,7 @@ class FakeJob:
 
     def is_ready(self) -> bool:
         self.polls += 1
-        return self.polls > 1
+        return self.polls > 1 and "slow" not in self.container["image"]
 
     def run(self, machines: Machines) -> FakeExecution:
         if not self.polls > 1:
@@ -125,7 +125,7 @@ class FakeJob:
 
 @dataclass
 class CloudRun(GoogleApi):
-    """What both APIs share. An image with `missing` in its name can never be run."""
+    """What both APIs share. An image with `missing` in its name can never be run, and one with `slow` is never ready."""
 
     machines: Machines = field(default_factory=Machines)
     jobs: dict[str, FakeJob] = field(default_factory=dict)

@@ -348,6 +348,13 @@ def test_killing_what_is_not_there_is_told(cloud_run: CloudRunV2):
     asyncio.run(work())
 
 
+def test_a_job_that_is_never_ready_is_given_up_and_removed(cloud_run: CloudRunV2, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HEADRACE_INTEGRATIONS_GCP_CLOUD_RUN_V2_WORKER_READY_TIMEOUT_SECONDS", "0.1")
+    run = conduct(CloudRunWorkerV2, {"image": "slow:1"})
+    assert "was not ready within 0.1 seconds, and was removed" in message(run)
+    assert cloud_run.jobs == {}
+
+
 @pytest.mark.parametrize("kind", ["cloud-run-v2", "vertex-ai"])
 def test_output_is_told_when_the_flow_never_began(
     kind: str, cloud_run: CloudRunV2, vertex: VertexAI, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

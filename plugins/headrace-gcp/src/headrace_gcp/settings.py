@@ -17,6 +17,7 @@ class CloudRunV2WorkerSettings(HeadraceBaseSettings, path="integrations.gcp.clou
     api_read_retry_max_attempts: int = setting(3, "How often a worker asks for a job or an execution before it gives up.", ge=1)
     api_read_retry_initial_delay_seconds: float = setting(1.0, "The pause before a worker asks for the second time; it doubles.", ge=0)
     api_read_retry_max_delay_seconds: float = setting(10.0, "The longest pause before a worker asks again.", ge=0)
+    ready_timeout_seconds: float = setting(600.0, "How long Cloud Run may take to make a job ready; then it is removed, and its run fails.", ge=0)
     poll_seconds: float = setting(5.0, "How often a worker asks how far a job is.", ge=0)
 
 

@@ -26,8 +26,6 @@ from headrace_gcp.workers.common import read_output, warn_of_plain_secrets
 if TYPE_CHECKING:
     from headrace.client.schemas.objects import FlowRun
 
-READY_SECONDS_MAX = 600.0
-"""How long Cloud Run may take to make a job ready."""
 READY_FIRST_SECONDS = 0.5
 ROLES = "roles/run.developer on the project and roles/iam.serviceAccountUser on the service account that jobs run as"
 KEEP_SECRETS = "Keep it in Secret Manager, and name it by headrace_api_key_secret, headrace_api_auth_string_secret or secret_env."
@@ -273,7 +271,7 @@ class CloudRunJobsWorker(RemoteJobWorker[C, V, R], ABC):
                 raise
 
     def _await_ready(self, job: C, name: str) -> None:
-        waited, seconds = 0.0, READY_FIRST_SECONDS
+        waited, seconds, limit = 0.0, READY_FIRST_SECONDS, GcpSettings().cloud_run_v2.worker.ready_timeout_seconds
         while True:
             try:
                 if self._job(job, name).is_ready:
@@ -281,9 +279,12 @@ class CloudRunJobsWorker(RemoteJobWorker[C, V, R], ABC):
             except RuntimeError as error:
                 self._remove(job, name)
                 raise InfrastructureError(f"{error} Check the image, its registry, and what the service account may do.") from error
-            if waited > READY_SECONDS_MAX:
+            if waited >= limit:
                 self._remove(job, name)
-                raise InfrastructureError(f"The job {name} was not ready within {READY_SECONDS_MAX:g} seconds.")
+                raise InfrastructureError(
+                    f"The job {name} was not ready within {limit:g} seconds, and was removed. Retry the run, or raise the setting "
+                    "integrations.gcp.cloud_run_v2.worker.ready_timeout_seconds."
+                )
             pause = min(seconds, self.poll_seconds(job))
             rest.pause(pause)
             waited, seconds = waited + pause, 2 * seconds
