@@ -90,7 +90,7 @@ def pool_variables(client: SyncHeadraceClient, docker_engine: DockerEngine, arm:
     arm.volumes = list(image.volumes)
     template = AzureContainerWorker.get_default_base_job_template()
     client.create_work_pool(WorkPoolCreate(name="pool", type="azure-container-instance", base_job_template=template))
-    return {**aci_variables, "image": image.reference}
+    return {**aci_variables, "image": image.reference, "task_watch_poll_interval": 0.5}
 
 
 @pytest.fixture
@@ -231,10 +231,11 @@ def test_a_decorated_flow_travels_by_blob_storage_and_gives_its_value(
     login = "{{ headrace.blocks.azure-container-instance-credentials.login }}"
     decorate = azure_container_instance("pool", include_files=["data/"], **{**pool_variables, "aci_credentials": login})
     reads = decorate(traveller.reads.with_options(result_storage=results))
-    assert reads("data/word", number=3) == ("travelled", 9)  # by a worker in this process
-    future = reads.submit_to_work_pool("data/word")
+    here = reads.submit("data/word", number=3)  # by a worker in this process
+    there = reads.submit_to_work_pool("data/word")
     start_worker("one")
-    assert future.result(timeout=120) == ("travelled", 4)
+    assert here.result(timeout=120) == ("travelled", 9)
+    assert there.result(timeout=120) == ("travelled", 4)
     assert arm.started == 2
     assert "reading data/word" in [log.message for log in client.read_logs()]
     assert len(results.list_paths()) == 2
