@@ -301,6 +301,34 @@ def test_one_submission_waits_for_another_of_the_same_job_and_takes_its_containe
     assert (len(identifiers), count) == (1, 1)
 
 
+def test_a_container_whose_worker_died_before_starting_it_is_started_by_who_looks_for_it(engine: DockerEngine, busybox: str) -> None:
+    async def work() -> str | None:
+        async with get_client() as client, DockerWorker(work_pool_name="pool") as worker:
+            variables = {"image": busybox, "network_mode": "none", "env": API, "command": "echo begun"}
+            job = await configuration(variables, await client.create_flow_run(contained))
+            assert await worker.call(worker.find_job, job, job.token) is None
+            with DockerHost().get_client() as docker:
+                docker.containers.create(job.image, **job.container_options(docker))
+            return await worker.call(worker.find_job, job, job.token)
+
+    container = str(asyncio.run(work())).rpartition(":")[2]
+    with DockerHost().get_client() as docker:
+        assert docker.containers.get(container).wait()["StatusCode"] == 0
+        assert docker.containers.get(container).logs() == b"begun\n"
+
+
+def test_a_paused_container_is_stopped_too(engine: DockerEngine, busybox: str) -> None:
+    async def kill(identifier: str) -> None:
+        async with DockerWorker(work_pool_name="pool") as worker:
+            await worker.kill_infrastructure(identifier, DockerWorkerJobConfiguration(), 1)
+
+    with DockerHost().get_client() as docker:
+        container = docker.containers.run(busybox, "sleep 600", detach=True, network_mode="none")
+        container.pause()
+        asyncio.run(kill(f"http+docker://{docker.info()['Name']}:{container.id}"))
+        assert docker.containers.get(container.id).status == "exited"
+
+
 def test_volumes_are_checked() -> None:
     assert assert_volume_str("/a:/b:ro") == "/a:/b:ro"
     with pytest.raises(ValueError, match="Invalid volume string: 'data'"):
