@@ -167,7 +167,7 @@ def test_a_job_of_the_first_api_has_what_the_variables_say(cloud_run_v1: CloudRu
     }
 
 
-def test_a_custom_job_has_what_the_variables_say(vertex: VertexAI):
+def test_a_custom_job_has_what_the_variables_say(vertex: VertexAI, caplog: pytest.LogCaptureFixture):
     variables = {
         **VERTEX,
         "machine_type": "g2-standard-4",
@@ -184,10 +184,13 @@ def test_a_custom_job_has_what_the_variables_say(vertex: VertexAI):
     async def body(client: HeadraceClient, worker: Any, run: FlowRun) -> None:
         await asyncio.to_thread(wait_until, lambda: vertex.jobs)
         await client.set_flow_run_state(run.id, Running())
+        await asyncio.to_thread(wait_until, lambda: "is running" in caplog.text)
         vertex.jobs[0].process.code = 4  # type: ignore[attr-defined]
 
     run = conduct(VertexAIWorker, variables, body)
     assert "status code 4" in message(run)
+    page = "https://console.cloud.google.com/ai/platform/locations/europe-west1/training/1000?project=42"
+    assert f"The job {run.infrastructure_pid} is running: It is shown at {page}" in caplog.text
     assert vertex.jobs[0].body["labels"]["prefect-io-flow-run-id"] == str(run.id)  # one rule for labels, as in Cloud Run
     spec = vertex.jobs[0].body["jobSpec"]
     assert spec["scheduling"] == {"strategy": "SPOT", "restartJobOnWorkerRestart": True, "timeout": "7200s"}

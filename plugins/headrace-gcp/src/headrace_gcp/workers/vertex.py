@@ -197,7 +197,9 @@ class VertexAIWorker(RemoteJobWorker[VertexAIWorkerJobConfiguration, VertexAIWor
             told = str(error.get("message") or f"Vertex AI says {state}.")
             code = _EXIT_CODE.search(told)
             return JobStatus.ended(int(code[1]) if code else 1, told)
-        return JobStatus.running() if state in _RUNNING else JobStatus.pending(state.removeprefix("JOB_STATE_").lower())
+        if state in _RUNNING:
+            return JobStatus.running(f"It is shown at {_page_of(identifier)}")
+        return JobStatus.pending(state.removeprefix("JOB_STATE_").lower())
 
     def stop_job(self, identifier: str, job: VertexAIWorkerJobConfiguration, grace_seconds: int) -> None:
         """Cancel the job. Vertex AI has its own grace."""
@@ -228,6 +230,12 @@ class VertexAIWorker(RemoteJobWorker[VertexAIWorkerJobConfiguration, VertexAIWor
             if rest.status_of(error) == 404:
                 raise InfrastructureNotFound(f"There is no custom job {identifier!r}.") from error
             raise
+
+
+def _page_of(identifier: str) -> str:
+    """Return the address in the console of a job, with the way to its output."""
+    _, project, _, region, _, number = identifier.split("/")
+    return f"https://console.cloud.google.com/ai/platform/locations/{region}/training/{number}?project={project}"
 
 
 def _camel(value: Any) -> Any:
