@@ -13,14 +13,14 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import quote, unquote
 
-from .entra import serving
+from .serving import Handler, serving
 
 KEY = base64.b64encode(b"very-private-key-of-cosmos").decode()
 DATABASE, CONTAINER = "shop", "products"
+WRONG_KEY = {"code": "Unauthorized", "message": "The input authorization token can't serve the request. Wrong key being used?"}
 
 
 @dataclass
@@ -40,24 +40,11 @@ def cosmos() -> Iterator[Cosmos]:
     service = Cosmos("")
     root = f"dbs/{DATABASE}/colls/{CONTAINER}"
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            self.respond("GET", None)
-
-        def do_POST(self) -> None:
-            self.respond("POST", json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-
-        def respond(self, method: str, body: Any) -> None:
-            path = unquote(self.path).strip("/")
-            if not self._is_signed(method, path):
-                self.answer(401, {"code": "Unauthorized", "message": "The input authorization token can't serve the request. Wrong key being used?"})
-            else:
-                self.answer(*self._answer(method, path, body))
+    class Items(Handler):
+        def respond(self, content: bytes) -> None:
+            method, path = self.command, unquote(self.path).strip("/")
+            status, body = self._answer(method, path, json.loads(content or b"null")) if self._is_signed(method, path) else (401, WRONG_KEY)
+            self.answer(status, body, {"x-ms-item-count": "1"})
 
         def _is_signed(self, method: str, path: str) -> bool:
             parts = path.split("/") if path else []
@@ -95,14 +82,5 @@ def cosmos() -> Iterator[Cosmos]:
             wanted += [("city", json.loads(partition)[0])] if partition else []
             return [one for one in service.items.values() if all(one.get(name) == value for name, value in wanted)]
 
-        def answer(self, status: int, body: Any) -> None:
-            text = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.send_header("x-ms-item-count", "1")
-            self.end_headers()
-            self.wfile.write(text)
-
-    with serving(Handler, None) as service.url:
+    with serving(Items) as service.url:
         yield service

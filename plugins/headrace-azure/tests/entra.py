@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-import ssl
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from .certificates import Certificates
+from .serving import Handler, serving
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 CLIENT = "66666666-7777-8888-9999-000000000000"
@@ -55,13 +53,11 @@ def entra(tls: Certificates | None) -> Iterator[Entra]:
     """Run it: with certificates as Entra ID, without as the metadata service of a machine with a managed identity."""
     found = Entra("")
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-        def do_GET(self) -> None:
+    class Tokens(Handler):
+        def respond(self, content: bytes) -> None:
+            if self.command == "POST":
+                self.answer(*self._for_principal({name: values[0] for name, values in parse_qs(content.decode()).items()}))
+                return
             parts = urlsplit(self.path)
             if parts.path.endswith("/openid-configuration"):
                 base = f"{found.url}/{TENANT}"
@@ -78,40 +74,13 @@ def entra(tls: Certificates | None) -> Iterator[Entra]:
             else:
                 self.answer(400, {"error": "invalid_request", "error_description": "Required metadata header not specified"})
 
-        def do_POST(self) -> None:
-            asked = {name: values[0] for name, values in parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode()).items()}
+        def _for_principal(self, asked: dict[str, str]) -> tuple[int, dict[str, Any]]:
             if asked.get("client_secret") != SECRET:
                 text = f"AADSTS7000215: Invalid client secret provided for app '{CLIENT}'."
-                self.answer(401, {"error": "invalid_client", "error_description": text, "error_codes": [7000215]})
-                return
+                return 401, {"error": "invalid_client", "error_description": text, "error_codes": [7000215]}
             audience = asked["scope"].split()[0].removesuffix("/.default")
             found.asked.append(audience)
-            self.answer(200, {"access_token": token_for(audience), "expires_in": 3600, "token_type": "Bearer"})
+            return 200, {"access_token": token_for(audience), "expires_in": 3600, "token_type": "Bearer"}
 
-        def answer(self, status: int, body: dict[str, Any]) -> None:
-            text = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-    with serving(Handler, tls) as found.url:
+    with serving(Tokens, tls) as found.url:
         yield found
-
-
-@contextmanager
-def serving(handler: type[BaseHTTPRequestHandler], tls: Certificates | None) -> Iterator[str]:
-    """Serve on a free port of 127.0.0.1 and give the address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    if tls is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tls.certificate, tls.key)
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -7,32 +7,22 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
-from .entra import serving
+from .serving import Handler, serving
 
 
 @contextmanager
 def git_server(root: Path, token: str) -> Iterator[str]:
     """Serve the repositories below a folder. As at Azure DevOps, the user's name does not matter."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            self.respond(b"")
-
-        def do_POST(self) -> None:
-            self.respond(self.rfile.read(int(self.headers["Content-Length"])))
-
+    class Repositories(Handler):
         def respond(self, content: bytes) -> None:
             login = base64.b64decode((self.headers["Authorization"] or "").removeprefix("Basic ")).decode()
             if login.partition(":")[2] != token:
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", 'Basic realm="https://dev.azure.com/"')
+                self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
             path, _, query = self.path.partition("?")
@@ -44,10 +34,10 @@ def git_server(root: Path, token: str) -> Iterator[str]:
             head, _, body = done.stdout.partition(b"\r\n\r\n")
             headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
             self.send_response(int(headers.pop("Status", "200").split()[0]))
-            for name, value in headers.items():
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 
-    with serving(Handler, None) as url:
+    with serving(Repositories) as url:
         yield url

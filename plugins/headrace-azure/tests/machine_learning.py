@@ -8,12 +8,11 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from .certificates import Certificates
-from .entra import serving
+from .serving import Handler, serving
 
 WORKSPACE = "/subscriptions/sub-one/resourceGroups/group/providers/Microsoft.MachineLearningServices/workspaces/lab"
 STORAGE_HOST = "devstoreaccount1.blob.storage.test"
@@ -32,35 +31,14 @@ class MachineLearning:
 def machine_learning(tls: Certificates) -> Iterator[MachineLearning]:
     service = MachineLearning()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            self.respond("GET")
-
-        def do_PUT(self) -> None:
-            self.respond("PUT")
-
-        def do_POST(self) -> None:
-            self.respond("POST")
-
-        def respond(self, method: str) -> None:
-            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+    class Datastores(Handler):
+        def respond(self, content: bytes) -> None:
             parts = urlsplit(self.path)
             payload = self.headers["Authorization"].removeprefix("Bearer ").split(".")[1]
             assert json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["aud"] == service.url
             query = parse_qs(parts.query)
             assert "api-version" in query
-            status, body = self._answer(method, parts.path, query, json.loads(content) if content else {})
-            text = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
+            self.answer(*self._answer(self.command, parts.path, query, json.loads(content or b"{}")))
 
         def _answer(self, method: str, path: str, query: dict[str, list[str]], body: dict[str, Any]) -> tuple[int, Any]:
             if not path.startswith(f"{WORKSPACE}/datastores"):
@@ -87,7 +65,7 @@ def machine_learning(tls: Certificates) -> Iterator[MachineLearning]:
                 **({"nextLink": more} if len(wanted) > start + 1 else {}),
             }
 
-    with serving(Handler, tls) as service.url:
+    with serving(Datastores, tls) as service.url:
         yield service
 
 
@@ -100,14 +78,8 @@ def _shown(name: str, properties: dict[str, Any]) -> dict[str, Any]:
 def storage_proxy(port: int) -> Iterator[str]:
     """Give the address of a proxy that leads to Azurite whatever host is asked for, as the name of an account in Azure's cloud would."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-        def respond(self) -> None:
-            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+    class Proxy(Handler):
+        def respond(self, content: bytes) -> None:
             parts = urlsplit(self.path)
             there = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
             target = parts.path + (f"?{parts.query}" if parts.query else "")
@@ -123,7 +95,5 @@ def storage_proxy(port: int) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = respond
-
-    with serving(Handler, None) as url:
+    with serving(Proxy) as url:
         yield url

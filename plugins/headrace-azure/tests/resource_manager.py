@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -17,7 +16,7 @@ from docker import DockerClient
 from docker.errors import DockerException
 
 from .certificates import Certificates
-from .entra import serving
+from .serving import Handler, serving
 
 SUBSCRIPTION = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 GROUP = "runs"
@@ -50,10 +49,13 @@ class ResourceManager:
     answers_lost: int = 0
     """How many answers to deployments are yet to be lost on their way."""
     unmade: dict[str, tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=dict)
+    working: list[threading.Thread] = field(default_factory=list)
     when_asked: Callable[[str], None] = lambda name: None
     """Is called with the name of a deployment that is asked after or cancelled, just before the answer."""
 
     def close(self) -> None:
+        for one in self.working:
+            one.join()
         for name in list(self.groups):
             self.remove(name)
         self.docker.close()
@@ -71,7 +73,8 @@ class ResourceManager:
         self.deployments[name] = {**found, "asked": json.dumps(template)}
         self.unmade[name] = template, parameters
         if not self.stuck:
-            threading.Thread(target=self.finish, args=(name,), daemon=True).start()
+            self.working.append(threading.Thread(target=self.finish, args=(name,), daemon=True))
+            self.working[-1].start()
         return found
 
     def finish(self, name: str) -> None:
@@ -150,6 +153,51 @@ class ResourceManager:
         self.group(name)
         return self.docker.containers.get(name).logs(timestamps=has_times).decode()
 
+    # --- requests
+
+    def answer(self, method: str, path: str, query: dict[str, list[str]], body: dict[str, Any]) -> tuple[int, Any]:
+        if path.startswith("/operations/"):
+            return (200 if path.rpartition("/")[2] not in self.groups else 202), None
+        found = re.fullmatch(r"/subscriptions/([^/]+)/resource[Gg]roups/([^/]+)/providers/([^/]+)/([^/]+)/([^/]+)(/.*)?", path)
+        assert found, path
+        subscription, group, _, kind, name, rest = found.groups()
+        if subscription != SUBSCRIPTION:
+            raise Refused(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
+        if group == FORBIDDEN:
+            raise Refused(403, "AuthorizationFailed", f"The client '{'6' * 8}' does not have authorization to perform action 'write'.")
+        if group != GROUP:
+            raise Refused(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
+        if kind == "deployments":
+            return self._answer_for_deployment(method, name, rest, body)
+        return self._answer_for_group(method, name, rest, query)
+
+    def _answer_for_deployment(self, method: str, name: str, rest: str | None, body: dict[str, Any]) -> tuple[int, Any]:
+        if method == "PUT":
+            return 201, self.deploy(name, body)
+        self.when_asked(name)
+        if name not in self.deployments:
+            raise Refused(404, "DeploymentNotFound", f"Deployment '{name}' could not be found.")
+        known = self.deployments[name]
+        if rest == "/cancel":
+            if known["properties"]["provisioningState"] != "Running":
+                raise Refused(409, "DeploymentCannotBeCancelled", f"The deployment '{name}' cannot be cancelled.")
+            known["properties"]["provisioningState"] = "Canceled"
+            return 204, None
+        return 200, {key: value for key, value in known.items() if key != "asked"}
+
+    def _answer_for_group(self, method: str, name: str, rest: str | None, query: dict[str, list[str]]) -> tuple[int, Any]:
+        if method == "DELETE":
+            if name not in self.groups:
+                return 204, None
+            self.remove(name)
+            return 202, None
+        if rest == "/stop":
+            self.stop(name)
+            return 204, None
+        if rest and rest.endswith("/logs"):
+            return 200, {"content": self.logs(name, query.get("timestamps") == ["true"])}
+        return 200, self.group(name)
+
 
 def _evaluated(value: Any, parameters: dict[str, Any]) -> Any:
     """Evaluate what expressions our templates have."""
@@ -170,45 +218,20 @@ def _evaluated(value: Any, parameters: dict[str, Any]) -> Any:
 def resource_manager(docker: DockerClient, tls: Certificates) -> Iterator[ResourceManager]:
     service = ResourceManager(docker)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            self.respond("GET")
-
-        def do_PUT(self) -> None:
-            self.respond("PUT")
-
-        def do_POST(self) -> None:
-            self.respond("POST")
-
-        def do_DELETE(self) -> None:
-            self.respond("DELETE")
-
-        def respond(self, method: str) -> None:
-            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+    class Requests(Handler):
+        def respond(self, content: bytes) -> None:
             parts = urlsplit(self.path)
-            service.asked.append(f"{method} {parts.path}")
+            service.asked.append(f"{self.command} {parts.path}")
             try:
                 self._check_token()
-                status, body = self._answer(method, unquote(parts.path), parse_qs(parts.query), json.loads(content) if content else {})
+                status, body = service.answer(self.command, unquote(parts.path), parse_qs(parts.query), json.loads(content or b"{}"))
             except Refused as refused:
                 status, body = refused.status, refused.body
-            if method == "PUT" and service.answers_lost:
+            if self.command == "PUT" and service.answers_lost:
                 service.answers_lost -= 1
                 self.close_connection = True
                 return
-            text = b"" if body is None else json.dumps(body).encode()
-            self.send_response(status)
-            if status == 202:
-                self.send_header("Location", f"{service.url}/operations/{parts.path.rpartition('/')[2]}")
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
+            self.answer(status, body, {"Location": f"{service.url}/operations/{parts.path.rpartition('/')[2]}"} if status == 202 else None)
 
         def _check_token(self) -> None:
             token = (self.headers.get("Authorization") or "").removeprefix("Bearer ").split(".")
@@ -218,50 +241,7 @@ def resource_manager(docker: DockerClient, tls: Certificates) -> Iterator[Resour
             if claims["aud"] != service.url:
                 raise Refused(401, "InvalidAuthenticationTokenAudience", f"The access token is for the wrong audience '{claims['aud']}'.")
 
-        def _answer(self, method: str, path: str, query: dict[str, list[str]], body: dict[str, Any]) -> tuple[int, Any]:
-            if path.startswith("/operations/"):
-                return (200 if path.rpartition("/")[2] not in service.groups else 202), None
-            found = re.fullmatch(r"/subscriptions/([^/]+)/resource[Gg]roups/([^/]+)/providers/([^/]+)/([^/]+)/([^/]+)(/.*)?", path)
-            assert found, path
-            subscription, group, _, kind, name, rest = found.groups()
-            if subscription != SUBSCRIPTION:
-                raise Refused(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
-            if group == FORBIDDEN:
-                raise Refused(403, "AuthorizationFailed", f"The client '{'6' * 8}' does not have authorization to perform action 'write'.")
-            if group != GROUP:
-                raise Refused(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
-            if kind == "deployments":
-                return self._deployment(method, name, rest, body)
-            return self._group(method, name, rest, query)
-
-        def _deployment(self, method: str, name: str, rest: str | None, body: dict[str, Any]) -> tuple[int, Any]:
-            if method == "PUT":
-                return 201, service.deploy(name, body)
-            service.when_asked(name)
-            if name not in service.deployments:
-                raise Refused(404, "DeploymentNotFound", f"Deployment '{name}' could not be found.")
-            known = service.deployments[name]
-            if rest == "/cancel":
-                if known["properties"]["provisioningState"] != "Running":
-                    raise Refused(409, "DeploymentCannotBeCancelled", f"The deployment '{name}' cannot be cancelled.")
-                known["properties"]["provisioningState"] = "Canceled"
-                return 204, None
-            return 200, {key: value for key, value in known.items() if key != "asked"}
-
-        def _group(self, method: str, name: str, rest: str | None, query: dict[str, list[str]]) -> tuple[int, Any]:
-            if method == "DELETE":
-                if name not in service.groups:
-                    return 204, None
-                service.remove(name)
-                return 202, None
-            if rest == "/stop":
-                service.stop(name)
-                return 204, None
-            if rest and rest.endswith("/logs"):
-                return 200, {"content": service.logs(name, query.get("timestamps") == ["true"])}
-            return 200, service.group(name)
-
-    with serving(Handler, tls) as service.url:
+    with serving(Requests, tls) as service.url:
         try:
             yield service
         finally:
