@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -44,6 +46,22 @@ def test_no_error_shows_the_secret(secret: AwsSecret) -> None:
     with pytest.raises(AwsError) as raised:
         secret.model_copy(update={"secret_name": "hunter2-secret"}).write_secret(b"hunter2-secret", ClientRequestToken="hunter2-secret")
     assert "hunter2" not in str(raised.value)
+
+
+def test_no_traceback_shows_the_secret(secret: AwsSecret) -> None:
+    with pytest.raises(AwsError) as raised:
+        secret.write_secret(b"hunter2", ClientRequestToken=["hunter2"])  # pyright: ignore[reportArgumentType]  # the SDK's error repeats it
+    shown = "".join(line for line in traceback.format_exception(raised.value) if "File" not in line)
+    assert "hunter2" not in shown
+    assert "valid types" in shown
+
+
+@pytest.mark.parametrize("value", [{"password": "hunter2"}, ["hunter2"], 42])
+def test_a_secret_that_is_neither_text_nor_bytes_is_refused_unseen(secret: AwsSecret, value: Any) -> None:
+    for call in (lambda: secret.write_secret(value), lambda: tasks.create_secret.fn("n", value, secret.aws_credentials)):
+        with pytest.raises(TypeError, match=r"text or bytes, and this is .*json\.dumps") as raised:
+            call()
+        assert "hunter2" not in str(raised.value)
 
 
 @pytest.mark.parametrize("days", [0, 6, 31, 90])

@@ -148,7 +148,10 @@ def explained(error: Exception, what: str, *secrets: Any) -> AwsError | None:
 
 @contextmanager
 def explaining(what: str, *secrets: Any) -> Generator[None]:
-    """Raise `AwsError`, which says what to do, for errors of the SDK in the block. `what` could not be done; `secrets` are left out."""
+    """Raise `AwsError`, which says what to do, for errors of the SDK in the block. `what` could not be done; `secrets` are left out.
+
+    The SDK's error is the cause, unless a secret is in its text.
+    """
     try:
         yield
     except AwsError:
@@ -157,4 +160,5 @@ def explaining(what: str, *secrets: Any) -> Generator[None]:
         found = explained(error, what, *secrets)
         if found is None:
             raise
-        raise found from error
+        is_open = hidden(str(error), *secrets) == str(error)
+        raise found from (error if is_open else None)  # a traceback shows the cause as well

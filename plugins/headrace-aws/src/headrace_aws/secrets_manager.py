@@ -49,8 +49,10 @@ class AwsSecret(SecretBlock):
     def write_secret(self, secret_data: bytes, **put_or_create_secret_kwargs: Any) -> str:
         """Make `secret_data` the secret's current version, making the secret if need be; return its ARN.
 
-        `put_or_create_secret_kwargs` go to `put_secret_value`, or to `create_secret` where there was none. Raises `AwsError`.
+        `put_or_create_secret_kwargs` go to `put_secret_value`, or to `create_secret` where there was none. Raises `AwsError`,
+        and TypeError for what is neither text nor bytes.
         """
+        _checked(secret_data)
         client = self.aws_credentials.get_secrets_manager_client()
         with explaining(f"The secret {self.secret_name!r} cannot be written", secret_data, self):
             try:
@@ -102,7 +104,15 @@ def _without_metadata(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
 
+def _checked(secret_value: str | bytes) -> str | bytes:
+    """Return what may be stored. The SDK would refuse all else, and show it in its error."""
+    if not isinstance(secret_value, str | bytes | bytearray):  # pyright: ignore[reportUnnecessaryIsInstance]  # users pass anything
+        raise TypeError(f"A secret is text or bytes, and this is of type {type(secret_value).__name__}. Several values are kept by json.dumps(...).")
+    return secret_value
+
+
 def _valued(secret_value: str | bytes) -> dict[str, Any]:
+    _checked(secret_value)
     return {"SecretBinary": secret_value} if isinstance(secret_value, bytes) else {"SecretString": secret_value}
 
 
@@ -116,7 +126,10 @@ def _read_task(secret_name: str, aws_credentials: AwsCredentials, version_id: st
 
 
 def _update_task(secret_name: str, secret_value: str | bytes, aws_credentials: AwsCredentials, description: str | None = None) -> dict[str, str]:
-    """Change the value of a secret, and its description if one is given; return `{"ARN", "Name", "VersionId"}`. Raises `AwsError`."""
+    """Change the value of a secret, and its description if one is given; return `{"ARN", "Name", "VersionId"}`.
+
+    Raises `AwsError`, and TypeError for a value that is neither text nor bytes.
+    """
     logger().info("Updating value for secret %s", secret_name)
     more = {"Description": description} if description is not None else {}
     with explaining(f"The secret {secret_name!r} cannot be updated", secret_value, aws_credentials):
@@ -130,7 +143,10 @@ def _create_task(
     description: str | None = None,
     tags: list[dict[str, str]] | None = None,
 ) -> dict[str, str]:
-    """Make a secret and return `{"ARN", "Name", "VersionId"}`. `tags` are dictionaries with `Key` and `Value`. Raises `AwsError`."""
+    """Make a secret and return `{"ARN", "Name", "VersionId"}`. `tags` are dictionaries with `Key` and `Value`.
+
+    Raises `AwsError`, and TypeError for a value that is neither text nor bytes.
+    """
     logger().info("Creating secret named %s", secret_name)
     more = {name: value for name, value in (("Description", description), ("Tags", tags)) if value is not None}
     with explaining(f"The secret {secret_name!r} cannot be made", secret_value, aws_credentials):
