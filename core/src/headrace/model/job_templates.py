@@ -50,11 +50,19 @@ def properties(template: dict[str, Any]) -> dict[str, Any]:
 
 
 def defaults(template: dict[str, Any]) -> dict[str, Any]:
-    """Return the defaults of a template's variables. A default of null is none."""
+    """Return the defaults of a template's variables. A default of null is none; an object has those of its properties beneath its own."""
+    return _defaults(properties(template))
+
+
+def _defaults(schemas: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, schema in properties(template).items():
-        if isinstance(schema, dict):
-            value = cast("dict[str, Any]", schema).get("default")
-            if value is not None:
-                found[name] = value
+    for name, schema in schemas.items():
+        if not isinstance(schema, dict):
+            continue
+        value, inner = (cast("dict[str, Any]", schema).get(word) for word in ("default", "properties"))
+        beneath = _defaults(cast("dict[str, Any]", inner)) if isinstance(inner, dict) else {}
+        if beneath and (value is None or isinstance(value, dict)):
+            value = {**beneath, **cast("dict[str, Any]", value or {})}
+        if value is not None:
+            found[name] = value
     return found

@@ -24,6 +24,7 @@ from headrace.model.work_pools import (
     WorkPool,
     WorkPoolStatus,
     WorkPoolStorageConfiguration,
+    WorkPoolUpdate,
 )
 from headrace.model.work_queues import (
     QueueFilter,
@@ -78,6 +79,7 @@ __all__ = [
     "WorkPool",
     "WorkPoolStatus",
     "WorkPoolStorageConfiguration",
+    "WorkPoolUpdate",
     "WorkQueue",
     "WorkQueueHealthPolicy",
     "WorkQueueStatus",
