@@ -33,36 +33,35 @@ FREE = re.compile(r"(dbt-|sqlparse|mashumaro|click|protobuf|pathspec|daff)", re.
 """What the versions of dbt do not agree on."""
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="headrace-dbt-") as name:  # an environment is too large for pytest's kept folders
-        yield Path(name)
+@pytest.fixture(scope="session")
+def other_python() -> Iterator[Path]:
+    """Give the interpreter of an environment with this plugin, its tests' tools and the other version of dbt.
 
-
-def environment_with(other: str, folder: Path) -> Path:
-    """Make an environment with this plugin, its tests' tools and another version of dbt; return its interpreter."""
+    It is made before a test has a home of its own, where uv would find nothing that it has fetched before.
+    """
     uv = shutil.which("uv")
     assert uv is not None, "This test makes an environment with uv: pip install uv"
-    python = folder / "environment" / "bin" / "python"
-    constraints = folder / "constraints.txt"
-    constraints.write_text("".join(line for line in (ROOT / "constraints.txt").open() if not FREE.match(line)))
-    parts = ["--editable", f"{ROOT / 'core'}[server]", "--editable", str(PLUGIN), other]
-    groups = [word for file in (ROOT, PLUGIN) for word in ("--group", f"{file / 'pyproject.toml'}:tests")]
-    for words in (
-        ["venv", "--python", sys.executable, str(python.parents[1])],
-        ["pip", "install", "--python", str(python), "--constraints", str(constraints), *parts, *groups],
-    ):
-        done = subprocess.run([uv, *words], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    return python
+    with tempfile.TemporaryDirectory(prefix="headrace-dbt-") as name:  # it is too large for pytest's kept folders
+        python = Path(name) / "environment" / "bin" / "python"
+        constraints = Path(name) / "constraints.txt"
+        constraints.write_text("".join(line for line in (ROOT / "constraints.txt").open() if not FREE.match(line)))
+        parts = ["--editable", f"{ROOT / 'core'}[server]", "--editable", str(PLUGIN), OTHER]
+        groups = [word for folder in (ROOT, PLUGIN) for word in ("--group", f"{folder / 'pyproject.toml'}:tests")]
+        for words in (
+            ["venv", "--python", sys.executable, str(python.parents[1])],
+            ["pip", "install", "--python", str(python), "--constraints", str(constraints), *parts, *groups],
+        ):
+            done = subprocess.run([uv, *words], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+        yield python
 
 
-def test_dbt_1_10_does_what_dbt_1_11_does(folder: Path) -> None:
-    python = environment_with(OTHER, folder)
+def test_dbt_1_10_does_what_dbt_1_11_does(other_python: Path, tmp_path: Path) -> None:
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_") and name != "VIRTUAL_ENV"}
-    version = subprocess.run([python, "-c", "import dbt.version; print(dbt.version.installed)"], capture_output=True, text=True, check=True, env=own)
+    asked = "import dbt.version; print(dbt.version.installed)"
+    version = subprocess.run([other_python, "-c", asked], capture_output=True, text=True, check=True, env=own)
     assert "1.10." in version.stdout
-    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={folder / 'tests'}", *(str(PLUGIN / "tests" / one) for one in TESTS)]
-    done = subprocess.run([python, *words], capture_output=True, text=True, check=False, env=own, cwd=ROOT)
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'tests'}", *(str(PLUGIN / "tests" / one) for one in TESTS)]
+    done = subprocess.run([other_python, *words], capture_output=True, text=True, check=False, env=own, cwd=ROOT)
     assert done.returncode == 0, done.stdout[-20_000:]
     assert " passed" in done.stdout
