@@ -306,6 +306,14 @@ def test_a_session_that_has_ended_is_opened_again(credentials, server):
     sessions.close()
 
 
+def test_a_statement_that_hangs_is_given_up(credentials, monkeypatch):
+    monkeypatch.setattr(services, "STATEMENT_SECONDS_MAX", 1)
+    sessions = services.Sessions()
+    with pytest.raises(services.SessionLost):
+        sessions.rows(credentials(), "CALL SYSTEM$WAIT(30)")
+    sessions.close()
+
+
 def test_a_service_that_is_not_there_is_told_apart_from_one_that_cannot_be_reached(credentials):
     sessions = services.Sessions()
     with pytest.raises(InfrastructureNotFound, match="does not exist or not authorized"):

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headrace.exceptions import InfrastructureNotAvailable, InfrastructureNotFound
+from headrace_snowflake.credentials import SnowflakeCredentials, is_connector_5
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
-
-    from headrace_snowflake.credentials import SnowflakeCredentials
 
 STATEMENT_SECONDS_MAX = 100
 """How long one statement may take. Job services are started without waiting for them, so all are short."""
@@ -76,8 +75,9 @@ class Sessions:
         with self._lock:
             found = self._open.get(key)
             if found is None or found.is_closed() or found.expired:
+                limits = {"query_timeout": STATEMENT_SECONDS_MAX} if is_connector_5() else {}  # there it is not a statement's own
                 try:
-                    found = self._open[key] = credentials.get_client()
+                    found = self._open[key] = credentials.get_client(**limits)
                 except OperationalError as error:
                     raise InfrastructureNotAvailable(f"Snowflake cannot be reached: {error.msg}") from error
             return found
