@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ from botocore.stub import Stubber
 from headrace.client.orchestration import get_client
 from headrace.client.schemas.objects import FlowRun
 from headrace.exceptions import InfrastructureNotFound
+from headrace.operations.pools.collections import WORKER_TYPES
 from headrace.workers.remote import Failure
 from headrace_aws import AwsCredentials, ECSWorker
 from headrace_aws.errors import AwsError
@@ -51,6 +53,13 @@ def prepared(job: ECSJobConfiguration) -> ECSJobConfiguration:
 def request_of(job: ECSJobConfiguration, credentials: AwsCredentials, token: str = "t" * 32) -> dict[str, Any]:
     definition = {**wanted_definition(job, REGION), "taskDefinitionArn": "arn:definition"}
     return run_request(lambda: credentials.get_client("ec2"), job, definition, token, LOG)
+
+
+def test_pools_that_are_made_where_the_plugin_is_not_installed_have_the_same_variables() -> None:
+    known = json.loads(WORKER_TYPES.read_text(encoding="utf-8"))["headrace-aws"]["ecs"]["default_base_job_configuration"]
+    own = ECSWorker.get_default_base_job_template()
+    assert known["job_configuration"] == own["job_configuration"]
+    assert known["variables"]["properties"].keys() == own["variables"]["properties"].keys()
 
 
 # --- definitions
