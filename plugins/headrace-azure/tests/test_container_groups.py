@@ -18,7 +18,7 @@ from headrace.states import Pending
 from headrace.testing.containers import REGISTRY_PASSWORD, REGISTRY_USER, DockerEngine
 from headrace.testing.end_to_end import until
 from headrace.workers.remote import Failure
-from headrace_azure import AzureContainerWorker
+from headrace_azure import AzureContainerInstanceCredentials, AzureContainerWorker
 from headrace_azure.errors import AzureError
 from headrace_azure.workers.container_instance import AzureContainerJobConfiguration, new_lines
 
@@ -106,6 +106,20 @@ def test_a_managed_identity_pulls_the_image_and_is_the_groups_own(configure: Con
     (login,) = group.image_registry_credentials
     assert (login.server, login.identity, login.username, login.password) == ("ours.azurecr.io", IDENTITY, None, None)
     assert list(group.identity.user_assigned_identities) == ["/other", IDENTITY]
+
+
+def test_logins_may_be_blocks_that_are_chosen_in_the_pool(configure: Configure) -> None:
+    login = AzureContainerInstanceCredentials.model_validate({"tenant_id": "t", "client_id": "c", "client_secret": "very-private"})
+    job = configure(aci_credentials={"$ref": {"block_document_id": str(login.save("worker"))}})
+    assert job.aci_credentials.client_secret == login.client_secret
+    assert "very-private" not in repr(job)
+    definitions = AzureContainerWorker.get_default_base_job_template()["variables"]["definitions"]
+    slugs = {name: one.get("block_type_slug") for name, one in definitions.items()}
+    assert slugs == {
+        "AzureContainerInstanceCredentials": "azure-container-instance-credentials",
+        "DockerRegistry": "docker-registry-credentials",
+        "ACRManagedIdentity": None,
+    }
 
 
 def test_a_registrys_password_is_a_secure_parameter(configure: Configure) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from headrace.workers.base import BaseWorkerResult
 
@@ -33,6 +33,8 @@ class ACRManagedIdentity(BaseModel):
 
 class DockerRegistry(BaseModel):
     """A user of a registry and a password: the fields of a block of type docker-registry-credentials."""
+
+    model_config = ConfigDict(json_schema_extra={"block_type_slug": "docker-registry-credentials"})
 
     username: str = Field(description="Name to log in with.")
     password: SecretStr = Field(description="Password to log in with.")
