@@ -198,15 +198,17 @@ class _Pipe:
         self._is_closed = threading.Event()
         self._position = 0
         self._again = 0
+        self._gathered = bytearray()
 
     def write(self, data: bytes) -> int:
         known = min(self._again, len(data))  # came before the stream began anew
         self._again -= known
-        data = data[known:]
-        for start in range(0, len(data), PIECE_BYTES):
-            self._put(data[start : start + PIECE_BYTES])
-        self._position += len(data)
-        return known + len(data)
+        self._gathered += data[known:]  # the SDK writes 8 KiB at a time
+        while len(self._gathered) >= PIECE_BYTES:
+            self._put(bytes(self._gathered[:PIECE_BYTES]))
+            del self._gathered[:PIECE_BYTES]
+        self._position += len(data) - known
+        return len(data)
 
     def tell(self) -> int:
         return self._position
@@ -221,6 +223,8 @@ class _Pipe:
 
     def end(self, error: BaseException | None) -> None:
         with suppress(_Closed):
+            if self._gathered:
+                self._put(bytes(self._gathered))
             self._put(error)
 
     def close(self) -> None:

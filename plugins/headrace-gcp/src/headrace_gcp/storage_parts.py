@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PART_BYTES = 32 * 1024 * 1024
 PARALLEL = 4
 """Parts of one object that come at once. Folders move several objects at once besides."""
-READ_BYTES = 1024 * 1024
+PIECE_BYTES = 1024 * 1024
 
 
 def download_parts(blob: Blob, path: Path, progress: Progress, options: dict[str, Any]) -> None:
@@ -31,9 +31,11 @@ def download_parts(blob: Blob, path: Path, progress: Progress, options: dict[str
 
     def fetch(part: tuple[int, int]) -> None:
         try:
-            with path.open("r+b") as file:
+            with path.open("r+b", buffering=PIECE_BYTES) as file:
                 file.seek(part[0])
-                blob.download_to_file(_Part(file, progress, broken), start=part[0], end=part[1], **options)
+                place = _Part(file, progress, broken)
+                blob.download_to_file(place, start=part[0], end=part[1], **options)
+                place.flush()
         except BaseException:
             broken.set()
             raise
@@ -58,15 +60,23 @@ class _Part:
 
     def __init__(self, file: BinaryIO, progress: Progress, broken: threading.Event) -> None:
         self._file, self._progress, self._broken = file, progress, broken
+        self._untold = 0
 
     def write(self, data: bytes) -> int:
-        if self._broken.is_set():
-            raise _Broken
-        self._progress(len(data))
+        self._untold += len(data)
+        if self._untold >= PIECE_BYTES:  # the SDK writes 8 KiB at a time
+            self._tell()
         return self._file.write(data)
 
     def flush(self) -> None:
+        self._tell()
         self._file.flush()
+
+    def _tell(self) -> None:
+        if self._broken.is_set():
+            raise _Broken
+        untold, self._untold = self._untold, 0
+        self._progress(untold)
 
 
 def _checksum_of(path: Path) -> str:
@@ -74,6 +84,6 @@ def _checksum_of(path: Path) -> str:
 
     found = Checksum()
     with path.open("rb") as file:
-        for _ in found.consume(file, READ_BYTES):
+        for _ in found.consume(file, PIECE_BYTES):
             pass
     return base64.b64encode(found.digest()).decode()
