@@ -38,7 +38,8 @@ if [ ! -w /run ]; then mount -t tmpfs -o mode=755 run /run || exit 1; fi
 if [ -n "$CGROUPS" ]; then
     mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup || exit 1
     for names in $CGROUPS; do
-        mkdir "/sys/fs/cgroup/$names" && mount -t cgroup -o "$names" cgroup "/sys/fs/cgroup/$names" || rmdir "/sys/fs/cgroup/$names"
+        place="/sys/fs/cgroup/${names##*=}"
+        mkdir "$place" && mount -t cgroup -o "$names" cgroup "$place" || rmdir "$place"
     done
 else
     mount -t cgroup2 cgroup /sys/fs/cgroup || exit 1
@@ -112,14 +113,20 @@ def _lacks_cgroups() -> bool:
 
 
 def _groups_to_mount() -> list[str]:
-    """Return what each mount of cgroups should have, as `cpu,cpuacct`: those that belong together already, or each alone. Empty for version 2."""
+    """Return what each mount of cgroups should have, as `cpu,cpuacct`: those that belong together already, or each alone. Empty for version 2.
+
+    Those with a name and no controller, as `none,name=systemd`, are among them: without, containerd does not tell of containers without memory.
+    """
     rows = [line.split() for line in Path("/proc/cgroups").read_text().splitlines() if not line.startswith("#")]
     together: dict[str, list[str]] = {}
     for name, hierarchy, _, enabled in rows:
         if enabled == "1" and hierarchy != "0":
             together.setdefault(hierarchy, []).append(name)
-    if together or "cgroup2" in Path("/proc/self/mounts").read_text():
-        return [",".join(names) for names in together.values()]
+    if together:
+        own = [line.split(":")[1] for line in Path("/proc/self/cgroup").read_text().splitlines()]
+        return [*(",".join(names) for names in together.values()), *(f"none,{name}" for name in own if name.startswith("name="))]
+    if "cgroup2" in Path("/proc/self/mounts").read_text():
+        return []
     return [name for name, _, _, enabled in rows if enabled == "1"]
 
 
