@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -117,7 +118,7 @@ def test_a_name_that_is_taken_gets_a_number(run_job: Callable[..., Seen]) -> Non
 def test_a_container_that_needs_too_much_memory_says_so(run_job: Callable[..., Seen], caplog: pytest.LogCaptureFixture) -> None:
     seen = run_job("head -c 64m /dev/zero | tail", mem_limit="8m", memswap_limit="8m")
     assert seen.result.status_code == 137
-    assert "needed more memory" in caplog.text
+    assert re.search("(needed|needs) more memory than it (was|is) given", caplog.text)  # sure, or likely: engines miss some
 
 
 def test_output_is_shown_line_by_line_each_once(run_job: Callable[..., Seen]) -> None:

@@ -40,6 +40,8 @@ TOKEN_LABEL = "io.headrace.job-token"
 POLL_SECONDS = 0.5
 NAME_TRIES = 20
 ENDED = ("exited", "dead")
+KILLED = 137
+"""The exit status of what was ended by SIGKILL."""
 
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]", "::1")
 _GATEWAY = "host.docker.internal"
@@ -257,7 +259,7 @@ class DockerWorker(RemoteJobWorker[DockerWorkerJobConfiguration, DockerWorkerVar
         state = container.attrs["State"]
         self._events.seen(container, job)
         if state["Status"] in ENDED:
-            return JobStatus.ended(state["ExitCode"], _why(state))
+            return JobStatus.ended(state["ExitCode"], _why(state, job.mem_limit))
         if state["Status"] == "created":
             return JobStatus.pending("the container is made and not started yet")
         return JobStatus.running("the container is paused" if state["Status"] == "paused" else "")
@@ -364,9 +366,13 @@ def _told(error: Exception, what: str) -> Exception:
     return RuntimeError(f"The container could not be {what}: {error.explanation}")
 
 
-def _why(state: dict[str, Any]) -> str:
+def _why(state: dict[str, Any], memory: str | None) -> str:
     if state.get("OOMKilled"):
         return "It needed more memory than it was given and was killed. Raise `mem_limit`, or let the flow use less."
+    if state["ExitCode"] == KILLED and memory is not None:  # engines miss some of these events, if it ends soon after
+        return (
+            f"It was killed, as what needs more memory than it is given: if nobody did that, raise `mem_limit` ({memory}), or let the flow use less."
+        )
     return str(state.get("Error") or "")
 
 
