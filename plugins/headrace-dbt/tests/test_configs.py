@@ -384,3 +384,27 @@ def test_keywords_become_arguments():
 )
 def test_the_command_is_found_among_the_arguments(args, command):
     assert command_of(args) == command
+
+
+def test_a_password_of_a_block_is_on_no_disk_and_in_no_log(shop, seen, empty_postgres_url, monkeypatch):
+    from headrace.blocks.system import Secret
+
+    Secret(value="hush-hush-hush").save("password")
+    url = urlsplit(empty_postgres_url)
+    target = {
+        "type": "postgres", "host": url.hostname, "port": url.port, "user": url.username, "dbname": url.path[1:], "schema": "built",
+        "threads": 2, "password": "{{ headrace.blocks.secret.password }}",
+    }  # fmt: skip
+    shop({"profiles.yml": yaml.safe_dump({"shop": {"target": "dev", "outputs": {"dev": target}}})})
+    monkeypatch.setenv("DBT_LOG_LEVEL", "debug")
+
+    @flow
+    def run() -> bool:
+        runner = HeadraceDbtRunner()
+        return runner.invoke(["debug"]).success and runner.invoke(["seed"]).success
+
+    assert run()
+    assert seen.states() == {"seed raw_orders": "COMPLETED"}
+    written = [str(file) for file in Path().rglob("*") if file.is_file() and b"hush-hush" in file.read_bytes()]
+    assert written == []
+    assert not [log for log in seen.logs() if "hush-hush" in log.message]

@@ -92,6 +92,14 @@ def test_failures_of_nodes_are_told_and_do_not_stop_dbt(shop, seen):
     assert [event.resource.id for event in seen.events("prefect.asset.materialization.failed")] == ["duckdb://dev/main/orders"]
 
 
+@pytest.mark.parametrize("command", ["debug", "deps", "clean", "parse", "source freshness"])
+def test_commands_without_nodes_run_too(shop, seen, command):
+    shop()
+    assert invoked(*command.split())
+    assert seen.states() == {}
+    assert seen.logs()
+
+
 def test_failures_are_returned_on_request(shop, seen):
     shop(BROKEN)
     assert not invoked("build", raise_on_failure=False)

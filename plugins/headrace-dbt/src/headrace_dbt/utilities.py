@@ -127,6 +127,18 @@ def _negation(name: str) -> list[str]:
     return [f"--no-{name.replace('_', '-')}"]
 
 
+def options_of(command: str) -> set[str]:
+    """Return the names of the options that a command takes, as `target_path`; none for what is no command."""
+    import click
+
+    from headrace_dbt.sdk import cli
+
+    found: click.Command | None = cli if command else None
+    for word in command.split():
+        found = found.commands.get(word) if isinstance(found, click.Group) else None
+    return {one.name for one in found.params if one.name} if found is not None else set()
+
+
 def command_of(args: Sequence[str]) -> str:
     """Return the command in words for dbt's command line, as `build` in `["--log-level", "debug", "build", "-s", "x"]`; "" if there is none.
 

@@ -20,7 +20,7 @@ from headrace_dbt.core.invocation import invoke, told, turn
 from headrace_dbt.core.settings import HeadraceDbtSettings
 from headrace_dbt.core.tracker import FAILURES, NodeTaskTracker, execute_dbt_node, node_task
 from headrace_dbt.sdk import EventLevel
-from headrace_dbt.utilities import command_of, kwargs_to_args, long_options
+from headrace_dbt.utilities import command_of, kwargs_to_args, long_options, options_of
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -161,10 +161,13 @@ class HeadraceDbtRunner:
         if command == "retry":
             _check_retry(settings, args, words)
         with turn(self._logger()), _profiles(settings) as profiles_dir:
-            words.update(profiles_dir=profiles_dir, project_dir=str(settings.project_dir), target_path=str(settings.target_path))
+            places = {"profiles_dir": profiles_dir, "project_dir": str(settings.project_dir), "target_path": str(settings.target_path)}
+            taken = options_of(command)  # not all: `dbt deps` has no target
+            words.update({name: place for name, place in places.items() if name in taken})
             rest = _without(args, "--profiles-dir", "--project-dir", "--target-path", "--log-level")
             watch = self._watch(command, settings)
-            words["log_level"] = "none" if watch is not None else settings.log_level.value
+            if "log_level" in taken:
+                words["log_level"] = "none" if watch is not None else settings.log_level.value
             try:
                 return invoke(kwargs_to_args(words, rest), [watch.hear] if watch is not None else [], self._given_manifest)
             finally:
