@@ -45,4 +45,4 @@ def logger() -> Any:
     try:
         return get_run_logger()
     except RuntimeError:  # no run is active
-        return get_logger("headrace_azure")
+        return get_logger("azure")
