@@ -74,10 +74,8 @@ class CloudRunWorkerJobConfiguration(CloudRunConfiguration):
     job_body: dict[str, Any] = Field(default_factory=dict, description=TEXTS["job_body"], json_schema_extra={"template": _default_job_body()})
     timeout: int | None = Field(default=600, gt=0, le=3600, description=_TIMEOUT)
 
-    def prepare_for_flow_run(self, flow_run: Any, *args: Any, **kwargs: Any) -> None:
-        """Add to the body what belongs to this run: name, environment, command, labels. Raises `ValueError` for a body without a container."""
-        self.take_secrets()
-        super().prepare_for_flow_run(flow_run, *args, **kwargs)
+    def complete(self) -> None:
+        """Put name, environment, command and labels into the body. Raises `ValueError` for a body without a container."""
         container = self._container()
         command = container.get("command") or self.command or ""
         container["command"] = shlex.split(command) if isinstance(command, str) else command

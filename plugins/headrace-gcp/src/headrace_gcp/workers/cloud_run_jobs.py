@@ -10,18 +10,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import AliasChoices, Field, PrivateAttr
+from pydantic import AliasChoices, Field
 
-from headrace.blocks.credentials import Live
 from headrace.exceptions import InfrastructureError, InfrastructureNotFound
 from headrace.workers.base import BaseWorkerResult
-from headrace.workers.remote import Failure, JobLogs, JobStatus, RemoteJobConfiguration, RemoteJobVariables, RemoteJobWorker
+from headrace.workers.remote import Failure, JobLogs, JobStatus, RemoteJobVariables, RemoteJobWorker
 from headrace_gcp import rest
 from headrace_gcp.credentials import GcpCredentials
 from headrace_gcp.models.cloud_run_v2 import SecretKeySelector
 from headrace_gcp.settings import GcpSettings
-from headrace_gcp.utilities import job_name
-from headrace_gcp.workers.common import read_output, warn_of_plain_secrets
+from headrace_gcp.workers.common import GcpJobConfiguration, read_output, warn_of_plain_secrets
 
 if TYPE_CHECKING:
     from headrace.client.schemas.objects import FlowRun
@@ -113,11 +111,10 @@ class CloudRunVariables(RemoteJobVariables):
     service_account_name: str | None = Field(default=None, description=TEXTS["service_account_name"])
 
 
-class CloudRunConfiguration(RemoteJobConfiguration):
+class CloudRunConfiguration(GcpJobConfiguration):
     """The configuration that both APIs take."""
 
     region: str = Field(default="us-central1", description=TEXTS["region"])
-    credentials: GcpCredentials = Field(default_factory=GcpCredentials, description=TEXTS["credentials"])
     headrace_api_key_secret: SecretKeySelector | None = Field(
         default=None,
         description=TEXTS["headrace_api_key_secret"],
@@ -132,30 +129,13 @@ class CloudRunConfiguration(RemoteJobConfiguration):
     job_body: dict[str, Any] = Field(default_factory=dict, description=TEXTS["job_body"])
     keep_job: bool | None = Field(default=False, description=TEXTS["keep_job"])
 
-    _api: Live[Any] = PrivateAttr(default_factory=Live)
-
-    @property
-    def project(self) -> str:
-        """The project that jobs are made in. Raises `ValueError` when none is known."""
-        return self.credentials.resolve_project()
-
-    @property
-    def job_name(self) -> str:
-        """The job's name: that of the run, and 32 letters that are the same for every try to start it."""
-        return job_name(self.name, self.token)
-
-    @property
-    def place(self) -> str:
-        """Where jobs are, for messages."""
-        return f"project {self.project!r}, region {self.region!r}"
-
     def selected_secrets(self) -> dict[str, SecretKeySelector]:
         """Return the secrets that variables are filled from, by the variable."""
         found = {"HEADRACE_API_KEY": self.headrace_api_key_secret, "HEADRACE_API_AUTH_STRING": self.headrace_api_auth_string_secret}
         return {name: one for name, one in found.items() if one is not None}
 
     def take_secrets(self) -> None:
-        """Put them where the library looks for variables that the platform fills."""
+        """See `GcpJobConfiguration.take_secrets`."""
         self.secret_env = {**{name: f"{one.secret}:{one.version}" for name, one in self.selected_secrets().items()}, **self.secret_env}
 
     def open_api(self) -> JobsApi:

@@ -84,10 +84,8 @@ class CloudRunWorkerJobV2Configuration(CloudRunConfiguration):
         """See `CloudRunConfiguration.selected_secrets`."""
         return {**self.env_from_secrets, **super().selected_secrets()}
 
-    def prepare_for_flow_run(self, flow_run: Any, *args: Any, **kwargs: Any) -> None:
-        """Add to the body what belongs to this run: environment, command, labels. Raises `ValueError` for a body without a container."""
-        self.take_secrets()
-        super().prepare_for_flow_run(flow_run, *args, **kwargs)
+    def complete(self) -> None:
+        """Put environment, command and labels into the body. Raises `ValueError` for a body without a container."""
         task = self._task()
         container = task["containers"][0]
         command = container.get("command") or self.command or ""

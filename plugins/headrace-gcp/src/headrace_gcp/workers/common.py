@@ -1,20 +1,72 @@
-"""What all workers of this plugin share: the default image, a warning of secrets that everybody can read, output from Cloud Logging."""
+"""What all workers of this plugin share: what jobs are made from, the default image, a warning of secrets that everybody can read, output."""
 
 from __future__ import annotations
 
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from headrace.blocks.credentials import is_secret_name
-from headrace.workers.remote import JobLogs
+from pydantic import Field, PrivateAttr
+
+from headrace.blocks.credentials import Live, is_secret_name
+from headrace.workers.remote import JobLogs, RemoteJobConfiguration
 from headrace_gcp import rest
-from headrace_gcp.credentials import endpoint
+from headrace_gcp.credentials import GcpCredentials, endpoint
+from headrace_gcp.utilities import job_name
 
 if TYPE_CHECKING:
-    from headrace.workers.remote import RemoteJobConfiguration
-    from headrace_gcp.credentials import GcpCredentials
+    from uuid import UUID
+
+    from headrace.client.schemas.objects import Deployment, Flow, FlowRun, WorkPool
 
 PAGE = 1000
+
+
+class GcpJobConfiguration(RemoteJobConfiguration):
+    """What all kinds of jobs in Google Cloud are made from."""
+
+    region: str = Field(description="The region where the job resides.")
+    credentials: GcpCredentials = Field(
+        default_factory=GcpCredentials, description="The GCP Credentials to log in with. Default: the Application Default Credentials of the worker."
+    )
+
+    _api: Live[Any] = PrivateAttr(default_factory=Live)
+
+    def prepare_for_flow_run(
+        self,
+        flow_run: FlowRun,
+        deployment: Deployment | None = None,
+        flow: Flow | None = None,
+        work_pool: WorkPool | None = None,
+        worker_name: str | None = None,
+        worker_id: UUID | None = None,
+    ) -> None:
+        """Add to the job what belongs to this run. Raises `ValueError` for a job without a container."""
+        self.take_secrets()
+        super().prepare_for_flow_run(flow_run, deployment, flow, work_pool, worker_name, worker_id)
+        self.complete()
+
+    def take_secrets(self) -> None:
+        """Put secrets of the platform where the library looks for variables that it fills."""
+        return
+
+    def complete(self) -> None:
+        """Put environment, command, labels and whatever else belongs to this run into the body of the request."""
+        raise TypeError(f"{type(self).__name__} must give `complete`.")
+
+    @property
+    def project(self) -> str:
+        """The project that jobs are made in. Raises `ValueError` when none is known."""
+        return self.credentials.resolve_project()
+
+    @property
+    def job_name(self) -> str:
+        """The job's name: that of the run, and 32 letters that are the same for every try to start it."""
+        return job_name(self.name, self.token)
+
+    @property
+    def place(self) -> str:
+        """Where jobs are, for messages."""
+        return f"project {self.project!r}, region {self.region!r}"
 
 
 def default_image() -> str:

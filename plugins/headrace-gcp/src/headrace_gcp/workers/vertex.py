@@ -11,16 +11,15 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
-from headrace.blocks.credentials import Live
 from headrace.exceptions import InfrastructureNotFound
 from headrace.workers.base import BaseWorkerResult
-from headrace.workers.remote import Failure, JobLogs, JobStatus, RemoteJobConfiguration, RemoteJobVariables, RemoteJobWorker
+from headrace.workers.remote import Failure, JobLogs, JobStatus, RemoteJobVariables, RemoteJobWorker
 from headrace_gcp import rest
 from headrace_gcp.credentials import GcpCredentials, endpoint
-from headrace_gcp.utilities import job_name, merge_labels_for_gcp
-from headrace_gcp.workers.common import read_output, warn_of_plain_secrets
+from headrace_gcp.utilities import merge_labels_for_gcp
+from headrace_gcp.workers.common import GcpJobConfiguration, read_output, warn_of_plain_secrets
 
 if TYPE_CHECKING:
     from headrace.client.schemas.objects import FlowRun
@@ -81,25 +80,11 @@ def _default_job_spec() -> dict[str, Any]:
     return {**{name: f"{{{{ {name} }}}}" for name in (*names, "enable_dashboard_access")}, "worker_pool_specs": [pool]}
 
 
-class VertexAIWorkerJobConfiguration(RemoteJobConfiguration):
+class VertexAIWorkerJobConfiguration(GcpJobConfiguration):
     """What a custom job is made from."""
 
-    region: str = Field(description=_TEXTS["region"])
-    credentials: GcpCredentials = Field(default_factory=GcpCredentials, description=_TEXTS["credentials"])
     job_spec: dict[str, Any] = Field(default_factory=dict, description=_TEXTS["job_spec"], json_schema_extra={"template": _default_job_spec()})
     job_watch_poll_interval: float = Field(default=5.0, gt=0, description=_TEXTS["job_watch_poll_interval"])
-
-    _api: Live[Any] = PrivateAttr(default_factory=Live)
-
-    @property
-    def project(self) -> str:
-        """The project that jobs are made in. Raises `ValueError` when none is known."""
-        return self.credentials.resolve_project()
-
-    @property
-    def job_name(self) -> str:
-        """What the job is called in the console: the run's name, and 32 letters that are the same for every try to start it."""
-        return job_name(self.name, self.token)
 
     @property
     def parent(self) -> str:
@@ -111,9 +96,8 @@ class VertexAIWorkerJobConfiguration(RemoteJobConfiguration):
         """The resource `customJobs`, made at first use."""
         return self._api.get(self._open)
 
-    def prepare_for_flow_run(self, flow_run: Any, *args: Any, **kwargs: Any) -> None:
-        """Add to the spec what belongs to this run: environment, command, service account. Raises `ValueError` for a spec without a container."""
-        super().prepare_for_flow_run(flow_run, *args, **kwargs)
+    def complete(self) -> None:
+        """Put environment, command and service account into the spec. Raises `ValueError` for a spec without a container."""
         if self.secret_env:
             raise ValueError(f"secret_env names {', '.join(self.secret_env)}, and {NO_SECRETS[0].lower()}{NO_SECRETS[1:]} Or read it in the flow.")
         for container in self._containers():
@@ -179,8 +163,7 @@ class VertexAIWorker(RemoteJobWorker[VertexAIWorkerJobConfiguration, VertexAIWor
         try:
             return str(job.api.create(parent=job.parent, body=job.custom_job()).execute()["name"])
         except Exception as error:
-            place = f"project {job.project!r}, region {job.region!r}"
-            raise rest.explained(error, "create a custom job", job.credentials.account, place, ROLES) from error
+            raise rest.explained(error, "create a custom job", job.credentials.account, job.place, ROLES) from error
 
     def find_job(self, job: VertexAIWorkerJobConfiguration, token: str) -> str | None:
         """Look for a job by the label that is this try's alone."""
