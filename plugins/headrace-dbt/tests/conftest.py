@@ -76,9 +76,13 @@ def shop(parsed_shop: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
 class Seen:
     """What headrace has recorded."""
 
-    def task_runs(self) -> dict[str, Any]:
+    def all_task_runs(self) -> list[Any]:
+        """Return all task runs, the last ones first."""
         with get_client(sync_client=True) as client:
-            return {run.name: run for run in client.read_task_runs()}
+            return sorted(client.read_task_runs(), key=lambda run: run.start_time, reverse=True)
+
+    def task_runs(self) -> dict[str, Any]:
+        return {run.name: run for run in reversed(self.all_task_runs())}
 
     def states(self) -> dict[str, str]:
         return {name: run.state_type.value for name, run in self.task_runs().items()}

@@ -92,6 +92,25 @@ def test_failures_of_nodes_are_told_and_do_not_stop_dbt(shop, seen):
     assert [event.resource.id for event in seen.events("prefect.asset.materialization.failed")] == ["duckdb://dev/main/orders"]
 
 
+def test_hooks_of_the_project_are_task_runs_and_what_is_only_declared_is_none(shop, seen):
+    project = SHOP_WITH_HOOKS.replace("HOOK", "create table started (x int)")
+    declared = "exposures: [{name: page, type: dashboard, owner: {name: me}, depends_on: [ref('orders')]}]\n"
+    shop({"dbt_project.yml": project, "models/declared.yml": declared})
+    assert invoked("build", "--select", "raw_orders", "page")
+    assert seen.states() == {"operation shop-on-run-start-0": "COMPLETED", "seed raw_orders": "COMPLETED", "operation shop-on-run-end-0": "COMPLETED"}
+    Path("dbt_project.yml").write_text(SHOP_WITH_HOOKS.replace("HOOK", "select * from nowhere"))
+    with pytest.raises(ValueError, match="Operation shop-on-run-start-0 errored with message"):
+        invoked("seed")
+    runs = seen.all_task_runs()
+    assert [run.state.type.value for run in runs if run.name == "operation shop-on-run-start-0"] == ["FAILED", "COMPLETED"]
+
+
+SHOP_WITH_HOOKS = (
+    "name: shop\nversion: '1.0'\nprofile: shop\nmodel-paths: [models]\nseed-paths: [seeds]\nsnapshot-paths: [snapshots]\n"
+    "on-run-start: ['HOOK']\non-run-end: ['select 1']\n"
+)
+
+
 @pytest.mark.parametrize("command", ["debug", "deps", "clean", "parse", "source freshness"])
 def test_commands_without_nodes_run_too(shop, seen, command):
     shop()

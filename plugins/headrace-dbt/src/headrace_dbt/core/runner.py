@@ -36,6 +36,13 @@ NO_WORK = frozenset({"NodeStart", "NodeFinished", "SkippingDetails", "LogSkipBec
 """The events of a node that dbt may send for one that it skips."""
 
 
+DECLARED = frozenset({"exposure", "saved_query"})
+"""The resource types that stand in the graph and are not executed."""
+
+HOOK_ENDED = "LogHookEndLine"
+"""The event at the end of a hook of the project, as on-run-start, which does not send `NodeFinished`."""
+
+
 class HeadraceDbtRunner:
     """Runs dbt commands as `dbtRunner` does. In a flow or a task, each node that dbt executes becomes a task run.
 
@@ -235,7 +242,7 @@ class _Watch:
         name = event.info.name
         info = node_info_of(event)
         node_id: str | None = info.unique_id if info is not None else None
-        if node_id is not None and name not in NO_WORK and not self._tracker.is_started(node_id):
+        if node_id is not None and name not in NO_WORK and not self._tracker.is_started(node_id) and not self._tracker.is_node_complete(node_id):
             self._start(node_id, info)
         level = LEVELS.get(event.info.level, 20)
         if level >= self._threshold:
@@ -245,6 +252,8 @@ class _Watch:
                 self._context.copy().run((logger or self._logger).log, level, "%s", text)  # dbt's threads know of no run
         if name == "NodeFinished" and node_id is not None:
             self._finish(node_id, info, event)
+        elif name == HOOK_ENDED and node_id is not None:
+            self._tracker.set_node_status(node_id, {"node_info": plain(info)}, text_of(event))
 
     def _finish(self, node_id: str, info: Any, event: Any) -> None:
         result = event.data.run_result
@@ -256,7 +265,7 @@ class _Watch:
         self._tracker.set_node_status(node_id, {"node_info": told}, result.message)
 
     def _start(self, node_id: str, info: Any) -> None:
-        if info.materialized == "ephemeral" or info.node_status in ("None", "skipped"):
+        if info.materialized == "ephemeral" or info.resource_type in DECLARED or info.node_status in ("None", "skipped"):
             return  # compiled on the way into others, or not to be run
         node = self._node(node_id)
         asset, upstream = self._asset_of(node) if node is not None else (None, [])
