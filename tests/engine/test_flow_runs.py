@@ -318,6 +318,33 @@ def test_long_runs_send_signs_of_life(stored: Stored) -> None:
     assert [(one.role, one.id) for one in beat.related] == [("flow", f"prefect.flow.{run.flow_id}")]
 
 
+def test_signs_of_life_go_where_settings_that_are_given_in_code_say() -> None:
+    import threading
+
+    from headrace.client.bridge import drive
+    from headrace.client.connect import current_client
+    from headrace.model import clock
+    from headrace.model.endpoints.events import FILTER_EVENTS
+    from headrace.model.event_filters import EventFilter, FilterEvents
+    from headrace.testing.clock import ControlledClock
+    from headrace.testing.utilities import headrace_test_harness
+
+    controlled = ControlledClock()
+
+    @flow
+    def work() -> int:
+        controlled.pass_time(181)
+        wanted = EventFilter.model_validate({"event": {"name": ["prefect.flow-run.heartbeat"]}})
+        for _ in range(500):
+            if found := drive(current_client().call(FILTER_EVENTS, FilterEvents(filter=wanted))).events:
+                return len(found)
+            threading.Event().wait(0.01)
+        return 0
+
+    with headrace_test_harness(), clock.use(controlled):
+        assert work() == 1
+
+
 def test_run_that_is_being_cancelled_ends_as_cancelled(mode: Mode, stored: Stored) -> None:
     from headrace.context import FlowRunContext
     from headrace.exceptions import CancelledRun

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from headrace.model import clock
+from headrace.settings import in_force
 
 if TYPE_CHECKING:
     from headrace.model.flow_runs import FlowRun
@@ -19,12 +20,14 @@ TICK_SECONDS = 0.25
 
 
 class _Watched:
-    __slots__ = ("due", "flow_name", "interval", "run")
+    __slots__ = ("due", "flow_name", "interval", "run", "settings")
 
     def __init__(self, run: FlowRun, flow_name: str, interval: float) -> None:
         self.run = run
         self.flow_name = flow_name
         self.interval = interval
+        self.settings = in_force.override.get()
+        """The settings that were given to the run in code, if any: they say where its events go."""
         self.due = clock.monotonic() + FIRST_BEAT_SECONDS
 
 
@@ -67,6 +70,7 @@ def _beat_while_watched() -> None:
             due = [one for one in _watched.values() if one.due <= now]
         for one in due:
             one.due = now + one.interval
+            in_force.override.set(one.settings)
             _beat(one)
 
 
