@@ -13,16 +13,17 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from headrace.testing.starting import ServiceMissing, free_port, is_open, wait_for
+
+from .http_server import served
 
 VERSION = "1.4.0"
 PACKAGES = (f"bqemulator=={VERSION}", "duckdb==1.5.5", "duckdb-extensions==1.5.5", "duckdb-extension-spatial==1.5.5", "numpy")
@@ -167,11 +168,5 @@ def recording(emulator: str) -> Iterator[Proxy]:
             self.end_headers()
             self.wfile.write(body)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        proxy.url = f"http://127.0.0.1:{server.server_address[1]}"
+    with served(Handler) as proxy.url:
         yield proxy
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import googleapiclient.discovery_cache
 
 from .google_login import TOKEN
+from .http_server import served
 
 DOCUMENTS = Path(googleapiclient.discovery_cache.__file__).with_name("documents")
 
@@ -192,13 +193,8 @@ def serving(api: GoogleApi) -> Iterator[GoogleApi]:
 
         do_GET = do_POST = do_DELETE = do_PATCH = handle_one
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    api.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield api
-    finally:
-        api.close()
-        server.shutdown()
-        server.server_close()
+    with served(Handler) as api.url:
+        try:
+            yield api
+        finally:
+            api.close()

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from .http_server import served
 
 ACCOUNT = "flows@project-one.iam.gserviceaccount.com"
 PROJECT = "project-one"
@@ -76,14 +77,8 @@ def google_login() -> Iterator[GoogleLogin]:
             self.end_headers()
             self.wfile.write(text)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    login.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with served(Handler) as login.url:
         yield login
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def verified(assertion: str) -> dict[str, Any] | None:

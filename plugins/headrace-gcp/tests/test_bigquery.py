@@ -108,6 +108,10 @@ def test_a_job_whose_answer_was_lost_is_found_again(bigquery_proxy: Proxy, crede
 
     assert [row.id for row in work()] == [1, 2]
     assert bigquery_proxy.lost == 0
+    with BigQueryWarehouse(gcp_credentials=credentials) as warehouse:
+        warehouse.execute("SELECT 1", job_id=f"mine-{dataset}")
+        with pytest.raises(DatabaseError, match="Already Exists"):
+            warehouse.execute("SELECT 2", job_id=f"mine-{dataset}")
 
 
 def test_a_service_that_hangs_is_given_up(credentials: GcpCredentials, monkeypatch: pytest.MonkeyPatch):

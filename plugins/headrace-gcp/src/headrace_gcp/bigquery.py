@@ -29,6 +29,8 @@ NEWS_SECONDS = (30.0, 60.0)
 """After how long it is told that a job is still under way, and how often."""
 
 CANCEL_SECONDS_MAX = 10.0
+JOB_PREFIX = "headrace_"
+"""What the ids of jobs begin with that are chosen here."""
 
 
 class QueryTooLarge(ValueError, RuntimeError):
@@ -310,7 +312,7 @@ class _Waited:
 
 
 def _job_id() -> str:
-    return f"headrace_{secrets.token_hex(16)}"
+    return f"{JOB_PREFIX}{secrets.token_hex(16)}"
 
 
 def _begun(client: Any, begin: Callable[[str], Any], job_id: str | None = None) -> Any:
@@ -321,6 +323,8 @@ def _begun(client: Any, begin: Callable[[str], Any], job_id: str | None = None) 
     try:
         return begin(job_id)
     except Conflict as error:
+        if not job_id.startswith(JOB_PREFIX):
+            raise  # an id that the user has given may be that of another query
         place = re.search(rf":([\w-]+)\.{job_id}\b", str(error.message))  # "Already Exists: Job project:EU.headrace_0123"
         return client.get_job(job_id, location=place[1] if place else client.location)
     except Exception:
