@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import os
 import pkgutil
 import re
 import subprocess
@@ -24,6 +25,7 @@ from headrace.blocks.core import Block
 from headrace.deploy.workers.base import BaseWorker
 from headrace.deploy.workers.worker import Worker, as_base_worker
 from headrace.model.job_templates import checked_template, placeholders, properties
+from headrace.operations.pools.collections import WORKER_TYPES
 from headrace.plugin import discovery, modules
 from headrace.plugin.discovery import Candidate
 from headrace.plugin.listing import README_END, README_START, block_schemas, readme_table
@@ -230,6 +232,18 @@ class PluginContract:
             assert not idle, f"The template of {name} declares variables that nothing uses, so setting them does nothing: {sorted(idle)}"
             silent = sorted(variable for variable, schema in declared.items() if not schema.get("description"))
             assert not silent, f"The template of {name} does not describe {silent}."
+
+    def test_pools_made_where_the_plugin_is_missing_begin_with_its_templates(self) -> None:
+        """What core's list of worker types says of a worker's template is what the worker says. (`UPDATE_WORKER_TYPES=1` writes the list anew.)"""
+        listed = json.loads(WORKER_TYPES.read_text(encoding="utf-8"))
+        types: dict[str, Any] = listed.get(self.record.distribution, {})
+        own = {name: json.loads(json.dumps(worker.get_default_base_job_template())) for name, worker in self.usable_workers() if name in types}
+        if os.environ.get("UPDATE_WORKER_TYPES"):
+            for name, template in own.items():
+                types[name]["default_base_job_configuration"] = template
+            WORKER_TYPES.write_text(f"{json.dumps(listed, indent=1)}\n", encoding="utf-8")
+        for name, template in own.items():
+            assert types[name]["default_base_job_configuration"] == template, "Write the list anew: UPDATE_WORKER_TYPES=1"
 
     def test_workers_make_configurations_that_show_no_secret(self) -> None:
         """A job is configured by the template's defaults and the required variables alone, and its text shows no API key."""
