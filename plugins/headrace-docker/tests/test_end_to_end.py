@@ -46,6 +46,10 @@ FLOWS = """\
     @flow
     def waits():
         time.sleep(600)
+
+    @flow
+    def naps():
+        time.sleep(3)
     """
 
 
@@ -88,9 +92,13 @@ def start_worker(server: ServerProcess, tmp_path: Path) -> Iterator[Callable[[st
         yield start
 
 
+def id_of(run: FlowRun) -> str:
+    return str(run.infrastructure_pid).rpartition(":")[2]
+
+
 def container_of(run: FlowRun) -> Any:
     with DockerHost().get_client() as docker:
-        return docker.containers.get(str(run.infrastructure_pid).rpartition(":")[2])
+        return docker.containers.get(id_of(run))
 
 
 def test_a_run_in_a_container_reports_its_states_tasks_and_logs(
@@ -142,7 +150,12 @@ def test_the_next_worker_watches_and_cancels_what_a_killed_one_started(
     first = start_worker("first")
     left, cancelled = (client.create_flow_run_from_deployment(waits).id for _ in range(2))
     until(lambda: in_state(client, left, "Running") and in_state(client, cancelled, "Running"))
+    alone = client.create_flow_run_from_deployment(deploy("naps", auto_remove=True)).id
+    until(lambda: in_state(client, alone, "Running"))
     first.kill()
+    done = ended(client, alone)
+    assert done.state is not None and done.state.is_completed()
+    assert container_of(done)
     start_worker("second")
     client.set_flow_run_state(cancelled, Cancelling())
     until(lambda: in_state(client, cancelled, "Cancelled"))
@@ -150,3 +163,5 @@ def test_the_next_worker_watches_and_cancels_what_a_killed_one_started(
     state = ended(client, left).state
     assert state is not None and state.is_crashed()
     assert "137" in (state.message or "")
+    with DockerHost().get_client() as docker:  # what ended while nobody watched is cleared away too
+        until(lambda: not docker.containers.list(all=True, filters={"id": id_of(done)}))

@@ -20,7 +20,7 @@ from headrace.client.schemas.objects import FlowRun, Log
 from headrace.client.spool import close_process_spool
 from headrace.deploy.workers.adoption import LABEL
 from headrace.settings import temporary_settings
-from headrace.states import Cancelling, Running
+from headrace.states import Cancelling, Completed, Running
 from headrace.testing import RemoteJobContract
 from headrace.testing.remote_job_contract import RemoteService
 from headrace.testing.worker_contract import StartedJob, idle, made
@@ -308,6 +308,7 @@ def test_a_run_whose_job_is_gone_before_it_is_adopted_is_left_to_itself(jobs: Jo
         await client.set_flow_run_state(run.id, Running())
         await idle(worker)
         assert jobs.jobs["job-0"].is_removed
+        await client.update_flow_run_labels(run.id, {LABEL: "one"})  # as if the worker had not lived to see the end
         async with HutWorker(work_pool_name="contract", name="one") as second:
             for _ in range(2):
                 await second.sync_with_backend()
@@ -316,6 +317,38 @@ def test_a_run_whose_job_is_gone_before_it_is_adopted_is_left_to_itself(jobs: Jo
     run, logs = conducted({"service": jobs.url}, begin)
     assert run.state is not None and run.state.is_running()
     assert len([log for log in logs if "nothing is known of its end" in log.message]) == 1
+
+
+def test_what_is_left_of_a_job_that_ended_while_nobody_watched_is_removed(jobs: JobService) -> None:
+    python(jobs, "import time; time.sleep(0.5)")
+
+    async def begin() -> UUID:
+        async with get_client() as client:
+            run = await made(client, HutWorker, {"service": jobs.url})
+            worker = HutWorker(work_pool_name="contract", name="one")
+            await worker.setup()
+            await worker.get_and_submit_flow_runs()
+            while (await client.read_flow_run(run.id)).infrastructure_pid is None:
+                await asyncio.sleep(0.01)
+            await client.set_flow_run_state(run.id, Running())
+            await client.set_flow_run_state(run.id, Completed())
+            return run.id
+
+    async def go_on(run_id: UUID) -> FlowRun:
+        async with get_client() as client, HutWorker(work_pool_name="contract", name="one") as worker:
+            await worker.sync_with_backend()
+            assert worker.running == 1
+            await idle(worker)
+            await worker.sync_with_backend()
+            assert worker.running == 0
+            return await client.read_flow_run(run_id)
+
+    run_id = asyncio.run(asyncio.wait_for(begin(), 60))  # at its end the loop drops all that the worker was about, as a killed process does
+    assert not jobs.jobs["job-0"].is_removed
+    run = asyncio.run(asyncio.wait_for(go_on(run_id), 60))
+    assert jobs.jobs["job-0"].is_removed
+    assert run.state is not None and run.state.is_completed()
+    assert run.labels[LABEL] == ""
 
 
 # --- labels

@@ -6,7 +6,8 @@ Which worker starts a run's job, and under which token, is noted in the run's la
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -14,12 +15,13 @@ from headrace.client.connect import current_client
 from headrace.deploy.workers.base import KILL_GRACE_SECONDS
 from headrace.deploy.workers.one_run import CANCELLED_MESSAGE, OneRun
 from headrace.deploy.workers.remote_configuration import TOKEN_LABEL, token_left_behind
+from headrace.model import clock
 from headrace.model.endpoints.deployments import READ_DEPLOYMENT
 from headrace.model.endpoints.flow_runs import FILTER_FLOW_RUNS
 from headrace.model.endpoints.flows import READ_FLOW
 from headrace.model.endpoints.workers import FILTER_WORKERS
 from headrace.model.errors import HeadraceException, InfrastructureNotFound
-from headrace.model.run_filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from headrace.model.run_filters import FlowRunFilter, FlowRunFilterEndTime, FlowRunFilterState, FlowRunFilterStateType
 from headrace.model.run_queries import FlowRunQuery
 from headrace.model.states import Cancelled, StateType
 from headrace.model.work_pools import WorkPoolFilter, WorkPoolFilterName
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from headrace.model.flow_runs import FlowRun
 
 LABEL = "headrace.worker"
-"""The run's label that names the worker which watches its job."""
+"""The run's label that names the worker which watches its job; empty once that has seen it to its end."""
+ENDED_AGO_MAX = timedelta(hours=1)
+"""How long ago a run may have ended for its job to be looked after when its worker is found to be gone."""
 PAGE = 200
 UNDER_WAY = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
 
@@ -51,32 +55,45 @@ async def note(worker: RemoteJobWorker[Any, Any, Any], run_id: UUID, labels: dic
 
 
 async def adopt_jobs(worker: RemoteJobWorker[Any, Any, Any], states: Sequence[StateType] = UNDER_WAY) -> None:
-    """Take on every job of the pool that nobody has: its worker gives no signs of life, or is this one and has let go of it."""
+    """Take on every job of the pool that nobody has: its worker gives no signs of life, or is this one and has let go of it.
+
+    When a worker is found to be gone, that goes for jobs too whose runs have ended since: something may be left of them.
+    """
     if not worker.takes_runs:
         return
-    found = await _in_states(worker.work_pool.name, states)
-    under_way = [run for run in found if LABEL in run.labels and (run.infrastructure_pid or token_left_behind(run))]
+    found = await _runs_of(worker, FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states)))))
+    under_way = [run for run in found if run.labels.get(LABEL) and (run.infrastructure_pid or token_left_behind(run))]
     if states == UNDER_WAY:
         worker.left_alone &= {run.id for run in under_way}
     left = [run for run in under_way if not worker.has_run(run.id) and (run.id not in worker.left_alone or _is_cancelling(run))]
-    if not left:
+    if not left and states != UNDER_WAY:
         return
     workers = await current_client().call(FILTER_WORKERS, FilterWorkers(), work_pool_name=worker.work_pool.name)
     others = {one.name for one in workers if one.status is WorkerStatus.ONLINE} - {worker.name}
+    if states == UNDER_WAY:
+        gone = {one.name for one in workers} - others
+        left += await _ended_unwatched(worker, gone - worker.known_gone)
+        worker.known_gone = gone
     for run in left:
         if run.labels[LABEL] not in others and not worker.has_run(run.id):
             worker.begin_adopted(AdoptedRun(worker, run, worker.get_flow_run_logger(run)))
 
 
-async def _in_states(pool: str, states: Sequence[StateType]) -> list[FlowRun]:
+async def _ended_unwatched(worker: RemoteJobWorker[Any, Any, Any], names: Set[str]) -> list[FlowRun]:
+    """Return runs that ended a short time ago, and whose jobs these workers did not see to their end."""
+    if not names:
+        return []
+    final = FlowRunFilterStateType(any_=[StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED])
+    since = FlowRunFilterEndTime(after_=clock.now() - ENDED_AGO_MAX)
+    found = await _runs_of(worker, FlowRunFilter(state=FlowRunFilterState(type=final), end_time=since))
+    return [run for run in found if run.labels.get(LABEL) in names and run.infrastructure_pid and not worker.has_run(run.id)]
+
+
+async def _runs_of(worker: RemoteJobWorker[Any, Any, Any], wanted: FlowRunFilter) -> list[FlowRun]:
+    pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[worker.work_pool.name]))
     found: list[FlowRun] = []
     while True:
-        query = FlowRunQuery(
-            flow_runs=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states)))),
-            work_pools=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])),
-            offset=len(found),
-            limit=PAGE,
-        )
+        query = FlowRunQuery(flow_runs=wanted, work_pools=pool, offset=len(found), limit=PAGE)
         page = await current_client().call(FILTER_FLOW_RUNS, query)
         found += page
         if len(page) < PAGE:
@@ -153,7 +170,8 @@ class AdoptedRun(OneRun):
 
     async def _gone(self, identifier: str) -> None:
         """Leave a run to itself whose job is gone: it may have been run again elsewhere, and if not, the server misses its signs of life."""
-        if _is_cancelling(self.flow_run):
+        state = self.flow_run.state
+        if state is not None and state.is_cancelling():
             await self._claims.end(self.id, Cancelled(message=CANCELLED_MESSAGE))
-        else:
+        elif state is None or not state.is_final():
             self._logger.warning("The job %s of flow run %r is gone; nothing is known of its end.", identifier, self.flow_run.name)

@@ -97,7 +97,8 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
       there is none is it submitted again, and when that cannot be told the run fails at once: no run is ever started twice.
     - A service that does not answer for a while is waited for; a job that is gone ends with the status -1.
     - What a worker started that was killed is watched to its end, and can be cancelled, by the next worker of the pool. The token is noted with the
-      run before its job is submitted: by it a job is found whose worker died before it could note the identifier.
+      run before its job is submitted: by it a job is found whose worker died before it could note the identifier. What is left of jobs that ended
+      meanwhile is removed.
     """
 
     job_configuration: ClassVar[Any] = RemoteJobConfiguration
@@ -189,6 +190,8 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
         await super().setup()
         self.left_alone: set[UUID] = set()
         """Runs under way whose jobs are not to be looked at again unless they are cancelled."""
+        self.known_gone: set[str] = set()
+        """Names of workers of the pool that gave no signs of life when it was last asked for them."""
         self._threads = ThreadPoolExecutor(THREADS_MAX, "headrace-worker")
 
     async def teardown(self, *exc_info: Any) -> None:
@@ -244,6 +247,7 @@ class RemoteJobWorker(BaseWorker[C, V, R], ABC):
             logger.debug("Nothing is left of the job %s.", identifier)
         except Exception as error:  # noqa: BLE001  # whatever an SDK raises; the job is over
             logger.warning("What is left of the job %s could not be removed: %s: %s", identifier, type(error).__name__, error)
+        await adoption.note(self, flow_run.id, {adoption.LABEL: ""})
         return self._result(identifier, status)
 
     async def kill_infrastructure(self, infrastructure_pid: str, configuration: C, grace_seconds: int = KILL_GRACE_SECONDS) -> None:
