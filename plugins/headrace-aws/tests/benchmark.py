@@ -1,7 +1,7 @@
 """S3Bucket against plain boto3, both with the same work and as many requests at once: 1,000 small objects, and one of 1 GiB. No test.
 
 Run `python plugins/headrace-aws/tests/benchmark.py [--megabytes 1024] [--objects 1000]`. Each time is the best of several. The last line is JSON, for
-`nox -s bench`, where the limit of the ratio is 1.3. The server is moto's, in a process of its own, which is the slowest part of it all.
+`nox -s bench`, where the limit of the ratio is 1.3. The server is ministack, in a process of its own; moto reads an object whole for each part of it.
 """
 
 from __future__ import annotations
@@ -13,15 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
-from headrace.testing.server import free_port
+from headrace.testing.starting import free_port, is_open, wait_for
 from headrace_aws import AwsCredentials, S3Bucket
 from headrace_aws.client_parameters import AwsClientParameters
 
@@ -35,7 +33,7 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=2)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, server() as endpoint:
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as endpoint:
         parameters = AwsClientParameters(endpoint_url=endpoint, config={"s3": {"addressing_style": "path"}})
         keys: dict[str, Any] = {"aws_access_key_id": "b", "aws_secret_access_key": "b", "region_name": "us-east-1"}
         credentials = AwsCredentials(**keys, aws_client_parameters=parameters)
@@ -107,18 +105,15 @@ class Bench:
 
 
 @contextmanager
-def server() -> Any:
+def server(folder: Path) -> Iterator[str]:
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    places = {"STATE_DIR": str(folder / "state"), "S3_DATA_DIR": str(folder / "s3")}
+    environment = {**os.environ, **places, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0"}
+    log = folder / "ministack.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen([sys.executable, "-m", "ministack"], env=environment, cwd=folder, stdout=out, stderr=out)
     try:
-        for _ in range(300):
-            try:
-                urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=5).close()
-                break
-            except (URLError, ConnectionError):
-                time.sleep(0.1)
+        wait_for(lambda: is_open(port), process, log)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
