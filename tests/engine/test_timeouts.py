@@ -143,6 +143,24 @@ def test_limits_nest(mode: Mode, stored: Stored) -> None:
     assert "cancelled" in stored.task_run().state.message
 
 
+def test_a_task_without_a_limit_has_no_part_in_that_of_its_flow(mode: Mode, stored: Stored) -> None:
+    sleep = sleep_long(mode)
+
+    @mode.task(retries=2)
+    async def slow() -> None:
+        await sleep()
+
+    @mode.flow(timeout_seconds=0.2)
+    async def outer() -> None:
+        await mode.call(slow)
+
+    with pytest.raises(FlowRunTimeoutError, match=r"exceeded timeout of 0.2 second\(s\)"):
+        mode.run(outer)
+    (run,) = stored.task_runs()
+    assert (run.state.name, run.run_count) == ("Crashed", 1)
+    assert run.state.message.startswith("Execution was cancelled")
+
+
 def test_outer_limit_goes_on_after_an_inner_one() -> None:
     @task(timeout_seconds=0.05)
     def part() -> None:

@@ -127,7 +127,7 @@ def _alarm(seconds: float) -> Generator[None, None, None]:
 
     def ring(number: int, frame: FrameType | None) -> None:
         over = _deadlines.index(min(_deadlines))
-        raise TimeLimitReached if over == level else EnclosingLimitReached(over)
+        raise EnclosingLimitReached(over)  # runs in between have no part in it, whether they have limits or not
 
     began = clock.monotonic()
     _deadlines.append(began + seconds)
@@ -136,9 +136,9 @@ def _alarm(seconds: float) -> Generator[None, None, None]:
     try:
         yield
     except EnclosingLimitReached as reached:
-        left_outer = 0  # it has rung already
         if reached.args[0] == level:
             raise TimeLimitReached from None
+        left_outer = 0  # it has rung already
         raise
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
