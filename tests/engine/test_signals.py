@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Callable
 
 import pytest
 
 from engine.modes import Program, Stored
+from headrace import flow
 
 SERVING = """
     import sys, threading
@@ -100,6 +102,20 @@ def test_termination_of_an_async_flow(program: Callable[[str], Program], stored:
     _, err = running.communicate(timeout=20)
     assert running.returncode == -signal.SIGTERM, err
     assert stored.flow_run().state.message == "Execution was aborted by a termination signal."
+
+
+def test_signals_wake_the_loop_of_an_async_flow_and_nothing_stays_of_that() -> None:
+    def wakeup_fd() -> int:
+        found = signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(found)
+        return found
+
+    @flow
+    async def work() -> int:
+        return wakeup_fd()
+
+    assert asyncio.run(work()) != -1  # else one that comes just before the loop waits is heard of at the wait's end
+    assert wakeup_fd() == -1
 
 
 def test_a_program_that_handles_the_signal_itself_keeps_its_handler(program: Callable[[str], Program]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -46,7 +47,8 @@ def termination_raises(outermost: bool) -> Generator[None, None, None]:
 
     signal.signal(signal.SIGTERM, terminate)
     try:
-        yield
+        with _loop_wakes():
+            yield
     except BaseException:
         if _received is not None:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -55,3 +57,31 @@ def termination_raises(outermost: bool) -> Generator[None, None, None]:
     finally:
         _forget()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def _loop_wakes() -> Generator[None, None, None]:
+    """Have signals wake the event loop, if one runs here: one that came just before the loop began to wait was heard of at the wait's end."""
+    asyncio = sys.modules.get("asyncio")
+    loop = asyncio._get_running_loop() if asyncio is not None else None
+    if loop is None:
+        yield
+        return
+    import socket
+
+    heard, told = socket.socketpair()
+    for end in (heard, told):
+        end.setblocking(False)
+    before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    if before != -1:
+        signal.set_wakeup_fd(before)  # somebody has seen to it
+    loop.add_reader(heard, heard.recv, 4096)
+    try:
+        yield
+    finally:
+        now = signal.set_wakeup_fd(before)
+        if now != told.fileno():
+            signal.set_wakeup_fd(now)  # somebody sees to it from now on
+        loop.remove_reader(heard)
+        heard.close()
+        told.close()
