@@ -14,6 +14,7 @@ import pytest
 from headrace import flow, task
 from headrace.cache_policies import INPUTS, NO_CACHE, RUN_ID, TASK_SOURCE, CacheKeyFnPolicy
 from headrace.client.orchestration import get_client
+from headrace.exceptions import ConfigurationError
 from headrace.filesystems import LocalFileSystem
 from headrace.locking.filesystem import FileSystemLockManager
 from headrace.locking.memory import MemoryLockManager
@@ -126,6 +127,21 @@ def test_keys_are_kept_apart_from_results(tmp_path: Path, home: Path) -> None:
     assert (home / "storage" / key.name).read_text() == "43"
     key.unlink()
     assert add(1, return_state=True).name == "Completed"
+
+
+def test_keys_in_the_place_of_results_are_refused(tmp_path: Path, home: Path, ran: list[Any]) -> None:
+    block = LocalFileSystem(basepath=str(tmp_path))
+    block.save("both")
+    for keys, results in ((home / "storage", None), (str(home / "storage"), None), ("local-file-system/both", block), (tmp_path, tmp_path)):
+
+        @task(cache_policy=INPUTS.configure(key_storage=keys), result_storage=results)
+        def add(x: int) -> int:
+            ran.append(x)
+            return x
+
+        with pytest.raises(ConfigurationError, match="same place"):
+            add(1)
+    assert ran == []
 
 
 def test_one_of_two_simultaneous_runs_is_cached(ran: list[Any]) -> None:

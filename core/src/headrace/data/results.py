@@ -137,6 +137,11 @@ class ResultStore:
             self.result_storage = await aresolve_result_storage(self.result_storage)
         if isinstance(self.metadata_storage, (str, Path)):
             self.metadata_storage = await akey_storage(self.metadata_storage)
+        if self.metadata_storage is not None and storages.is_same_place(self.metadata_storage, self.result_storage):
+            raise ConfigurationError(
+                f"The cache policy's key_storage and the result_storage are the same place, {storages.describe(self.result_storage)}: what is "
+                "kept of a key would overwrite its result. Leave out key_storage, or name another folder."
+            )
         return self.result_storage, self.metadata_storage
 
     async def aexists(self, key: str) -> bool:
