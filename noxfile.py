@@ -40,15 +40,15 @@ SERVICES = {
     "redis-server": lambda: shutil.which("redis-server") is not None,
 }
 """Debian's packages of what tests start, and how to see that it is there."""
-CONTAINER_TOOLS = {
+TOOLS = SERVICES | {
     "docker.io": lambda: shutil.which("dockerd") is not None,
     "docker-registry": lambda: shutil.which("docker-registry") is not None,
     "npm": lambda: shutil.which("npm") is not None,
     "systemd": lambda: shutil.which("systemd-analyze") is not None,
     "busybox-static": lambda: (program := shutil.which("busybox")) is not None and b"/ld-linux" not in Path(program).read_bytes(),
 }
-"""Those of containers and units, likewise."""
-IMAGE_TOOLS = CONTAINER_TOOLS | {name: lambda name=name: shutil.which(name) is not None for name in ("debootstrap", "docker-compose")}
+"""Those, and the ones of containers and units."""
+IMAGE_TOOLS = TOOLS | {name: lambda name=name: shutil.which(name) is not None for name in ("debootstrap", "docker-compose")}
 """Those of the session `images`, likewise."""
 ORIGINAL = ["prefect==3.8.8", "fastapi<0.140"]
 """The program whose client must work against our server."""
@@ -65,9 +65,9 @@ def install(session: nox.Session, *parts: str, groups: tuple[str, ...] = (), con
     session.install(*words)
 
 
-def install_services(session: nox.Session, more: dict[str, Callable[[], bool]] | None = None) -> None:
+def install_services(session: nox.Session, wanted: dict[str, Callable[[], bool]]) -> None:
     """Install the programs that tests start and that no Python package brings, as far as this user may."""
-    missing = [package for package, found in {**SERVICES, **(more or {})}.items() if not found()]
+    missing = [package for package, found in wanted.items() if not found()]
     if not missing:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
@@ -102,7 +102,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run core's tests, each in blocking and async mode where it has both."""
     install(session, "./core[server]", EXAMPLES_PLUGIN, groups=("tests",))
-    install_services(session)
+    install_services(session, TOOLS)
     pytest(session, "tests")
 
 
@@ -110,7 +110,7 @@ def tests(session: nox.Session) -> None:
 def minimal(session: nox.Session) -> None:
     """Run core's tests with nothing installed but core: no extras, no plugins."""
     install(session, "./core", groups=("tests",))
-    install_services(session)
+    install_services(session, TOOLS)
     pytest(session, "tests", "--ignore=tests/examples", "--minimal")
 
 
@@ -118,7 +118,7 @@ def minimal(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Run core's tests with the oldest versions that its bounds promise."""
     session.install("--editable", "./core[server]", "--group", "tests", "--resolution", "lowest-direct", "--upgrade")
-    install_services(session)
+    install_services(session, TOOLS)
     pytest(session, "tests", "--ignore=tests/examples")
 
 
@@ -126,6 +126,7 @@ def lowest(session: nox.Session) -> None:
 def latest(session: nox.Session) -> None:
     """Run core's tests with the newest versions there are."""
     session.install("--editable", "./core[server]", "--editable", EXAMPLES_PLUGIN, "--group", "tests", "--upgrade")
+    install_services(session, TOOLS)
     pytest(session, "tests")
 
 
@@ -144,7 +145,7 @@ def pythons(session: nox.Session) -> None:
 def scenarios(session: nox.Session) -> None:
     """Run whole stories with real processes, killed and started again."""
     install(session, "./core[server]", EXAMPLES_PLUGIN, groups=("tests",))
-    install_services(session)
+    install_services(session, SERVICES)
     pytest(session, "tests/scenarios", own_folders=True)
 
 
@@ -152,7 +153,7 @@ def scenarios(session: nox.Session) -> None:
 def containers(session: nox.Session) -> None:
     """Try the container engine and registries that plugins' tests stand on, and the units of core/docs/operations."""
     install(session, "./core[server]", groups=("tests",))
-    install_services(session, CONTAINER_TOOLS)
+    install_services(session, TOOLS)
     pytest(session, "tests/containers", own_folders=True)
 
 
@@ -191,7 +192,7 @@ def plugins(session: nox.Session) -> None:
     `-- aws gcp` takes these; without a word it is all of them. Sessions of different plugins may run side by side.
     """
     session.install("--group", "types", "--constraints", str(CONSTRAINTS))
-    install_services(session, CONTAINER_TOOLS)
+    install_services(session, TOOLS)
     names = {folder.name.removeprefix("headrace-"): folder for folder in PLUGINS}
     if unknown := sorted(set(session.posargs) - set(names)):
         session.error(f"No plugin is called {' or '.join(unknown)}; there are: {', '.join(names)}.")
@@ -208,7 +209,7 @@ def plugins(session: nox.Session) -> None:
 def migrations(session: nox.Session) -> None:
     """Run the tests of the database schema and of its migrations."""
     install(session, "./core[server]", groups=("tests",))
-    install_services(session)
+    install_services(session, SERVICES)
     pytest(session, "tests/store")
 
 
@@ -256,7 +257,7 @@ def demo(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure speed and memory, as ratios to the programs that are the yardstick."""
     install(session, "./core[server]", groups=("tests",))  # what starts PostgreSQL
-    install_services(session)
+    install_services(session, SERVICES)
     ours = fresh_environment(session, "headrace")
     theirs = fresh_environment(session, "yardstick")
     compiled = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--python"]
