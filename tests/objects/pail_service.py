@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import md5
 from http.client import HTTPConnection, HTTPResponse, IncompleteRead
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -71,7 +71,8 @@ class Handler(BaseHTTPRequestHandler):
             body = self.body()
             if service.gate is not None and self.command in ("GET", "PUT") and "?" not in self.path:
                 service.gate.wait(30)
-            self.serve(body)
+            with suppress(BrokenPipeError, ConnectionResetError):  # who asked has gone
+                self.serve(body)
         finally:
             with service.lock:
                 service.at_once -= 1
