@@ -142,10 +142,11 @@ def test_limit_holds_runs_back(tmp_path: Path) -> None:
 def test_stopping_ends_the_runs_in_progress_as_crashed(tmp_path: Path) -> None:
     with serving(tmp_path, script("stopped")) as served:
         run = running(create_run("work/stopped", parameters={"seconds": 600}).id)
+        pid = int(await_file(tmp_path / "pid.txt"))
         assert served.stop(signal.SIGTERM) == 0
     state = read_run(run.id).state
     assert state is not None and state.is_crashed()
-    assert not is_alive(int((tmp_path / "pid.txt").read_text()))
+    assert not is_alive(pid)
 
 
 @pytest.mark.scenario

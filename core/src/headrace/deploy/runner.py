@@ -7,7 +7,7 @@ import contextlib
 import shutil
 import tempfile
 import threading
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -81,6 +81,8 @@ class Runner:
         self.pause_on_shutdown = pause_on_shutdown
         self.webserver = webserver or settings.server.enable
         self.is_stopping = False
+        self.greeting: Callable[[], None] | None = None
+        """Called once it hears signals."""
         self.storage_folder: Path | None = None
         self.deployments: dict[UUID, RunnerDeployment] = {}
         self.held: dict[UUID, HeldRun] = {}
@@ -176,6 +178,8 @@ class Runner:
         self._is_started, self.is_stopping = True, False
         is_main = threading.current_thread() is threading.main_thread()
         with stop_on_signals(self._ask_to_stop, self._kill_all, is_main):
+            if self.greeting is not None:
+                self.greeting()  # whoever reads it may send a signal at once
             async with serving_runner_health(self, webserver):
                 await self.launcher.warm_up()
                 self._spawn_background(self.claims.beat())

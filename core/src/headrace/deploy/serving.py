@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from typing import Any
 
 from headrace.client.bridge import loop_is_running
@@ -52,7 +53,7 @@ async def aserve(
     for deployment in args:
         await runner.aadd_deployment(deployment)
     if print_starting_message:
-        _greet(args)
+        runner.greeting = partial(_greet, args)
     await runner.start()
 
 
